@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# agents: the processes that may block; all of them but their main files.
+#
+# To add a source file: one line below for NAME.c and one for NAME.h, both as %D%/NAME.
+# To add its test: unit_tests += tests/unit/test_agents_NAME  (source beside it; links everything).
+# Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
+
+noinst_LIBRARIES += %D%/libagents.a
+%C%_libagents_a_SOURCES =
+
+# Uncomment each when its main file is there:
+#pkglibexec_PROGRAMS += %D%/clusterd-agent-vm
+#%C%_clusterd_agent_vm_SOURCES = %D%/vm_main.c
+#%C%_clusterd_agent_vm_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
+
+#pkglibexec_PROGRAMS += %D%/clusterd-agent-fence
+#%C%_clusterd_agent_fence_SOURCES = %D%/fence_main.c
+#%C%_clusterd_agent_fence_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
+
+#pkglibexec_PROGRAMS += %D%/clusterd-qemu-hook
+#%C%_clusterd_qemu_hook_SOURCES = %D%/qemu_hook.c
+#%C%_clusterd_qemu_hook_LDADD = $(AGENT_LIBS) $(AGENT_EXT)

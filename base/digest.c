@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/digest.h"
+
+/* http://www.isthe.com/chongo/tech/comp/fnv/ */
+#define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
+#define FNV_PRIME UINT64_C(0x00000100000001b3)
+
+uint64_t digest_start(void)
+{
+	return FNV_OFFSET;
+}
+
+uint64_t digest_add(uint64_t running, const void *data, size_t len)
+{
+	const uint8_t *byte = data;
+
+	for (size_t i = 0; i < len; i++)
+		running = (running ^ byte[i]) * FNV_PRIME;
+	return running;
+}
+
+uint64_t digest_add_u64(uint64_t running, uint64_t number)
+{
+	uint8_t bytes[8];
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(number >> (8 * i));
+	return digest_add(running, bytes, sizeof(bytes));
+}
+
+/* fmix64 of MurmurHash3. One to one, so nothing is lost here. */
+uint64_t digest_finish(uint64_t running)
+{
+	running ^= running >> 33;
+	running *= UINT64_C(0xff51afd7ed558ccd);
+	running ^= running >> 33;
+	running *= UINT64_C(0xc4ceb9fe1a85ec53);
+	running ^= running >> 33;
+	return running;
+}
+
+uint64_t digest_bytes(const void *data, size_t len)
+{
+	return digest_finish(digest_add(digest_start(), data, len));
+}
+
+uint64_t digest_set_add(uint64_t set, uint64_t member)
+{
+	return set + member;
+}
+
+uint64_t digest_set_remove(uint64_t set, uint64_t member)
+{
+	return set - member;
+}

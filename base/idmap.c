@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/idmap.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALLEST_CAP = 8 };
+
+size_t idmap_lower_bound(const struct idmap *map, uint64_t id)
+{
+	size_t low = 0, high = map->count;
+
+	/* Ids mostly grow: a new one belongs behind the last. */
+	if (high > 0 && map->slots[high - 1].id < id)
+		return high;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (map->slots[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The slot of id, NULL if there is none; its position, or where it would go, in *ret_index. */
+static struct idmap_slot *find(const struct idmap *map, uint64_t id, size_t *ret_index)
+{
+	size_t index = idmap_lower_bound(map, id);
+
+	*ret_index = index;
+	if (index < map->count && map->slots[index].id == id)
+		return &map->slots[index];
+	return NULL;
+}
+
+void *idmap_get(const struct idmap *map, uint64_t id)
+{
+	size_t index;
+	const struct idmap_slot *slot = find(map, id, &index);
+
+	return slot ? slot->value : NULL;
+}
+
+void *idmap_put(struct idmap *map, uint64_t id, void *value)
+{
+	size_t index;
+	struct idmap_slot *slot = find(map, id, &index);
+	void *replaced;
+
+	assert(value);
+	if (slot) {
+		replaced = slot->value;
+		slot->value = value;
+		return replaced;
+	}
+	if (map->count == map->cap) {
+		size_t cap = map->cap ? map->cap * 2 : SMALLEST_CAP;
+
+		map->slots = mem_resize(map->slots, cap, sizeof(*map->slots));
+		map->cap = cap;
+	}
+	slot = &map->slots[index];
+	memmove(slot + 1, slot, (map->count - index) * sizeof(*slot));
+	*slot = (struct idmap_slot){ .id = id, .value = value };
+	map->count++;
+	return NULL;
+}
+
+void *idmap_remove(struct idmap *map, uint64_t id)
+{
+	size_t index;
+	struct idmap_slot *slot = find(map, id, &index);
+	void *removed;
+
+	if (!slot)
+		return NULL;
+	removed = slot->value;
+	map->count--;
+	memmove(slot, slot + 1, (map->count - index) * sizeof(*slot));
+	return removed;
+}
+
+size_t idmap_count(const struct idmap *map)
+{
+	return map->count;
+}
+
+void *idmap_at(const struct idmap *map, size_t index, uint64_t *ret_id)
+{
+	assert(index < map->count);
+	if (ret_id)
+		*ret_id = map->slots[index].id;
+	return map->slots[index].value;
+}
+
+void idmap_free(struct idmap *map, void (*destroy)(void *value))
+{
+	if (destroy)
+		for (size_t i = 0; i < map->count; i++)
+			destroy(map->slots[i].value);
+	free(map->slots);
+	*map = (struct idmap){ 0 };
+}

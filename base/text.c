@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/text.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+static const struct unit size_units[] = {
+	{ "K", UINT64_C(1) << 10 },   { "M", UINT64_C(1) << 20 },   { "G", UINT64_C(1) << 30 },
+	{ "T", UINT64_C(1) << 40 },   { "KiB", UINT64_C(1) << 10 }, { "MiB", UINT64_C(1) << 20 },
+	{ "GiB", UINT64_C(1) << 30 }, { "TiB", UINT64_C(1) << 40 },
+};
+
+enum {
+	SECOND_MS = 1000,
+	MINUTE_MS = 60 * SECOND_MS,
+	HOUR_MS = 60 * MINUTE_MS,
+	DAY_MS = 24 * HOUR_MS,
+
+	MIB_BYTES = 1 << 20,
+	GIB_MIB = 1 << 10,
+	TIB_MIB = 1 << 20,
+};
+
+static const struct unit duration_units[] = {
+	{ "ms", 1 }, { "s", SECOND_MS }, { "m", MINUTE_MS }, { "h", HOUR_MS }, { "d", DAY_MS },
+};
+
+/* isalnum() and isdigit() ask the locale; a name must be good on every node or on none. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool text_valid_name(const char *s, size_t max)
+{
+	size_t len = 0;
+
+	if (!is_alnum(s[0]))
+		return false;
+	for (; s[len]; len++)
+		if (len == max || !(is_alnum(s[len]) || strchr("._-", s[len])))
+			return false;
+	return true;
+}
+
+/* The number a string starts with, and where the rest begins. */
+static int parse_digits(const char *s, uint64_t *ret, const char **ret_rest)
+{
+	uint64_t value = 0;
+	const char *p = s;
+
+	if (!is_digit(*p) || (*p == '0' && is_digit(p[1])))
+		return -EINVAL;
+	for (; is_digit(*p); p++)
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+			return -ERANGE;
+	*ret = value;
+	*ret_rest = p;
+	return 0;
+}
+
+int text_parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
+{
+	uint64_t value;
+	const char *rest;
+	int r;
+
+	r = parse_digits(s, &value, &rest);
+	if (r < 0)
+		return r;
+	if (*rest)
+		return -EINVAL;
+	if (value < min || value > max)
+		return -ERANGE;
+	*ret = value;
+	return 0;
+}
+
+/* A number and one of the units, or a bare 0. */
+static int parse_quantity(const char *s, const struct unit *units, size_t n, uint64_t *ret)
+{
+	uint64_t value;
+	const char *rest;
+	int r;
+
+	r = parse_digits(s, &value, &rest);
+	if (r < 0)
+		return r;
+	if (value == 0 && !*rest) {
+		*ret = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(rest, units[i].suffix) != 0)
+			continue;
+		if (__builtin_mul_overflow(value, units[i].factor, &value))
+			return -ERANGE;
+		*ret = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int text_parse_size(const char *s, uint64_t *ret_bytes)
+{
+	return parse_quantity(s, size_units, ARRAY_SIZE(size_units), ret_bytes);
+}
+
+int text_parse_mib(const char *s, uint64_t *ret_mib)
+{
+	uint64_t bytes;
+	int r;
+
+	r = text_parse_size(s, &bytes);
+	if (r < 0)
+		return r;
+	if (bytes % MIB_BYTES)
+		return -EINVAL;
+	*ret_mib = bytes / MIB_BYTES;
+	return 0;
+}
+
+int text_parse_duration(const char *s, uint64_t *ret_ms)
+{
+	return parse_quantity(s, duration_units, ARRAY_SIZE(duration_units), ret_ms);
+}
+
+int text_parse_bool(const char *s, bool *ret)
+{
+	if (strcmp(s, "yes") == 0)
+		*ret = true;
+	else if (strcmp(s, "no") == 0)
+		*ret = false;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+char *text_join(const char *const *items, size_t n, const char *separator)
+{
+	struct buf out = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_append_str(&out, separator);
+		buf_append_str(&out, items[i]);
+	}
+	return buf_steal_str(&out);
+}
+
+int text_copy(char *to, size_t size, const char *s)
+{
+	size_t len = strlen(s);
+
+	if (len >= size)
+		return -ENAMETOOLONG;
+	memcpy(to, s, len + 1);
+	return 0;
+}
+
+/* "2 h 5 min", and without the second part where that is 0. */
+static void format_pair(char *out, uint64_t ms, uint64_t large, const char *large_name,
+			uint64_t small, const char *small_name)
+{
+	uint64_t whole = ms / large, part = ms % large / small;
+
+	if (part == 0)
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " %s", whole, large_name);
+	else
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " %s %" PRIu64 " %s", whole,
+			 large_name, part, small_name);
+}
+
+/*
+ * "1.5 GiB", and without the tenth where that is 0. Rounds down: 1023.99 of a unit is not yet the
+ * next.
+ */
+static void format_tenths(char *out, uint64_t value, uint64_t unit, const char *name)
+{
+	uint64_t whole = value / unit, tenth = value % unit * 10 / unit;
+
+	if (tenth == 0)
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " %s", whole, name);
+	else
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 ".%" PRIu64 " %s", whole, tenth, name);
+}
+
+char *text_format_ms(char out[TEXT_QUANTITY_SIZE], uint64_t ms)
+{
+	if (ms < SECOND_MS)
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " ms", ms);
+	else if (ms < MINUTE_MS)
+		format_tenths(out, ms, SECOND_MS, "s");
+	else if (ms < HOUR_MS)
+		format_pair(out, ms, MINUTE_MS, "min", SECOND_MS, "s");
+	else if (ms < DAY_MS)
+		format_pair(out, ms, HOUR_MS, "h", MINUTE_MS, "min");
+	else
+		format_pair(out, ms, DAY_MS, "d", HOUR_MS, "h");
+	return out;
+}
+
+char *text_format_mib(char out[TEXT_QUANTITY_SIZE], uint64_t mib)
+{
+	if (mib < GIB_MIB)
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " MiB", mib);
+	else if (mib < TIB_MIB)
+		format_tenths(out, mib, GIB_MIB, "GiB");
+	else
+		format_tenths(out, mib, TIB_MIB, "TiB");
+	return out;
+}

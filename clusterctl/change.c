@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterctl/change.h"
+
+#include "base/mem.h"
+#include "clusterctl/field.h"
+#include "clusterctl/wait.h"
+
+/* "web1 is added". The only thing that a pattern may hold is one %s, so it is put in by hand. */
+static char *sentence(const struct change *change)
+{
+	const char *hole = strstr(change->done, "%s");
+
+	if (!hole)
+		return mem_strdup(change->done);
+	return mem_printf("%.*s%s%s", (int)(hole - change->done), change->done, change->name,
+			  hole + 2);
+}
+
+static void say_accepted(const json_t *verdict, const struct change *change)
+{
+	_cleanup_(freep) char *done = sentence(change);
+
+	ctl_say("%s", *field_text(verdict, "text") ? field_text(verdict, "text") : done);
+}
+
+static void say_begun(const json_t *verdict)
+{
+	json_int_t op = field_number(verdict, "op");
+
+	if (*field_text(verdict, "text"))
+		ctl_say("%s", field_text(verdict, "text"));
+	ctl_say("operation %" JSON_INTEGER_FORMAT " has begun; not waiting for it", op);
+}
+
+static const char *how_it_ended(const char *outcome)
+{
+	if (strcmp(outcome, "failed") == 0)
+		return "failed";
+	if (strcmp(outcome, "cancelled") == 0)
+		return "was cancelled";
+	if (strcmp(outcome, "done") == 0)
+		return "was done before it could be cancelled";
+	return "ended in a way that is not known";
+}
+
+static void say_ended(const json_t *operation, const struct change *change)
+{
+	const char *outcome = field_text(operation, "outcome"), *text = field_text(operation, "text");
+	_cleanup_(freep) char *done = sentence(change);
+
+	if (strcmp(outcome, "done") == 0 && !change->cancels)
+		ctl_say("%s", *text ? text : done);
+	else
+		ctl_say("%s: operation %" JSON_INTEGER_FORMAT " %s%s%s", ctl_cli.program,
+			field_number(operation, "id"), how_it_ended(outcome), *text ? ": " : "",
+			text);
+}
+
+/* One document for the whole: the verdict and, if there is one, the operation. */
+static void print_json(struct ctl *ctl, const json_t *verdict, json_t *operation)
+{
+	json_t *document = json_copy((json_t *)verdict);
+
+	if (operation)
+		json_object_set(document, "operation", operation);
+	ctl_print_json(document);
+	ctl->silent = true;
+}
+
+int change_finish(struct ctl *ctl, json_t *verdict, const struct change *change)
+{
+	json_int_t op = field_number(verdict, "op");
+	struct ctl_error error = { 0 };
+	json_t *operation = NULL;
+	int exit = EXIT_OK;
+
+	if (op && ctl->wait && !wait_operation(ctl, op, &operation, &error)) {
+		json_decref(verdict);
+		return ctl_fail(ctl, &error);
+	}
+	if (operation)
+		exit = (int)wait_exit(operation, change->cancels);
+	if (ctl->json)
+		print_json(ctl, verdict, operation);
+	if (operation)
+		say_ended(operation, change);
+	else if (op)
+		say_begun(verdict);
+	else
+		say_accepted(verdict, change);
+	json_decref(operation);
+	json_decref(verdict);
+	return exit;
+}
+
+int change_run(struct ctl *ctl, json_t *request, const struct change *change)
+{
+	struct ctl_error error = { 0 };
+	json_t *verdict = NULL;
+
+	if (!ctl_change(ctl, request, &verdict, &error))
+		return ctl_fail_name(ctl, &error, change->kind, change->name);
+	return change_finish(ctl, verdict, change);
+}
+
+int change_command(struct ctl *ctl, const char *body, json_t *fields, const struct change *change)
+{
+	return change_run(ctl, json_pack("{s:s,s:{s:o}}", "do", "command", "command", body, fields),
+			  change);
+}

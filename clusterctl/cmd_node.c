@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "clusterctl/change.h"
+#include "clusterctl/commands.h"
+#include "clusterctl/field.h"
+#include "clusterctl/params.h"
+#include "clusterctl/show.h"
+
+static char *node_fences(const json_t *fences, json_int_t node)
+{
+	struct buf out = { 0 };
+	const json_t *fence, *target;
+	size_t i, j;
+
+	json_array_foreach(fences, i, fence) {
+		json_array_foreach(json_object_get(fence, "targets"), j, target) {
+			if (field_number(target, "node") != node)
+				continue;
+			buf_printf(&out, "%s%s%s", out.len ? ", " : "", field_text(fence, "name"),
+				   field_number(fence, "tested_ms") ? "" : " (untested)");
+			break;
+		}
+	}
+	return buf_steal_str(&out);
+}
+
+/* Why it is as it is, where that is not plain. */
+static const char *reason(const json_t *node)
+{
+	const json_t *facts = json_object_get(node, "facts");
+
+	if (!field_is(node, "state", "up"))
+		return field_text(node, "reason");
+	if (facts && !field_true(facts, "agent_ok") && !field_true(node, "witness"))
+		return *field_text(facts, "agent_reason") ? field_text(facts, "agent_reason")
+							  : "its VM agent does not answer";
+	return field_true(node, "drained") ? "takes no VMs (placement=no)" : "";
+}
+
+static void cell_memory(struct table *table, const json_t *node)
+{
+	json_int_t total = field_number(json_object_get(node, "facts"), "memory_mib");
+	char used[TEXT_QUANTITY_SIZE], all[TEXT_QUANTITY_SIZE];
+
+	if (total <= 0)
+		table_cell(table, "");
+	else
+		table_cellf(table, "%s/%s",
+			    text_format_mib(used, (uint64_t)field_number(node, "memory_used_mib")),
+			    text_format_mib(all, (uint64_t)total));
+}
+
+static void row_of_node(struct table *table, const json_t *node, void *context)
+{
+	_cleanup_(freep) char *fences = node_fences(context, field_number(node, "id"));
+	const char *state = field_text(node, "state");
+	const char *text = field_text(node, "state_text");
+	bool up = strcmp(state, "up") == 0;
+
+	table_cell(table, field_text(node, "name"));
+	table_cell_toned(table,
+			 up				    ? TABLE_GOOD
+			 : strcmp(state, "lost") == 0	    ? TABLE_BAD
+							    : TABLE_WARN,
+			 *text ? text : state);
+	table_cellf(table, "%s%s", field_true(node, "member") ? "yes" : "no",
+		    field_true(node, "voter") ? ", voter" : "");
+	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
+	cell_memory(table, node);
+	table_cell_toned(table, *fences || field_true(node, "witness") ? TABLE_PLAIN : TABLE_WARN,
+			 fences);
+	table_cell(table, reason(node));
+}
+
+int cmd_node_list(struct ctl *ctl, const struct cli_call *call)
+{
+	static const char *const columns[] = { "NAME",	 "STATE", "MEMBER", "VMS",
+					       "MEMORY", "FENCE", "REASON", NULL };
+	struct ctl_error error = { 0 };
+	json_t *fences = NULL;
+	int exit;
+
+	if (!ctl->json && !ctl_ask_list(ctl, ctl_request("fences"), &fences, &error))
+		return ctl_fail(ctl, &error);
+	exit = show_list(ctl, &(struct show_list){
+		.verb = "nodes",
+		.columns = columns,
+		.right = 1u << 3 | 1u << 4,
+		.row = row_of_node,
+		.context = fences,
+		.empty = "This node has not learnt of a cluster yet.",
+	});
+	json_decref(fences);
+	return exit;
+}
+
+/* ---- node show ---- */
+
+static void lines_of_facts(struct table *table, const json_t *facts)
+{
+	_cleanup_(freep) char *bridges = show_texts(json_object_get(facts, "bridges"));
+	_cleanup_(freep) char *networks = show_texts(json_object_get(facts, "networks"));
+	_cleanup_(freep) char *volumes = show_texts(json_object_get(facts, "volumes"));
+
+	if (!json_is_object(facts))
+		return;
+	show_linef(table, "cpus", "%" JSON_INTEGER_FORMAT " %s %s%s", field_number(facts, "cpus"),
+		   field_text(facts, "cpu_vendor"), field_text(facts, "cpu_model"),
+		   field_true(facts, "kvm") ? "" : " (no KVM)");
+	show_line(table, "libvirt", field_text(facts, "libvirt_version"));
+	show_line(table, "qemu", field_text(facts, "qemu_version"));
+	show_line(table, "kernel", field_text(facts, "kernel_version"));
+	show_line(table, "clusterd", field_text(facts, "daemon_version"));
+	show_line(table, "bridges", bridges);
+	show_line(table, "networks", networks);
+	show_line(table, "volumes", volumes);
+	show_linef(table, "vm agent", "%s%s%s", field_true(facts, "agent_ok") ? "ok" : "not ok",
+		   *field_text(facts, "agent_reason") ? ": " : "", field_text(facts, "agent_reason"));
+}
+
+static void print_node(struct ctl *ctl, const json_t *node, const json_t *fences)
+{
+	_cleanup_(table_freep) struct table *table = table_new_plain(2);
+	_cleanup_(freep) char *devices = node_fences(fences, field_number(node, "id"));
+	const char *text = field_text(node, "state_text");
+	json_int_t memory = field_number(json_object_get(node, "facts"), "memory_mib");
+	char used[TEXT_QUANTITY_SIZE], all[TEXT_QUANTITY_SIZE], since[SHOW_TIME_SIZE];
+
+	show_line(table, "name", field_text(node, "name"));
+	show_linef(table, "id", "%" JSON_INTEGER_FORMAT, field_number(node, "id"));
+	show_linef(table, "state", "%s since %s", *text ? text : field_text(node, "state"),
+		   show_time(since, field_number(node, "since_ms")));
+	show_line(table, "reason", field_text(node, "reason"));
+	show_line(table, "address", field_text(node, "address"));
+	show_line(table, "domain", field_text(node, "failure_domain"));
+	show_line(table, "placement", field_true(node, "drained") ? "no" : "yes");
+	show_line(table, "witness", field_true(node, "witness") ? "yes" : "no");
+	show_line(table, "voter", field_true(node, "voter") ? "yes" : "no");
+	show_line(table, "member", field_true(node, "member") ? "yes" : "no");
+	show_line(table, "fence", *devices ? devices : "none: its death can not be proven");
+	show_linef(table, "vms", "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
+	if (memory > 0)
+		show_linef(table, "memory", "%s used by VMs of %s",
+			   text_format_mib(used, (uint64_t)field_number(node, "memory_used_mib")),
+			   text_format_mib(all, (uint64_t)memory));
+	lines_of_facts(table, json_object_get(node, "facts"));
+	table_write(table, stdout, ctl->colour);
+}
+
+int cmd_node_show(struct ctl *ctl, const struct cli_call *call)
+{
+	const char *name = cli_word(call, 0);
+	json_t *node = NULL, *fences = NULL;
+	struct ctl_error error = { 0 };
+	int exit = EXIT_OK;
+
+	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "node", "name", name), &node, &error))
+		return ctl_fail_name(ctl, &error, CLI_NODE, name);
+	if (ctl->json)
+		return ctl_print_json(node);
+	if (ctl_ask_list(ctl, ctl_request("fences"), &fences, &error))
+		print_node(ctl, node, fences);
+	else
+		exit = ctl_fail(ctl, &error);
+	json_decref(node);
+	json_decref(fences);
+	return exit;
+}
+
+int cmd_node_set(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { CLI_NODE, cli_word(call, 0), "%s is changed", false };
+
+	return change_command(ctl, "node_set",
+			      json_pack("{s:s,s:o}", "name", change.name, "changes",
+					params_changes(call, 1)),
+			      &change);
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* status: all of it at a glance, with the exits of a monitoring plugin. */
+#include "base/text.h"
+#include "clusterctl/commands.h"
+#include "clusterctl/field.h"
+#include "clusterctl/health.h"
+#include "clusterctl/show.h"
+
+enum { PROBLEMS_SHOWN = 20 };
+
+struct sources {
+	json_t *status, *nodes, *vms;
+};
+
+static void sources_free(struct sources *sources)
+{
+	json_decref(sources->status);
+	json_decref(sources->nodes);
+	json_decref(sources->vms);
+}
+
+static void print_head(const json_t *status)
+{
+	const json_t *cluster = json_object_get(status, "cluster");
+	const json_t *node = json_object_get(status, "node");
+	const json_t *standing = json_object_get(status, "standing");
+	const json_t *quorum = json_object_get(status, "quorum");
+
+	printf("\ncluster  %s  %s\n", *field_text(cluster, "name") ? field_text(cluster, "name") : "-",
+	       field_text(cluster, "uuid"));
+	printf("node     %s  clusterd %s\n", field_text(node, "name"), field_text(node, "version"));
+	printf("quorum   %s: %" JSON_INTEGER_FORMAT " of %zu voters present, %" JSON_INTEGER_FORMAT
+	       " needed\n", field_true(quorum, "have") ? "yes" : "no", field_number(quorum, "present"),
+	       json_array_size(json_object_get(quorum, "voters")), field_number(quorum, "needed"));
+	printf("leader   %s  epoch %" JSON_INTEGER_FORMAT ", entry %" JSON_INTEGER_FORMAT "\n",
+	       *field_text(standing, "leader_name") ? field_text(standing, "leader_name") : "none",
+	       field_number(standing, "epoch"), field_number(standing, "index"));
+}
+
+static void print_vms(const json_t *status)
+{
+	json_t *vms = json_object_get(status, "vms"), *number;
+	const char *state, *gap = "";
+
+	printf("vms      %" JSON_INTEGER_FORMAT, field_number(vms, "total"));
+	json_object_foreach(json_object_get(vms, "states"), state, number) {
+		if (json_integer_value(number) == 0)
+			continue;
+		printf("%s %" JSON_INTEGER_FORMAT " %s", *gap ? gap : ":", json_integer_value(number),
+		       state);
+		gap = ",";
+	}
+	printf("; %" JSON_INTEGER_FORMAT " protected\n\n", field_number(vms, "protected"));
+}
+
+static void print_nodes(struct ctl *ctl, const json_t *nodes)
+{
+	static const char *const columns[] = { "NODE", "STATE", "MEMBER", "VMS", "REASON", NULL };
+	_cleanup_(table_freep) struct table *table = table_new(columns);
+	const json_t *node;
+	size_t i;
+
+	table_align_right(table, 3);
+	json_array_foreach(nodes, i, node) {
+		const char *text = field_text(node, "state_text");
+		bool up = field_is(node, "state", "up");
+
+		table_cell(table, field_text(node, "name"));
+		table_cell_toned(table, up ? TABLE_GOOD : TABLE_WARN,
+				 *text ? text : field_text(node, "state"));
+		table_cell(table, field_true(node, "member") ? "yes" : "no");
+		table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
+		table_cell(table, up ? "" : field_text(node, "reason"));
+	}
+	table_write(table, stdout, ctl->colour);
+}
+
+static void print_problems(struct ctl *ctl, const struct health *health)
+{
+	_cleanup_(table_freep) struct table *table = table_new_plain(2);
+	const json_t *problem;
+	size_t i;
+
+	if (json_array_size(health->problems) == 0)
+		return;
+	json_array_foreach(health->problems, i, problem) {
+		bool critical = field_is(problem, "level", "critical");
+
+		if (i == PROBLEMS_SHOWN)
+			break;
+		table_cell_toned(table, critical ? TABLE_BAD : TABLE_WARN, field_text(problem, "level"));
+		table_cell(table, field_text(problem, "text"));
+	}
+	printf("\n");
+	table_write(table, stdout, ctl->colour);
+	if (json_array_size(health->problems) > PROBLEMS_SHOWN)
+		printf("… and %zu more\n", json_array_size(health->problems) - PROBLEMS_SHOWN);
+}
+
+static void print_operations(struct ctl *ctl, const json_t *operations)
+{
+	_cleanup_(table_freep) struct table *table = table_new_plain(4);
+	const json_t *operation;
+	size_t i;
+
+	if (json_array_size(operations) == 0)
+		return;
+	json_array_foreach(operations, i, operation) {
+		table_cellf(table, "operation %" JSON_INTEGER_FORMAT, field_number(operation, "id"));
+		table_cell(table, field_text(operation, "kind"));
+		table_cell(table, *field_text(operation, "vm_name")
+					  ? field_text(operation, "vm_name")
+					  : field_text(operation, "device_name"));
+		table_cell(table, field_text(operation, "node_name"));
+	}
+	printf("\n");
+	table_write(table, stdout, ctl->colour);
+}
+
+static int print_status(struct ctl *ctl, const struct sources *sources)
+{
+	struct health health = { 0 };
+	int exit;
+
+	health_judge(sources->status, sources->nodes, sources->vms, &health);
+	exit = (int)health.level;
+	if (ctl->json) {
+		json_object_set_new(sources->status, "health",
+				    json_pack("{s:s,s:s,s:O}", "level", health_word(health.level),
+					      "line", health.line, "problems", health.problems));
+		ctl_print_json(json_incref(sources->status));
+	} else {
+		_cleanup_(freep) char *line = table_clean(health.line);
+
+		printf("%s\n", line);
+		print_head(sources->status);
+		print_vms(sources->status);
+		print_nodes(ctl, sources->nodes);
+		print_problems(ctl, &health);
+		print_operations(ctl, json_object_get(sources->status, "operations"));
+	}
+	health_free(&health);
+	return exit;
+}
+
+/* Monitoring systems show the first line of stdout. */
+static int fail(struct ctl *ctl, struct ctl_error *error)
+{
+	if (!ctl->json)
+		printf("UNKNOWN: %s\n", error->text);
+	ctl_fail(ctl, error);
+	return STATUS_UNKNOWN;
+}
+
+int cmd_status(struct ctl *ctl, const struct cli_call *call)
+{
+	_cleanup_(sources_free) struct sources sources = { 0 };
+	struct ctl_error error = { 0 };
+
+	if (!ctl_ask_object(ctl, ctl_request("status"), &sources.status, &error) ||
+	    !ctl_ask_list(ctl, ctl_request("nodes"), &sources.nodes, &error) ||
+	    !ctl_ask_list(ctl, ctl_request("vms"), &sources.vms, &error))
+		return fail(ctl, &error);
+	return print_status(ctl, &sources);
+}

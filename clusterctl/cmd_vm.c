@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* vm list and vm show, and the requests for what a VM should do. */
+#include "base/mem.h"
+#include "base/text.h"
+#include "clusterctl/change.h"
+#include "clusterctl/commands.h"
+#include "clusterctl/field.h"
+#include "clusterctl/params.h"
+#include "clusterctl/show.h"
+
+/* ---- vm list ---- */
+
+static enum table_tone tone_of_state(const char *state)
+{
+	if (strcmp(state, "failed") == 0 || strcmp(state, "unknown") == 0)
+		return TABLE_BAD;
+	if (strcmp(state, "running") == 0)
+		return TABLE_GOOD;
+	return strcmp(state, "stopped") == 0 ? TABLE_PLAIN : TABLE_WARN;
+}
+
+/* What is worth knowing in a few words, the most urgent first. */
+static const char *detail(const json_t *vm)
+{
+	if (*field_text(vm, "detail"))
+		return field_text(vm, "detail");
+	if (*field_text(vm, "changed_outside"))
+		return field_text(vm, "changed_outside");
+	if (*field_text(vm, "seen_reason") && field_is(vm, "state", "paused"))
+		return field_text(vm, "seen_reason");
+	return field_true(vm, "pending_restart") ? "an edit waits for the next start" : "";
+}
+
+static void cell_place(struct table *table, const json_t *vm)
+{
+	if (*field_text(vm, "to_name") && *field_text(vm, "from_name"))
+		table_cellf(table, "%s -> %s", field_text(vm, "from_name"),
+			    field_text(vm, "to_name"));
+	else
+		table_cell(table, field_text(vm, "owner_name"));
+}
+
+static void cell_protected(struct table *table, const json_t *vm)
+{
+	bool ok = field_true(json_object_get(vm, "protected"), "ok");
+
+	table_cell_toned(table, ok ? TABLE_GOOD : TABLE_WARN, ok ? "yes" : "no");
+}
+
+static void row_of_vm(struct table *table, const json_t *vm, void *context)
+{
+	const json_t *essence = json_object_get(vm, "essence");
+	const char *state = field_text(vm, "state");
+	char text[TEXT_QUANTITY_SIZE];
+
+	table_cell(table, field_text(vm, "name"));
+	table_cell_toned(table, tone_of_state(state), state);
+	cell_place(table, vm);
+	table_cell(table, field_text(vm, "wanted"));
+	table_cell(table, text_format_mib(text, (uint64_t)field_number(essence, "memory_mib")));
+	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(essence, "vcpus"));
+	table_cell(table, field_text(vm, "priority"));
+	cell_protected(table, vm);
+	table_cell(table, detail(vm));
+}
+
+int cmd_vm_list(struct ctl *ctl, const struct cli_call *call)
+{
+	static const char *const columns[] = { "NAME",	"STATE",    "NODE",	 "WANTED", "MEMORY",
+					       "VCPUS", "PRIORITY", "PROTECTED", "DETAIL", NULL };
+
+	return show_list(ctl, &(struct show_list){
+		.verb = "vms",
+		.columns = columns,
+		.right = 1u << 4 | 1u << 5,
+		.row = row_of_vm,
+		.empty = "There are no VMs yet; clusterctl vm add FILE adds one.",
+	});
+}
+
+/* ---- vm show ---- */
+
+static void lines_of_settings(struct table *table, const json_t *vm, const json_t *nodes)
+{
+	_cleanup_(freep) char *owners = show_nodes(json_object_get(vm, "possible_owners"), nodes);
+	_cleanup_(freep) char *prefer = show_nodes(json_object_get(vm, "preferred_owners"), nodes);
+	json_int_t stop_timeout_s = field_number(vm, "stop_timeout_s");
+
+	show_line(table, "managed", field_true(vm, "unmanaged") ? "no" : "yes");
+	show_line(table, "ha", field_true(vm, "no_ha") ? "no" : "yes");
+	show_line(table, "priority", field_text(vm, "priority"));
+	show_line(table, "owners", *owners ? owners : "all nodes");
+	show_line(table, "prefer", *prefer ? prefer : "none");
+	if (stop_timeout_s)
+		show_linef(table, "stop_timeout", "%" JSON_INTEGER_FORMAT "s", stop_timeout_s);
+	else
+		show_line(table, "stop_timeout", "vm.stop_timeout_s of the cluster");
+	show_line(table, "on_guest_shutdown",
+		  field_true(vm, "restart_on_shutdown") ? "restart" : "stop");
+	show_line(table, "cold_start_on_lost_save",
+		  field_true(vm, "cold_start_on_lost_save") ? "yes" : "no");
+}
+
+static void lines_of_disks(struct table *table, const json_t *essence)
+{
+	const json_t *disk, *nic;
+	size_t i;
+
+	json_array_foreach(json_object_get(essence, "disks"), i, disk)
+		show_linef(table, "disk", "%s %s%s%s%s", field_text(disk, "target"),
+			   *field_text(disk, "source") ? field_text(disk, "source") : "(empty)",
+			   *field_text(disk, "format") ? ", " : "", field_text(disk, "format"),
+			   field_true(disk, "readonly") ? ", read only" : "");
+	json_array_foreach(json_object_get(essence, "nics"), i, nic)
+		show_linef(table, "nic", "%s %s %s", field_text(nic, "mac"), field_text(nic, "kind"),
+			   field_text(nic, "source"));
+}
+
+static void lines_of_state(struct table *table, const json_t *vm)
+{
+	const json_t *protected = json_object_get(vm, "protected");
+	char text[SHOW_TIME_SIZE];
+
+	show_line(table, "name", field_text(vm, "name"));
+	show_line(table, "uuid", field_text(vm, "uuid"));
+	show_linef(table, "state", "%s%s%s since %s", field_text(vm, "state"),
+		   *field_text(vm, "owner_name") ? " on " : "", field_text(vm, "owner_name"),
+		   show_time(text, field_number(vm, "since_ms")));
+	if (*field_text(vm, "to_name"))
+		show_linef(table, "moving", "%s -> %s", field_text(vm, "from_name"),
+			   field_text(vm, "to_name"));
+	show_line(table, "wanted", field_text(vm, "wanted"));
+	show_line(table, "detail", field_text(vm, "detail"));
+	show_line(table, "paused because", field_text(vm, "seen_reason"));
+	show_line(table, "changed outside", field_text(vm, "changed_outside"));
+	if (field_true(vm, "pending_restart"))
+		show_line(table, "pending", "an edit waits for the next start");
+	show_line(table, "saved in", field_text(vm, "image"));
+	show_linef(table, "protected", "%s%s%s", field_true(protected, "ok") ? "yes" : "no",
+		   *field_text(protected, "reason") ? ": " : "", field_text(protected, "reason"));
+	if (field_number(vm, "tries"))
+		show_linef(table, "failures", "%" JSON_INTEGER_FORMAT, field_number(vm, "tries"));
+	if (field_number(vm, "op"))
+		show_linef(table, "operation", "%" JSON_INTEGER_FORMAT, field_number(vm, "op"));
+}
+
+static void print_vm(struct ctl *ctl, const json_t *vm, const json_t *nodes)
+{
+	_cleanup_(table_freep) struct table *table = table_new_plain(2);
+	const json_t *essence = json_object_get(vm, "essence");
+	char text[TEXT_QUANTITY_SIZE];
+
+	lines_of_state(table, vm);
+	show_line(table, "memory",
+		  text_format_mib(text, (uint64_t)field_number(essence, "memory_mib")));
+	show_linef(table, "vcpus", "%" JSON_INTEGER_FORMAT, field_number(essence, "vcpus"));
+	lines_of_disks(table, essence);
+	lines_of_settings(table, vm, nodes);
+	table_write(table, stdout, ctl->colour);
+}
+
+int cmd_vm_show(struct ctl *ctl, const struct cli_call *call)
+{
+	const char *name = cli_word(call, 0);
+	json_t *vm = NULL, *nodes = NULL;
+	struct ctl_error error = { 0 };
+	int exit = EXIT_OK;
+
+	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", name), &vm, &error))
+		return ctl_fail_name(ctl, &error, CLI_VM, name);
+	if (ctl->json)
+		return ctl_print_json(vm);
+	if (ctl_ask_list(ctl, ctl_request("nodes"), &nodes, &error))
+		print_vm(ctl, vm, nodes);
+	else
+		exit = ctl_fail(ctl, &error);
+	json_decref(vm);
+	json_decref(nodes);
+	return exit;
+}
+
+/* ---- what it should do ---- */
+
+static int want(struct ctl *ctl, const struct cli_call *call, json_t *fields, const char *done)
+{
+	struct change change = { CLI_VM, cli_word(call, 0), done, false };
+
+	json_object_set_new(fields, "name", json_string(change.name));
+	return change_command(ctl, "vm_want", fields, &change);
+}
+
+int cmd_vm_start(struct ctl *ctl, const struct cli_call *call)
+{
+	return want(ctl, call,
+		    json_pack("{s:s,s:b}", "wanted", "running", "cold", cli_has(call, "cold")),
+		    "%s runs");
+}
+
+int cmd_vm_stop(struct ctl *ctl, const struct cli_call *call)
+{
+	return want(ctl, call,
+		    json_pack("{s:s,s:b}", "wanted", "stopped", "force", cli_has(call, "force")),
+		    "%s is off");
+}
+
+int cmd_vm_pause(struct ctl *ctl, const struct cli_call *call)
+{
+	return want(ctl, call, json_pack("{s:s}", "wanted", "paused"), "%s is paused");
+}
+
+int cmd_vm_resume(struct ctl *ctl, const struct cli_call *call)
+{
+	return want(ctl, call, json_pack("{s:s}", "wanted", "running"), "%s runs");
+}
+
+/* An action leaves what is wanted as it is: a VM that has it done runs, and is wanted to. */
+int cmd_vm_reset(struct ctl *ctl, const struct cli_call *call)
+{
+	return want(ctl, call, json_pack("{s:s,s:s}", "wanted", "running", "action", "reset"),
+		    "%s was reset");
+}
+
+int cmd_vm_reboot(struct ctl *ctl, const struct cli_call *call)
+{
+	return want(ctl, call, json_pack("{s:s,s:s}", "wanted", "running", "action", "reboot"),
+		    "%s was asked to reboot");
+}
+
+int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { CLI_VM, cli_word(call, 0), "%s was moved", false };
+	const char *node = cli_word(call, 1);
+	struct ctl_error error = { 0 };
+	json_int_t to = 0;
+
+	if (cli_has(call, "live") && cli_has(call, "quick")) {
+		error = ctl_error_make(EXIT_USAGE, "invalid", "--live and --quick exclude each other");
+		return ctl_fail(ctl, &error);
+	}
+	if (node && !params_node_id(ctl, node, &to, &error))
+		return ctl_fail_name(ctl, &error, CLI_NODE, node);
+	return change_command(ctl, "vm_move",
+			      json_pack("{s:s,s:I,s:s}", "name", change.name, "to", to, "how",
+					cli_has(call, "quick") ? "quick" : "live"),
+			      &change);
+}
+
+int cmd_vm_cancel(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { CLI_VM, cli_word(call, 0), "%s: cancelled", true };
+
+	return change_command(ctl, "vm_cancel", json_pack("{s:s}", "name", change.name), &change);
+}
+
+int cmd_vm_accept(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { CLI_VM, cli_word(call, 0), "%s: taken as it is now", false };
+
+	return change_command(ctl, "vm_accept", json_pack("{s:s}", "name", change.name), &change);
+}
+
+int cmd_vm_set(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { CLI_VM, cli_word(call, 0), "%s is changed", false };
+
+	return change_command(ctl, "vm_set",
+			      json_pack("{s:s,s:o}", "name", change.name, "changes",
+					params_changes(call, 1)),
+			      &change);
+}
+
+int cmd_vm_remove(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { CLI_VM, cli_word(call, 0), "%s is removed; its disks stay", false };
+
+	return change_command(ctl, "vm_remove",
+			      json_pack("{s:s,s:b}", "name", change.name, "force",
+					cli_has(call, "force")),
+			      &change);
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * vm console: the serial console of a VM, wherever it runs.
+ *
+ * When a VM moves, its console on the old node ends. Then the cluster is asked again where it is, and the console there is
+ * opened; for a VM that was stopped this is the end.
+ */
+#include "base/mem.h"
+#include "clusterctl/clock.h"
+#include "clusterctl/commands.h"
+#include "clusterctl/conf.h"
+#include "clusterctl/console.h"
+#include "clusterctl/place.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum {
+	LOOK_FOR_MS = 60000,	/* after the console ended */
+	LOOK_AGAIN_MS = 500,
+	WHY_MAX = 512,
+};
+
+struct session {
+	struct ctl *ctl;
+	const char *name;
+	const char *libvirt_uri;
+	char *node;	/* where it was open last; NULL before the first time */
+	bool take_over;
+};
+
+static void say_open(struct session *session, const struct place *place)
+{
+	const char *escape = isatty(STDIN_FILENO) ? " Escape with ^]." : "";
+
+	if (!session->node)
+		ctl_say("Console of %s on %s.%s", session->name, place->node, escape);
+	else if (strcmp(session->node, place->node) == 0)
+		ctl_say("Console of %s on %s, open again.%s", session->name, place->node, escape);
+	else
+		ctl_say("%s moved from %s to %s; here is its console.%s", session->name, session->node,
+			place->node, escape);
+	free(session->node);
+	session->node = mem_strdup(place->node);
+}
+
+static struct ctl_error error_of_place(const struct session *session, const struct place *place,
+				       const char *why)
+{
+	if (!place_is_alive(place))
+		return ctl_error_make(EXIT_FAILED, "wrong-state",
+				      "%s is %s, so it has no console: clusterctl vm start %s",
+				      session->name, place->state, session->name);
+	return ctl_error_make(EXIT_FAILED, "wrong-state", "no console of %s on %s (%s): %s",
+			      session->name, place->node, place->uri, why);
+}
+
+/* Opens it where it is now. False with the error; *ret_off: the VM is off, and meant to be. */
+static bool open_once(struct session *session, struct console **ret, bool *ret_off,
+		      struct ctl_error *ret_error)
+{
+	_cleanup_(place_free) struct place place = { 0 };
+	char why[WHY_MAX] = "";
+
+	if (!place_find(session->ctl, session->name, session->libvirt_uri, &place, ret_error))
+		return false;
+	*ret_off = strcmp(place.state, "stopped") == 0 && strcmp(place.wanted, "stopped") == 0;
+	if (place_is_alive(&place) &&
+	    console_open(place.uri, place.uuid, session->take_over, ret, why, sizeof(why)) == 0) {
+		say_open(session, &place);
+		return true;
+	}
+	*ret_error = error_of_place(session, &place, why);
+	return false;
+}
+
+/* The same again and again; the VM may be between two nodes, or the daemon about to come back. */
+static bool open_again(struct session *session, struct console **ret, bool *ret_off,
+		       struct ctl_error *ret_error)
+{
+	uint64_t end_ms = clock_ms() + LOOK_FOR_MS;
+
+	for (;;) {
+		clock_sleep(LOOK_AGAIN_MS);
+		if (open_once(session, ret, ret_off, ret_error))
+			return true;
+		if (*ret_off || ret_error->exit == EXIT_NO_SUCH || clock_ms() >= end_ms)
+			return false;
+		ctl_error_free(ret_error);
+	}
+}
+
+static int say_off(struct session *session, struct ctl_error *error)
+{
+	ctl_error_free(error);
+	ctl_say("%s is off; its console has ended.", session->name);
+	return EXIT_OK;
+}
+
+static int talk(struct session *session, struct console *console)
+{
+	struct ctl_error error = { 0 };
+	bool off = false;
+
+	for (;;) {
+		enum console_end end = console_run(console);
+
+		console_free(console);
+		console = NULL;
+		if (isatty(STDOUT_FILENO))
+			fputs("\r\n", stderr);
+		if (end != CONSOLE_CLOSED)
+			return end == CONSOLE_LEFT ? EXIT_OK : EXIT_FAILED;
+		ctl_say("The console of %s on %s has ended; asking where it is now.", session->name,
+			session->node);
+		/* Somebody else's session there is none of ours to end. */
+		session->take_over = false;
+		if (!open_again(session, &console, &off, &error))
+			return off ? say_off(session, &error) : ctl_fail(session->ctl, &error);
+	}
+}
+
+int cmd_vm_console(struct ctl *ctl, const struct cli_call *call)
+{
+	_cleanup_(ctl_conf_free) struct ctl_conf conf = { 0 };
+	struct session session = { .ctl = ctl, .name = cli_word(call, 0) };
+	struct ctl_error error = { 0 };
+	struct console *console = NULL;
+	bool off = false;
+	int exit;
+
+	ctl_conf_read(CLUSTERD_CONF_DIR "/clusterd.conf", &conf);
+	session.libvirt_uri = conf.libvirt_uri;
+	session.take_over = cli_has(call, "force");
+	if (console_init() < 0) {
+		error = ctl_error_make(EXIT_FAILED, "not-ready", "libvirt cannot be used here");
+		return ctl_fail(ctl, &error);
+	}
+	if (!open_once(&session, &console, &off, &error))
+		return ctl_fail_name(ctl, &error, CLI_VM, session.name);
+	exit = talk(&session, console);
+	free(session.node);
+	return exit;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * vm edit: a definition in somebody's editor.
+ *
+ * What was typed is never lost: when the cluster refuses it, the file stays, and the editor is offered again. The digest
+ * of the definition the edit began with goes along, so that of two people only one wins and the other is told.
+ */
+#include "base/argv.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "clusterctl/change.h"
+#include "clusterctl/commands.h"
+#include "clusterctl/definition.h"
+#include "clusterctl/field.h"
+#include "clusterctl/params.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct edit {
+	struct ctl *ctl;
+	const char *name;
+	char *before;		/* the XML it began with */
+	json_t *digest;		/* and its digest as the daemon writes it */
+	char *path;		/* of the file that is edited; NULL: none is there */
+};
+
+static void edit_free(struct edit *edit)
+{
+	if (edit->path)
+		unlink(edit->path);
+	free(edit->path);
+	free(edit->before);
+	json_decref(edit->digest);
+}
+
+/* ---- the file and the editor ---- */
+
+static int write_all(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int write_file(struct edit *edit)
+{
+	const char *dir = getenv("TMPDIR");
+	char *path = mem_printf("%s/clusterctl-%s-XXXXXX.xml", dir && *dir ? dir : "/tmp",
+				text_valid_name(edit->name, 64) ? edit->name : "vm");
+	int fd = mkostemps(path, 4, O_CLOEXEC), r;
+
+	if (fd < 0) {
+		r = -errno;
+		free(path);
+		return r;
+	}
+	edit->path = path;
+	r = write_all(fd, edit->before);
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+/* The editor's words; it may be given with options, as in EDITOR="vim -n". */
+static void editor_words(struct argv *words)
+{
+	const char *editor = getenv("VISUAL");
+
+	if (!editor || !*editor)
+		editor = getenv("EDITOR");
+	if (!editor || !*editor)
+		editor = access("/usr/bin/editor", X_OK) == 0 ? "editor" : "vi";
+	while (*editor) {
+		size_t len = strcspn(editor, " \t");
+
+		if (len)
+			argv_addf(words, "%.*s", (int)len, editor);
+		editor += len;
+		editor += strspn(editor, " \t");
+	}
+}
+
+/* 0: the editor ended well. -ECHILD: it did not. */
+static int wait_editor(pid_t pid)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+	int status = 0;
+	pid_t ended;
+
+	/* Ctrl-C in the editor is meant for the editor. */
+	sigaction(SIGINT, &ignore, &before);
+	do
+		ended = waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	sigaction(SIGINT, &before, NULL);
+	return ended == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
+}
+
+static bool run_editor(struct edit *edit, struct ctl_error *ret_error)
+{
+	_cleanup_(argv_free) struct argv words = { 0 };
+	pid_t pid;
+	int r;
+
+	editor_words(&words);
+	argv_add(&words, edit->path);
+	r = -posix_spawnp(&pid, words.items[0], NULL, NULL, argv_items(&words), environ);
+	if (r == 0)
+		r = wait_editor(pid);
+	if (r == 0)
+		return true;
+	*ret_error = ctl_error_make(EXIT_FAILED, "invalid", "the editor %s %s%s", words.items[0],
+				    r == -ECHILD ? "ended with an error" : "cannot be run: ",
+				    r == -ECHILD ? "" : strerror(-r));
+	return false;
+}
+
+/* ---- asking people ---- */
+
+/* Whether to go on; without a terminal nobody can be asked. */
+static bool offer_again(void)
+{
+	char answer[16];
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return false;
+	fprintf(stderr, "Edit again? [Y/n] ");
+	fflush(stderr);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return false;
+	return answer[0] != 'n' && answer[0] != 'N';
+}
+
+static int keep_text(struct edit *edit, struct ctl_error *error)
+{
+	int exit = ctl_fail(edit->ctl, error);
+
+	ctl_say("Your text is kept in %s", edit->path);
+	free(edit->path);
+	edit->path = NULL;
+	return exit;
+}
+
+/* ---- one round ---- */
+
+enum round { ROUND_AGAIN, ROUND_OVER };
+
+/* Sends what was typed. */
+static enum round send_text(struct edit *edit, const char *xml, int *ret_exit)
+{
+	struct change change = { CLI_VM, edit->name, "%s is changed", false };
+	struct ctl_error error = { 0 };
+	json_t *request, *verdict = NULL;
+
+	request = json_pack("{s:s,s:s,s:s}", "do", "vm-edit", "name", edit->name, "xml", xml);
+	if (edit->digest)
+		json_object_set(request, "digest", edit->digest);
+	if (ctl_change(edit->ctl, request, &verdict, &error)) {
+		*ret_exit = change_finish(edit->ctl, verdict, &change);
+		return ROUND_OVER;
+	}
+	if (strcmp(error.code, "stale") != 0) {
+		ctl_say("%s: %s", ctl_cli.program, error.text);
+		if (offer_again()) {
+			ctl_error_free(&error);
+			return ROUND_AGAIN;
+		}
+	}
+	/* Of a stale one another try from the same text would undo what somebody else has done. */
+	*ret_exit = keep_text(edit, &error);
+	return ROUND_OVER;
+}
+
+static enum round edit_round(struct edit *edit, int *ret_exit)
+{
+	_cleanup_(buf_free) struct buf xml = { 0 };
+	struct ctl_error error = { 0 };
+	int r;
+
+	if (!run_editor(edit, &error)) {
+		*ret_exit = keep_text(edit, &error);
+		return ROUND_OVER;
+	}
+	r = params_read_text(edit->path, CLIENT_REQUEST_MAX, &xml);
+	if (r < 0) {
+		error = ctl_error_make(EXIT_FAILED, "invalid", "%s: %s", edit->path,
+				       r == -EFBIG    ? "too large for a definition"
+				       : r == -EILSEQ ? "not UTF-8 text"
+						      : strerror(-r));
+		*ret_exit = keep_text(edit, &error);
+		return ROUND_OVER;
+	}
+	if (strcmp(buf_str(&xml), edit->before) == 0) {
+		ctl_say("%s is not changed", edit->name);
+		*ret_exit = EXIT_OK;
+		return ROUND_OVER;
+	}
+	return send_text(edit, buf_str(&xml), ret_exit);
+}
+
+/* The digest is asked for before the text: if somebody is faster in between, the edit is refused, not his change lost. */
+static bool fetch(struct edit *edit, struct ctl_error *ret_error)
+{
+	json_t *vm = NULL;
+
+	if (!ctl_ask_object(edit->ctl, json_pack("{s:s,s:s}", "do", "vm", "name", edit->name), &vm,
+			    ret_error))
+		return false;
+	edit->digest = json_incref(
+		json_object_get(json_object_get(vm, "essence"), "digest"));
+	json_decref(vm);
+	return definition_get(edit->ctl, edit->name, &edit->before, ret_error);
+}
+
+int cmd_vm_edit(struct ctl *ctl, const struct cli_call *call)
+{
+	_cleanup_(edit_free) struct edit edit = { .ctl = ctl, .name = cli_word(call, 0) };
+	struct ctl_error error = { 0 };
+	int exit = EXIT_OK, r;
+
+	if (!fetch(&edit, &error))
+		return ctl_fail_name(ctl, &error, CLI_VM, edit.name);
+	r = write_file(&edit);
+	if (r < 0) {
+		error = ctl_error_make(EXIT_FAILED, "invalid", "no file to edit: %s", strerror(-r));
+		return ctl_fail(ctl, &error);
+	}
+	while (edit_round(&edit, &exit) == ROUND_AGAIN)
+		;
+	return exit;
+}

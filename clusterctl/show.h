@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Show: answers of the daemon as people read them.
+ *
+ * A list command asks, and writes either the JSON as it came or a table; which cells make a row is all that differs from
+ * one list to the next.
+ */
+#ifndef CLUSTERCTL_SHOW_H
+#define CLUSTERCTL_SHOW_H
+
+#include "clusterctl/ctl.h"
+#include "clusterctl/table.h"
+
+enum { SHOW_TIME_SIZE = 32 };
+
+struct show_list {
+	const char *verb;
+	const char *const *columns;
+	unsigned right;	/* bit n: column n holds numbers */
+	void (*row)(struct table *table, const json_t *record, void *context);
+	void *context;
+	const char *empty;	/* what to say of a list without anything */
+};
+
+/* Asks, writes and returns the exit. */
+int show_list(struct ctl *ctl, const struct show_list *list);
+
+/* The same for a list that is there already, which stays the caller's. */
+int show_records(struct ctl *ctl, const struct show_list *list, json_t *records);
+
+/* A line "label: value" of a table with two columns. Lines without a value are left out. */
+void show_line(struct table *table, const char *label, const char *value);
+void show_linef(struct table *table, const char *label, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Texts of an array, or the names of nodes whose ids are in it, with a comma in between; the caller frees them. */
+char *show_texts(const json_t *array);
+char *show_nodes(const json_t *ids, const json_t *nodes);
+const char *show_node(json_int_t id, const json_t *nodes);
+
+/* "2024-05-01 12:30:00" in local time; "-" for 0. Returns out. */
+const char *show_time(char out[SHOW_TIME_SIZE], json_int_t wall_ms);
+
+#endif

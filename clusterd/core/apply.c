@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/apply.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "clusterd/core/apply_context.h"
+#include "wire/check.h"
+
+/* What is kept of the past. Deterministic: every member forgets the same at the same index. */
+enum { EVENTS_MAX = 5000, OPERATIONS_MAX = 1000, REQUESTS_MAX = 4096, MARKS_MAX = 32 };
+
+static apply_fn *const handlers[] = {
+	[WIRE__COMMAND__BODY_GENESIS] = apply_genesis,
+	[WIRE__COMMAND__BODY_NODE_REPORT] = apply_node_report,
+	[WIRE__COMMAND__BODY_NODE_VERDICT] = apply_node_verdict,
+	[WIRE__COMMAND__BODY_NODE_FREEZE] = apply_node_freeze,
+	[WIRE__COMMAND__BODY_NODE_SET] = apply_node_set,
+	[WIRE__COMMAND__BODY_VM_ADD] = apply_vm_add,
+	[WIRE__COMMAND__BODY_VM_EDIT] = apply_vm_edit,
+	[WIRE__COMMAND__BODY_VM_REMOVE] = apply_vm_remove,
+	[WIRE__COMMAND__BODY_VM_SET] = apply_vm_set,
+	[WIRE__COMMAND__BODY_VM_WANT] = apply_vm_want,
+	[WIRE__COMMAND__BODY_VM_MOVE] = apply_vm_move,
+	[WIRE__COMMAND__BODY_VM_CANCEL] = apply_vm_cancel,
+	[WIRE__COMMAND__BODY_VM_ACCEPT] = apply_vm_accept,
+	[WIRE__COMMAND__BODY_VM_LIVE] = apply_vm_live,
+	[WIRE__COMMAND__BODY_VM_STEP] = apply_vm_step,
+	[WIRE__COMMAND__BODY_VM_REPORT] = apply_vm_report,
+	[WIRE__COMMAND__BODY_FENCE_ADD] = apply_fence_add,
+	[WIRE__COMMAND__BODY_FENCE_REMOVE] = apply_fence_remove,
+	[WIRE__COMMAND__BODY_FENCE_TEST] = apply_fence_test,
+	[WIRE__COMMAND__BODY_FENCE_BEGIN] = apply_fence_begin,
+	[WIRE__COMMAND__BODY_FENCE_RESULT] = apply_fence_result,
+	[WIRE__COMMAND__BODY_VOLUME_ADD] = apply_volume_add,
+	[WIRE__COMMAND__BODY_VOLUME_REMOVE] = apply_volume_remove,
+	[WIRE__COMMAND__BODY_SETTING_SET] = apply_setting_set,
+	[WIRE__COMMAND__BODY_NOTE] = apply_note,
+};
+
+void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(apply->text, sizeof(apply->text), format, args);
+	va_end(args);
+	apply->code = code;
+}
+
+/* Ids of events and operations count on from the newest one kept. */
+static uint64_t next_id(const struct state *state, uint32_t table)
+{
+	size_t count = state_count(state, table);
+	uint64_t id = 0;
+
+	if (count)
+		state_packed(state, table, count - 1, &id);
+	return id + 1;
+}
+
+static void forget_oldest(struct apply *apply, uint32_t table, size_t max)
+{
+	while (state_count(apply->state, table) > max) {
+		uint64_t id;
+
+		state_packed(apply->state, table, 0, &id);
+		state_del(apply->state, table, id, apply->update);
+	}
+}
+
+/* ------------------------------------------------------------------ events */
+
+static void put_event(struct apply *apply, Wire__Event__Severity severity, uint64_t op,
+		      const char *subject, const char *format, va_list args)
+{
+	Wire__Event event = WIRE__EVENT__INIT;
+	char *text = mem_vprintf(format, args);
+
+	text[wire_text_fit(text, WIRE_TEXT_MAX)] = '\0';
+	event.id = next_id(apply->state, WIRE__TABLE__TABLE_EVENT);
+	event.time_ms = apply->command->time_ms;
+	event.severity = severity;
+	event.subject = (char *)subject;
+	event.text = text;
+	event.op = op;
+	state_put(apply->state, WIRE__TABLE__TABLE_EVENT, event.id, &event.base, apply->update);
+	forget_oldest(apply, WIRE__TABLE__TABLE_EVENT, EVENTS_MAX);
+	free(text);
+}
+
+void apply_event(struct apply *apply, Wire__Event__Severity severity, uint64_t op,
+		 const char *subject, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put_event(apply, severity, op, subject, format, args);
+	va_end(args);
+}
+
+void apply_event_vm(struct apply *apply, Wire__Event__Severity severity, const Wire__Vm *vm,
+		    const char *format, ...)
+{
+	char subject[WIRE_NAME_MAX + 8];
+	va_list args;
+
+	snprintf(subject, sizeof(subject), "vm %s", vm->name);
+	va_start(args, format);
+	put_event(apply, severity, vm->op, subject, format, args);
+	va_end(args);
+}
+
+void apply_event_node(struct apply *apply, Wire__Event__Severity severity, uint32_t node,
+		      const char *format, ...)
+{
+	char subject[WIRE_NAME_MAX + 8];
+	va_list args;
+
+	snprintf(subject, sizeof(subject), "node %s", node_name(apply->state, node));
+	va_start(args, format);
+	put_event(apply, severity, 0, subject, format, args);
+	va_end(args);
+}
+
+/* ------------------------------------------------------------------ operations */
+
+/* The oldest finished one goes; those under way stay, however old. */
+static void forget_operation(struct apply *apply)
+{
+	size_t count = state_count(apply->state, WIRE__TABLE__TABLE_OPERATION);
+
+	if (count <= OPERATIONS_MAX)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const Wire__Operation *op =
+			state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+			continue;
+		state_del(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, apply->update);
+		return;
+	}
+}
+
+uint64_t apply_op_begin(struct apply *apply, Wire__Operation__Kind kind, uint64_t vm,
+			uint32_t node, uint32_t to, const char *reason)
+{
+	Wire__Operation op = WIRE__OPERATION__INIT;
+
+	op.id = next_id(apply->state, WIRE__TABLE__TABLE_OPERATION);
+	op.kind = kind;
+	op.vm = vm;
+	op.node = node;
+	op.to = to;
+	op.reason = (char *)reason;
+	op.begun_ms = apply->command->time_ms;
+	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op.id, &op.base, apply->update);
+	forget_operation(apply);
+	return op.id;
+}
+
+bool apply_op_running(struct apply *apply, uint64_t op)
+{
+	const Wire__Operation *record = op ? state_operation(apply->state, op) : NULL;
+
+	return record && record->outcome == WIRE__OPERATION__OUTCOME__RUNNING;
+}
+
+static Wire__Operation *op_open(struct apply *apply, uint64_t op)
+{
+	const Wire__Operation *record = op ? state_operation(apply->state, op) : NULL;
+
+	return record ? record_copy(&record->base) : NULL;
+}
+
+static void op_close(struct apply *apply, Wire__Operation *op)
+{
+	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
+	record_free(op);
+}
+
+static void add_mark(Wire__Operation *op, const char *what, uint32_t node, uint64_t at_ms)
+{
+	Wire__Mark *mark;
+
+	if (op->n_marks >= MARKS_MAX)
+		return;
+	mark = mem_new(Wire__Mark);
+	wire__mark__init(mark);
+	record_text(&mark->what, what);
+	mark->node = node;
+	mark->at_ms = at_ms;
+	op->marks = mem_resize(op->marks, op->n_marks + 1, sizeof(*op->marks));
+	op->marks[op->n_marks++] = mark;
+}
+
+void apply_op_mark(struct apply *apply, uint64_t id, const char *what, uint32_t node,
+		   uint64_t at_ms)
+{
+	Wire__Operation *op = op_open(apply, id);
+
+	if (!op)
+		return;
+	add_mark(op, what, node, at_ms);
+	op_close(apply, op);
+}
+
+void apply_op_marks(struct apply *apply, uint64_t id, Wire__Mark **marks, size_t marks_n)
+{
+	Wire__Operation *op = marks_n ? op_open(apply, id) : NULL;
+
+	if (!op)
+		return;
+	for (size_t i = 0; i < marks_n; i++)
+		add_mark(op, marks[i]->what, marks[i]->node, marks[i]->at_ms);
+	op_close(apply, op);
+}
+
+void apply_op_end(struct apply *apply, uint64_t id, Wire__Operation__Outcome outcome,
+		  const char *format, ...)
+{
+	Wire__Operation *op = op_open(apply, id);
+	va_list args;
+	char *text;
+
+	if (!op)
+		return;
+	va_start(args, format);
+	text = mem_vprintf(format, args);
+	va_end(args);
+	op->outcome = outcome;
+	op->ended_ms = apply->command->time_ms;
+	record_text(&op->text, text);
+	free(text);
+	op_close(apply, op);
+}
+
+/* ------------------------------------------------------------------ VMs */
+
+Wire__Vm *apply_vm_open(struct apply *apply, uint64_t id)
+{
+	const Wire__Vm *vm = state_vm(apply->state, id);
+
+	if (vm)
+		return record_copy(&vm->base);
+	apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH, "there is no VM with id %llu",
+		     (unsigned long long)id);
+	return NULL;
+}
+
+Wire__Vm *apply_vm_open_named(struct apply *apply, const char *name)
+{
+	const Wire__Vm *vm = state_vm_named(apply->state, name);
+
+	if (vm)
+		return record_copy(&vm->base);
+	apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
+		     "there is no VM '%s' in this cluster; clusterctl vm list shows all", name);
+	return NULL;
+}
+
+void apply_vm_close(struct apply *apply, Wire__Vm *vm)
+{
+	struct vmop op;
+
+	vm_to_op(vm, &op);
+	assert(vmop_broken(&op) == NULL);
+	state_put(apply->state, WIRE__TABLE__TABLE_VM, vm->id, &vm->base, apply->update);
+	record_free(vm);
+}
+
+void apply_vm_move_to(struct apply *apply, Wire__Vm *vm, enum vmop_phase next)
+{
+	struct vmop op;
+
+	vm_to_op(vm, &op);
+	vmop_move(&op, next);
+	vm_from_op(vm, &op);
+	vm->since_ms = apply->command->time_ms;
+}
+
+void apply_vm_op_end(struct apply *apply, Wire__Vm *vm, Wire__Operation__Outcome outcome,
+		     const char *text)
+{
+	if (apply_op_running(apply, vm->op))
+		apply_op_end(apply, vm->op, outcome, "%s", text);
+	vm->op = 0;
+}
+
+/* ------------------------------------------------------------------ entries */
+
+static const Wire__Request *answered(struct state *state, uint64_t request)
+{
+	return request ? state_get(state, WIRE__TABLE__TABLE_REQUEST, request) : NULL;
+}
+
+static void forget_request(struct apply *apply)
+{
+	const Wire__Request *oldest = NULL;
+	size_t count = state_count(apply->state, WIRE__TABLE__TABLE_REQUEST);
+
+	if (count <= REQUESTS_MAX)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const Wire__Request *one = state_at(apply->state, WIRE__TABLE__TABLE_REQUEST, i);
+
+		if (!oldest || one->index < oldest->index)
+			oldest = one;
+	}
+	state_del(apply->state, WIRE__TABLE__TABLE_REQUEST, oldest->id, apply->update);
+}
+
+static void remember(struct apply *apply, Wire__Verdict *verdict)
+{
+	Wire__Request request = WIRE__REQUEST__INIT;
+
+	request.id = apply->command->request;
+	request.index = apply->index;
+	request.verdict = verdict;
+	state_put(apply->state, WIRE__TABLE__TABLE_REQUEST, request.id, &request.base,
+		  apply->update);
+	forget_request(apply);
+}
+
+static void carry_out(struct apply *apply)
+{
+	unsigned body = (unsigned)apply->command->body_case;
+
+	if (body == WIRE__COMMAND__BODY_NOOP || body == WIRE__COMMAND__BODY_CHECK)
+		return;
+	if (body >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[body]) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "this command is not known at the cluster's feature level");
+		return;
+	}
+	if (body != WIRE__COMMAND__BODY_GENESIS && !state_cluster(apply->state)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY, "there is no cluster yet");
+		return;
+	}
+	handlers[body](apply);
+}
+
+static Wire__Verdict *verdict_of(const struct apply *apply)
+{
+	Wire__Verdict verdict = WIRE__VERDICT__INIT;
+	char text[sizeof(apply->text)];
+
+	memcpy(text, apply->text, sizeof(text));
+	text[wire_text_fit(text, WIRE_TEXT_MAX)] = '\0';
+	verdict.code = apply->code;
+	verdict.text = text;
+	verdict.op = apply->op;
+	verdict.id = apply->id;
+	return record_copy(&verdict.base);
+}
+
+void apply_entry(struct state *state, const Wire__Entry *entry, struct update *update,
+		 Wire__Verdict **ret_verdict, uint64_t *ret_request)
+{
+	Wire__Command *command =
+		wire__command__unpack(NULL, entry->command.len, entry->command.data);
+	struct apply apply = {
+		.state = state,
+		.update = update,
+		.command = command,
+		.index = entry->index,
+		.code = WIRE__VERDICT__CODE__OK,
+	};
+	const Wire__Request *before = command ? answered(state, command->request) : NULL;
+
+	*ret_request = command ? command->request : 0;
+	if (before && before->verdict) {
+		*ret_verdict = record_copy(&before->verdict->base);
+	} else if (!command || wire_check(&command->base, NULL) < 0) {
+		apply_refuse(&apply, WIRE__VERDICT__CODE__INVALID, "a command nobody can read");
+		*ret_verdict = verdict_of(&apply);
+	} else {
+		carry_out(&apply);
+		*ret_verdict = verdict_of(&apply);
+		if (command->request)
+			remember(&apply, *ret_verdict);
+	}
+	state_set_position(state, entry->index, entry->epoch);
+	{
+		struct persist *applied = update_persist(update, PERSIST_APPLIED);
+
+		applied->value = applied->index = entry->index;
+		applied->epoch = entry->epoch;
+	}
+	record_free(command);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_APPLY_CONTEXT_H
+#define CLUSTERD_CORE_APPLY_CONTEXT_H
+
+/*
+ * The context of one command being applied, for the files apply*.c alone: verdict, events,
+ * operations, and the one way a VM record is opened and closed.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clusterd/core/record.h"
+#include "clusterd/core/state.h"
+
+struct apply {
+	struct state *state;
+	struct update *update;
+	const Wire__Command *command;
+	uint64_t index;
+	Wire__Verdict__Code code;
+	char text[1024];
+	uint64_t op, id;
+};
+
+typedef void apply_fn(struct apply *apply);
+
+/* Commands by their field number in Command; each in the file of its noun. */
+apply_fn apply_genesis, apply_node_report, apply_node_verdict, apply_node_freeze, apply_node_set;
+apply_fn apply_vm_add, apply_vm_edit, apply_vm_remove, apply_vm_set, apply_vm_want, apply_vm_move,
+	apply_vm_cancel, apply_vm_accept, apply_vm_live;
+apply_fn apply_vm_step, apply_vm_report;
+apply_fn apply_fence_add, apply_fence_remove, apply_fence_test, apply_fence_begin,
+	apply_fence_result;
+apply_fn apply_volume_add, apply_volume_remove, apply_setting_set, apply_note;
+
+void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+void apply_event(struct apply *apply, Wire__Event__Severity severity, uint64_t op,
+		 const char *subject, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+void apply_event_vm(struct apply *apply, Wire__Event__Severity severity, const Wire__Vm *vm,
+		    const char *format, ...) __attribute__((format(printf, 4, 5)));
+void apply_event_node(struct apply *apply, Wire__Event__Severity severity, uint32_t node,
+		      const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Operations. Begin returns the id. */
+uint64_t apply_op_begin(struct apply *apply, Wire__Operation__Kind kind, uint64_t vm,
+			uint32_t node, uint32_t to, const char *reason);
+void apply_op_mark(struct apply *apply, uint64_t op, const char *what, uint32_t node,
+		   uint64_t at_ms);
+void apply_op_marks(struct apply *apply, uint64_t op, Wire__Mark **marks, size_t marks_n);
+void apply_op_end(struct apply *apply, uint64_t op, Wire__Operation__Outcome outcome,
+		  const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool apply_op_running(struct apply *apply, uint64_t op);
+
+/* A private copy of a VM's record, or NULL and the verdict NO_SUCH. */
+Wire__Vm *apply_vm_open(struct apply *apply, uint64_t vm);
+Wire__Vm *apply_vm_open_named(struct apply *apply, const char *name);
+/* Puts it into the state and frees it. Asserts the machine's invariant. */
+void apply_vm_close(struct apply *apply, Wire__Vm *vm);
+/* Moves the machine; owner, from, to and maybe of the record are set before. */
+void apply_vm_move_to(struct apply *apply, Wire__Vm *vm, enum vmop_phase next);
+/* Ends the VM's operation, if one is under way. */
+void apply_vm_op_end(struct apply *apply, Wire__Vm *vm, Wire__Operation__Outcome outcome,
+		     const char *text);
+
+/*
+ * A node is proven not to hold a VM any more, for a reason in words. Opens and closes the
+ * record itself. death: the node died, the VM did nothing wrong.
+ */
+void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, bool death, const char *why);
+/* The same for every VM that the node may hold. */
+void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What commands about fence devices and fencing do to the state. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "clusterd/core/apply_context.h"
+#include "wire/check.h"
+
+enum { FENCES_MAX = 256 };
+
+static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
+{
+	if (!text_valid_name(fence->name, WIRE_NAME_MAX)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "'%s' is no name: use letters, digits, '.', '_' and '-'", fence->name);
+		return false;
+	}
+	if (state_fence_named(apply->state, fence->name)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
+			     "there is a fence device '%s' already; clusterctl fence remove %s "
+			     "first, or take another name", fence->name, fence->name);
+		return false;
+	}
+	if (strncmp(fence->agent, "fence_", 6) != 0 || !text_valid_name(fence->agent, 63)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "'%s' is no fence agent: give a name like fence_ipmilan", fence->agent);
+		return false;
+	}
+	if (fence->n_targets == 0) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "fence device %s fences nobody: say which node with --node NODE",
+			     fence->name);
+		return false;
+	}
+	for (size_t i = 0; i < fence->n_targets; i++)
+		if (!state_node(apply->state, fence->targets[i]->node)) {
+			apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH, "there is no node %u",
+				     fence->targets[i]->node);
+			return false;
+		}
+	if (state_count(apply->state, WIRE__TABLE__TABLE_FENCE) >= FENCES_MAX) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d fence devices already",
+			     FENCES_MAX);
+		return false;
+	}
+	return true;
+}
+
+void apply_fence_add(struct apply *apply)
+{
+	const Wire__Fence *given = apply->command->fence_add->fence;
+	Wire__Fence *fence;
+
+	if (!given || !fence_ok(apply, given))
+		return;
+	fence = record_copy(&given->base);
+	fence->id = apply->id = apply->index;
+	fence->tested_ms = 0;
+	record_text(&fence->test_result, "");
+	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
+	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "fencing", "device %s (%s) added by %s",
+		    fence->name, fence->agent, apply->command->who);
+	record_free(fence);
+}
+
+void apply_fence_remove(struct apply *apply)
+{
+	const char *name = apply->command->fence_remove->name;
+	const Wire__Fence *fence = state_fence_named(apply->state, name);
+
+	if (!fence) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
+			     "there is no fence device '%s'; clusterctl fence list shows all", name);
+		return;
+	}
+	apply_event(apply, WIRE__EVENT__SEVERITY__WARNING, 0, "fencing", "device %s removed by %s",
+		    name, apply->command->who);
+	state_del(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, apply->update);
+}
+
+static bool targets(const Wire__Fence *fence, uint32_t node)
+{
+	for (size_t i = 0; i < fence->n_targets; i++)
+		if (fence->targets[i]->node == node)
+			return true;
+	return false;
+}
+
+/* Asks a device for its state; changes nothing in the world. */
+void apply_fence_test(struct apply *apply)
+{
+	const Wire__FenceTest *test = apply->command->fence_test;
+	const Wire__Fence *fence = state_fence_named(apply->state, test->name);
+	uint32_t node = test->node;
+	Wire__Operation *op;
+
+	if (!fence) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
+			     "there is no fence device '%s'; clusterctl fence list shows all",
+			     test->name);
+		return;
+	}
+	if (node == 0)
+		node = fence->targets[0]->node;
+	if (!targets(fence, node)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "fence device %s does not fence %s", fence->name,
+			     node_name(apply->state, node));
+		return;
+	}
+	apply->id = fence->id;
+	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE_TEST, 0, node,
+				   apply->command->node, apply->command->who);
+	op = record_copy(&state_operation(apply->state, apply->op)->base);
+	op->device = fence->id;
+	op->status_only = true;
+	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
+	record_free(op);
+}
+
+static bool fencing(struct apply *apply, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op =
+			state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
+		    op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+			return true;
+	}
+	return false;
+}
+
+void apply_fence_begin(struct apply *apply)
+{
+	const Wire__FenceBegin *begin = apply->command->fence_begin;
+	const Wire__Node *node = state_node(apply->state, begin->node);
+	const Wire__Fence *fence =
+		state_get(apply->state, WIRE__TABLE__TABLE_FENCE, begin->device);
+	Wire__Operation *op;
+
+	if (!node || !fence || node->state != WIRE__NODE__STATE__LOST ||
+	    node->incarnation != begin->incarnation || fencing(apply, begin->node)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "not to be fenced any more");
+		return;
+	}
+	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE, 0, begin->node,
+				   begin->executor, node->reason);
+	op = record_copy(&state_operation(apply->state, apply->op)->base);
+	op->device = begin->device;
+	op->incarnation = begin->incarnation;
+	op->status_only = begin->status_only;
+	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
+			 "%s through %s, from %s",
+			 begin->status_only ? "is it off? Asked" : "fenced",
+			 fence->name, node_name(apply->state, begin->executor));
+	record_free(op);
+}
+
+/* Power is verified off: this incarnation of the node is dead, and so is all it ran. */
+static void proof_of_death(struct apply *apply, const Wire__Node *record, const char *text)
+{
+	uint32_t id = (uint32_t)record->id;
+	Wire__Node *node = record_copy(&record->base);
+
+	node->state = WIRE__NODE__STATE__OFF;
+	node->since_ms = apply->command->time_ms;
+	node->incarnation++;
+	node->boot_id = 0;
+	record_textf(&node->reason, "proven off: %s", text);
+	state_put(apply->state, WIRE__TABLE__TABLE_NODE, id, &node->base, apply->update);
+	record_free(node);
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, id, "is off, proven: %s", text);
+	apply_node_gone(apply, id, "died");
+}
+
+static void test_result(struct apply *apply, const Wire__Operation *op,
+			const Wire__FenceResult *result)
+{
+	const Wire__Fence *record = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	Wire__Fence *fence;
+
+	if (!record)
+		return;
+	fence = record_copy(&record->base);
+	record_text(&fence->test_result, result->text);
+	fence->tested_ms = result->ok ? apply->command->time_ms : 0;
+	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
+	record_free(fence);
+}
+
+void apply_fence_result(struct apply *apply)
+{
+	const Wire__FenceResult *result = apply->command->fence_result;
+	const Wire__Operation *record = state_operation(apply->state, result->op);
+	const Wire__Node *node;
+	Wire__Operation *op;
+
+	if (!record || record->outcome != WIRE__OPERATION__OUTCOME__RUNNING) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "this fencing is over");
+		return;
+	}
+	op = record_copy(&record->base);
+	apply_op_marks(apply, op->id, result->marks, result->n_marks);
+	apply_op_end(apply, op->id,
+		     result->ok ? WIRE__OPERATION__OUTCOME__DONE : WIRE__OPERATION__OUTCOME__FAILED,
+		     "%s", result->text);
+	node = state_node(apply->state, op->node);
+	if (op->kind == WIRE__OPERATION__KIND__FENCE_TEST)
+		test_result(apply, op, result);
+	else if (!result->off)
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, op->node,
+				 "no proof that it is off: %s", result->text);
+	else if (node && node->state == WIRE__NODE__STATE__LOST &&
+		 node->incarnation == op->incarnation)
+		proof_of_death(apply, node, result->text);
+	record_free(op);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What commands about the cluster's nodes do to the state. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "clusterd/core/apply_context.h"
+
+static Wire__Node *node_open(struct apply *apply, uint32_t node)
+{
+	const Wire__Node *record = state_node(apply->state, node);
+
+	if (record)
+		return record_copy(&record->base);
+	apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH, "node %u is not of this cluster", node);
+	return NULL;
+}
+
+static void node_close(struct apply *apply, Wire__Node *node)
+{
+	state_put(apply->state, WIRE__TABLE__TABLE_NODE, node->id, &node->base, apply->update);
+	record_free(node);
+}
+
+static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State next,
+		      const char *reason)
+{
+	node->state = next;
+	node->since_ms = apply->command->time_ms;
+	record_text(&node->reason, reason);
+}
+
+void apply_genesis(struct apply *apply)
+{
+	const Wire__Genesis *genesis = apply->command->genesis;
+
+	if (state_cluster(apply->state)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS, "the cluster has begun already");
+		return;
+	}
+	if (!genesis->cluster || genesis->cluster->id != 1 || genesis->cluster->n_voters == 0) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "genesis without voters");
+		return;
+	}
+	state_put(apply->state, WIRE__TABLE__TABLE_CLUSTER, 1, &genesis->cluster->base,
+		  apply->update);
+	for (size_t i = 0; i < genesis->n_nodes; i++)
+		if (genesis->nodes[i]->id >= 1 && genesis->nodes[i]->id <= 64)
+			state_put(apply->state, WIRE__TABLE__TABLE_NODE, genesis->nodes[i]->id,
+				  &genesis->nodes[i]->base, apply->update);
+	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "cluster", "cluster %s begins",
+		    genesis->cluster->name);
+}
+
+/*
+ * A kernel that booted anew has none of the QEMU processes of the one before: the report
+ * itself is the proof that the incarnation before it is dead.
+ */
+static void new_kernel(struct apply *apply, Wire__Node *node)
+{
+	uint32_t id = (uint32_t)node->id;
+	bool first = node->kernel_boot_id[0] == '\0';
+
+	node->incarnation++;
+	if (!first)
+		apply_node_gone(apply, id, "restarted");
+}
+
+void apply_node_report(struct apply *apply)
+{
+	const Wire__NodeReport *report = apply->command->node_report;
+	Wire__Node *node = node_open(apply, apply->command->node);
+	bool was_up;
+
+	if (!node)
+		return;
+	if (apply->command->boot_id == 0 || !report->kernel_boot_id[0]) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "a report without a boot id");
+		record_free(node);
+		return;
+	}
+	was_up = node->state == WIRE__NODE__STATE__UP;
+	if (strcmp(node->kernel_boot_id, report->kernel_boot_id) != 0)
+		new_kernel(apply, node);
+	record_text(&node->kernel_boot_id, report->kernel_boot_id);
+	node->boot_id = apply->command->boot_id;
+	node->disk_id = report->disk_id;
+	if (report->facts)
+		record_message((ProtobufCMessage **)&node->facts, &report->facts->base);
+	if (!was_up) {
+		node_move(apply, node, WIRE__NODE__STATE__UP, "");
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
+				 "is up");
+	}
+	node_close(apply, node);
+}
+
+/* The conductor about a node that does not speak: it may only take trust away. */
+void apply_node_verdict(struct apply *apply)
+{
+	const Wire__NodeVerdict *verdict = apply->command->node_verdict;
+	Wire__Node *node = node_open(apply, verdict->node);
+
+	if (!node)
+		return;
+	if (node->incarnation != verdict->incarnation || node->state == verdict->state ||
+	    node->state == WIRE__NODE__STATE__OFF ||
+	    (verdict->state != WIRE__NODE__STATE__LOST &&
+	     verdict->state != WIRE__NODE__STATE__DAEMON_DOWN)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the node has moved on");
+		record_free(node);
+		return;
+	}
+	node_move(apply, node, verdict->state, verdict->reason);
+	apply_event_node(apply,
+			 verdict->state == WIRE__NODE__STATE__LOST
+				 ? WIRE__EVENT__SEVERITY__ERROR : WIRE__EVENT__SEVERITY__WARNING,
+			 verdict->node, "%s: %s",
+			 verdict->state == WIRE__NODE__STATE__LOST
+				 ? "lost" : "its clusterd is down, guests run on, nothing is fenced",
+			 verdict->reason);
+	node_close(apply, node);
+}
+
+void apply_node_freeze(struct apply *apply)
+{
+	Wire__Node *node = node_open(apply, apply->command->node);
+	char text[TEXT_QUANTITY_SIZE];
+
+	if (!node)
+		return;
+	if (node->boot_id != apply->command->boot_id) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "from an older daemon");
+		record_free(node);
+		return;
+	}
+	node->freeze_ms = apply->command->node_freeze->freeze_ms;
+	node_move(apply, node, WIRE__NODE__STATE__LEFT, "its clusterd was stopped");
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
+			 "leaves cleanly; its guests run on and it is not suspected for %s",
+			 text_format_ms(text, node->freeze_ms));
+	node_close(apply, node);
+}
+
+static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param *change)
+{
+	if (strcmp(change->key, "address") == 0 && change->value[0]) {
+		record_text(&node->address, change->value);
+		return true;
+	}
+	if (strcmp(change->key, "placement") == 0 &&
+	    (strcmp(change->value, "yes") == 0 || strcmp(change->value, "no") == 0)) {
+		node->drained = strcmp(change->value, "no") == 0;
+		return true;
+	}
+	if (strcmp(change->key, "domain") == 0) {
+		record_text(&node->failure_domain, change->value);
+		return true;
+	}
+	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+		     "a node has no %s=%s; there are address=ADDR, domain=NAME and "
+		     "placement=yes|no (no: takes no VMs)", change->key, change->value);
+	return false;
+}
+
+void apply_node_set(struct apply *apply)
+{
+	const Wire__NodeSet *set = apply->command->node_set;
+	const Wire__Node *record = state_node_named(apply->state, set->name);
+	Wire__Node *node;
+
+	if (!record) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
+			     "there is no node '%s'; clusterctl node list shows all", set->name);
+		return;
+	}
+	node = record_copy(&record->base);
+	for (size_t i = 0; i < set->n_changes; i++)
+		if (!node_change(apply, node, set->changes[i])) {
+			record_free(node);
+			return;
+		}
+	apply->id = node->id;
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
+			 "changed by %s", apply->command->who);
+	node_close(apply, node);
+}

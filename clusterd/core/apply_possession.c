@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who may run a VM: what the conductor's steps and the nodes' reports do to owner, maybe and
+ * phase. maybe grows here by commit before a node may act, and shrinks only by that node's
+ * own report or by proof of death of that incarnation.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "clusterd/core/apply_context.h"
+
+#define PHASE(x) WIRE__VM__PHASE__##x
+
+/* ------------------------------------------------------------------ a node is out of it */
+
+/* Opens the operation under which the VM comes back, so that its time is on record. */
+static void begin_restart(struct apply *apply, Wire__Vm *vm, const char *why)
+{
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__FAILED, why);
+	if (vm->wanted == WIRE__VM__WANTED__STOPPED || vm->unmanaged)
+		return;
+	vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm->id, vm->last_node, 0,
+				why);
+}
+
+static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
+		       enum vmop_phase before, bool death, const char *why)
+{
+	switch (gone) {
+	case VMOP_GONE_NOTHING:
+	case VMOP_GONE_WAIT:
+		return;
+	case VMOP_GONE_STOPPED:
+		vm->seen = WIRE__VM__SEEN__NOTHING;
+		vm->force = vm->cancel = false;
+		if (before == VMOP_STOPPING) {
+			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
+			return;
+		}
+		if (death || before != VMOP_STARTING)
+			begin_restart(apply, vm, why);
+		else if (vm->wanted == WIRE__VM__WANTED__STOPPED)
+			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
+		if (before != VMOP_STARTING)
+			record_text(&vm->image, "");
+		return;
+	case VMOP_GONE_GO_ON:
+		apply_op_mark(apply, vm->op, "source gone", vm->from, apply->command->time_ms);
+		return;
+	case VMOP_GONE_BACK:
+		/* A new right: what the source said before does not count for it. */
+		vm->generation++;
+		apply_vm_op_end(apply, vm,
+				vm->cancel ? WIRE__OPERATION__OUTCOME__CANCELLED
+					   : WIRE__OPERATION__OUTCOME__FAILED,
+				vm->detail[0] ? vm->detail : why);
+		vm->cancel = false;
+		vm->from = vm->to = 0;
+		return;
+	case VMOP_GONE_IMAGE:
+		vm->generation++;
+		vm->tries++;
+		return;
+	}
+}
+
+void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, bool death, const char *why)
+{
+	enum vmop_phase before = (enum vmop_phase)vm->phase;
+	enum vmop_gone gone;
+	struct vmop op;
+
+	if (vm->owner == node)
+		vm->last_node = node;
+	vm_to_op(vm, &op);
+	gone = vmop_node_gone(&op, node);
+	vm_from_op(vm, &op);
+	if (op.phase != before)
+		vm->since_ms = apply->command->time_ms;
+	after_gone(apply, vm, gone, before, death, why);
+	if (death && gone == VMOP_GONE_STOPPED)
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm, "was on %s: %s",
+			       node_name(apply->state, node), why);
+}
+
+void apply_node_gone(struct apply *apply, uint32_t node, const char *why)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *record = state_at(apply->state, WIRE__TABLE__TABLE_VM, i);
+		char text[256];
+		Wire__Vm *vm;
+
+		if (!vm_holds(record, node))
+			continue;
+		vm = record_copy(&record->base);
+		snprintf(text, sizeof(text), "%s %s", node_name(apply->state, node), why);
+		apply_vm_gone(apply, vm, node, true, text);
+		apply_vm_close(apply, vm);
+	}
+}
+
+/* ------------------------------------------------------------------ the conductor's steps */
+
+static const char *step_start(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *step)
+{
+	const Wire__Node *node = state_node(apply->state, step->node);
+
+	if (!node || node->state != WIRE__NODE__STATE__UP)
+		return "the node is not up";
+	if (vm->n_maybe || vm->wanted == WIRE__VM__WANTED__STOPPED)
+		return "it is held or not wanted";
+	vm->generation++;
+	vm->owner = vm->to = step->node;
+	vm->from = 0;
+	vm->last_node = step->node;
+	vm->pending_restart = false;
+	vm->unpause = false;
+	record_message((ProtobufCMessage **)&vm->live, NULL);
+	record_text(&vm->changed_outside, "");
+	vm_hold(vm, step->node, node->incarnation);
+	if (!apply_op_running(apply, vm->op))
+		vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm->id, step->node,
+					0, vm->detail);
+	apply_op_mark(apply, vm->op, "placed", step->node, apply->command->time_ms);
+	apply_vm_move_to(apply, vm, VMOP_STARTING);
+	return NULL;
+}
+
+static const char *step_restore(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *step)
+{
+	const Wire__Node *node = state_node(apply->state, step->node);
+
+	if (!node || node->state != WIRE__NODE__STATE__UP)
+		return "the node is not up";
+	if (vm->n_maybe)
+		return "it is held";
+	vm->generation++;
+	vm->owner = vm->to = step->node;
+	vm->from = 0;
+	vm_hold(vm, step->node, node->incarnation);
+	apply_op_mark(apply, vm->op, "restore", step->node, apply->command->time_ms);
+	apply_vm_move_to(apply, vm, VMOP_RESTORING);
+	return NULL;
+}
+
+static const char *step_failed(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *step)
+{
+	apply_vm_move_to(apply, vm, VMOP_FAILED);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm, "given up: %s", step->detail);
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__FAILED, step->detail);
+	return NULL;
+}
+
+static const char *step_cold(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *step)
+{
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm,
+		       "saved memory is lost, cold start as set: %s", step->detail);
+	record_text(&vm->image, "");
+	apply_vm_move_to(apply, vm, VMOP_OFF);
+	return NULL;
+}
+
+static const char *step_stop(struct apply *apply, Wire__Vm *vm)
+{
+	if (vm->wanted != WIRE__VM__WANTED__STOPPED)
+		return "it is wanted";
+	apply_vm_move_to(apply, vm, VMOP_STOPPING);
+	return NULL;
+}
+
+static const char *step(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *s)
+{
+	if (s->settled) {
+		vm->tries = 0;
+		vm->tried_nodes = 0;
+		return NULL;
+	}
+	if (s->detail[0] || s->next == s->phase)
+		record_text(&vm->detail, s->detail);
+	if (s->next == s->phase)
+		return NULL;
+	if (s->phase == PHASE(OFF) && s->next == PHASE(STARTING))
+		return step_start(apply, vm, s);
+	if (s->phase == PHASE(SAVED) && s->next == PHASE(RESTORING))
+		return step_restore(apply, vm, s);
+	if ((s->phase == PHASE(OFF) || s->phase == PHASE(SAVED)) && s->next == PHASE(FAILED))
+		return step_failed(apply, vm, s);
+	if (s->phase == PHASE(SAVED) && s->next == PHASE(OFF))
+		return step_cold(apply, vm, s);
+	if (s->phase == PHASE(RUN) && s->next == PHASE(STOPPING))
+		return step_stop(apply, vm);
+	return "no such step";
+}
+
+void apply_vm_step(struct apply *apply)
+{
+	const Wire__VmStep *s = apply->command->vm_step;
+	Wire__Vm *vm = apply_vm_open(apply, s->vm);
+	const char *why;
+
+	if (!vm)
+		return;
+	if (vm->generation != s->generation || vm->phase != s->phase || vm->unmanaged) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the VM has moved on");
+		record_free(vm);
+		return;
+	}
+	why = step(apply, vm, s);
+	if (why) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "%s", why);
+		record_free(vm);
+		return;
+	}
+	apply_vm_close(apply, vm);
+}
+
+/* ------------------------------------------------------------------ the nodes' reports */
+
+/* A report in its place: which node, about which copy of the record. */
+struct report {
+	const Wire__VmReport *r;
+	const Wire__Node *node;
+	uint32_t id;			/* of the node */
+	Wire__Vm *vm;
+	bool owner, from, to;
+};
+
+static void now_running(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	apply_op_mark(apply, vm->op, "running", report->id, apply->command->time_ms);
+	vm->from = vm->to = 0;
+	vm->seen = WIRE__VM__SEEN__ACTIVE;
+	vm->cancel = false;
+	vm->last_node = report->id;
+	record_text(&vm->seen_reason, "");
+	record_text(&vm->detail, "");
+	apply_vm_move_to(apply, vm, VMOP_RUN);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "runs on %s",
+		       node_name(apply->state, report->id));
+	if (vm->wanted == WIRE__VM__WANTED__RUNNING)
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, "");
+}
+
+static bool on_running(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->owner)
+		return false;
+	if (vm->phase == PHASE(STARTING) || vm->phase == PHASE(RESUMING) ||
+	    vm->phase == PHASE(CONSUMED)) {
+		now_running(apply, report);
+		return true;
+	}
+	if (vm->phase != PHASE(RUN))
+		return false;
+	vm->seen = WIRE__VM__SEEN__ACTIVE;
+	record_text(&vm->seen_reason, "");
+	if (vm->wanted == WIRE__VM__WANTED__RUNNING && vm->action == WIRE__VM__ACTION__NO_ACTION) {
+		vm->unpause = false;
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, "");
+	}
+	return true;
+}
+
+static bool on_paused(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->owner || vm->phase != PHASE(RUN))
+		return false;
+	vm->seen = WIRE__VM__SEEN__SUSPENDED;
+	record_text(&vm->seen_reason, report->r->pause_reason);
+	if (vm->wanted == WIRE__VM__WANTED__PAUSED)
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, "");
+	else
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm, "is paused on %s: %s",
+			       node_name(apply->state, report->id), report->r->pause_reason);
+	return true;
+}
+
+/* The guest ended while it was to run: by itself, or against everybody's will. */
+static void ended(struct apply *apply, Wire__Vm *vm, const struct report *report)
+{
+	const Wire__VmReport *r = report->r;
+
+	if (r->cause == WIRE__VM_REPORT__CAUSE__GUEST_SHUTDOWN && !vm->restart_on_shutdown) {
+		vm->wanted = WIRE__VM__WANTED__STOPPED;
+		record_text(&vm->detail, "the guest shut itself down");
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm,
+			       "shut down from inside; it stays stopped");
+		return;
+	}
+	if (r->cause != WIRE__VM_REPORT__CAUSE__GUEST_SHUTDOWN)
+		vm->tries++;
+	record_textf(&vm->detail, "ended on %s: %s", node_name(apply->state, report->id), r->text);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm, "ended on %s: %s",
+		       node_name(apply->state, report->id), r->text);
+}
+
+static void start_failed(struct apply *apply, Wire__Vm *vm, const struct report *report)
+{
+	const Wire__VmReport *r = report->r;
+
+	vm->tries++;
+	vm->tried_nodes |= vmop_bit(report->id);
+	record_textf(&vm->detail, "%s: %s", node_name(apply->state, report->id), r->text);
+	record_text(&vm->chain_seen, r->chain);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm, "not started on %s: %s",
+		       node_name(apply->state, report->id), r->text);
+}
+
+/* No other node would fare better: leave it to the administrator. */
+static void hopeless(struct apply *apply, Wire__Vm *vm)
+{
+	if (vm->phase != PHASE(OFF))
+		return;
+	apply_vm_move_to(apply, vm, VMOP_FAILED);
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__FAILED, vm->detail);
+}
+
+static bool on_absent(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+	Wire__Vm__Phase before = vm->phase;
+	bool owner = report->owner;
+	char why[1200];
+
+	if (!vm_holds(vm, report->id))
+		return false;
+	if (owner && before == PHASE(RUN))
+		ended(apply, vm, report);
+	if (owner && (before == PHASE(STARTING) || before == PHASE(RESTORING)))
+		start_failed(apply, vm, report);
+	snprintf(why, sizeof(why), "%s", report->r->text[0] ? report->r->text : "ended");
+	apply_vm_gone(apply, vm, report->id, false, why);
+	if (before == PHASE(STARTING) && (report->r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED ||
+					  report->r->cause == WIRE__VM_REPORT__CAUSE__REFUSED))
+		hopeless(apply, vm);
+	return true;
+}
+
+/* A copy turned up where none may be: nobody else may start until it is gone. */
+static bool on_present(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+	bool idle = vm->phase == PHASE(OFF) && vm->n_maybe == 0 &&
+		    vm->wanted != WIRE__VM__WANTED__STOPPED;
+
+	if (vm_holds(vm, report->id))
+		return false;
+	vm_hold(vm, report->id, report->node->incarnation);
+	if (!idle || report->r->pause_reason[0]) {
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm,
+			       "a copy that the cluster did not start is on %s; it is removed",
+			       node_name(apply->state, report->id));
+		return true;
+	}
+	vm->generation++;
+	vm->owner = report->id;
+	vm->last_node = report->id;
+	vm->seen = WIRE__VM__SEEN__ACTIVE;
+	apply_vm_move_to(apply, vm, VMOP_RUN);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm, "found running on %s, taken over",
+		       node_name(apply->state, report->id));
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, "found running");
+	return true;
+}
+
+static bool on_ready(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->to || vm->phase != PHASE(COPYING))
+		return false;
+	vm->generation++;
+	vm->owner = vm->to;
+	apply_op_marks(apply, vm->op, report->r->marks, report->r->n_marks);
+	apply_op_mark(apply, vm->op, "ready", report->id, apply->command->time_ms);
+	apply_vm_move_to(apply, vm, vm_holds(vm, vm->from) ? VMOP_GO : VMOP_RESUMING);
+	return true;
+}
+
+static bool on_move_failed(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->from || vm->phase != PHASE(COPYING))
+		return false;
+	record_text(&vm->detail, report->r->text);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+		       "live migration %s -> %s ended, it stays: %s",
+		       node_name(apply->state, vm->from), node_name(apply->state, vm->to),
+		       report->r->text);
+	apply_vm_move_to(apply, vm, VMOP_ABORTING);
+	return true;
+}
+
+static bool on_go_refused(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->from || vm->phase != PHASE(GO))
+		return false;
+	vm->generation++;
+	vm->owner = vm->from;
+	record_text(&vm->detail, report->r->text);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+		       "%s keeps it: it ran on there (%s)", node_name(apply->state, vm->from),
+		       report->r->text);
+	apply_vm_move_to(apply, vm, VMOP_ABORTING);
+	return true;
+}
+
+static bool on_saved(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->from || vm->phase != PHASE(SAVING))
+		return false;
+	vm_release(vm, report->id);
+	vm->owner = 0;
+	vm->last_node = report->id;
+	vm->cancel = false;
+	vm->seen = WIRE__VM__SEEN__NOTHING;
+	apply_op_marks(apply, vm->op, report->r->marks, report->r->n_marks);
+	apply_op_mark(apply, vm->op, "saved", report->id, apply->command->time_ms);
+	apply_vm_move_to(apply, vm, VMOP_SAVED);
+	return true;
+}
+
+static bool on_save_failed(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->from || vm->phase != PHASE(SAVING))
+		return false;
+	record_text(&vm->detail, report->r->text);
+	record_text(&vm->image, "");
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+		       "quick migration ended, it stays on %s: %s",
+		       node_name(apply->state, report->id), report->r->text);
+	apply_vm_op_end(apply, vm,
+			vm->cancel ? WIRE__OPERATION__OUTCOME__CANCELLED
+				   : WIRE__OPERATION__OUTCOME__FAILED, report->r->text);
+	vm->cancel = false;
+	vm->generation++;
+	vm->from = vm->to = 0;
+	apply_vm_move_to(apply, vm, VMOP_RUN);
+	return true;
+}
+
+static bool on_restored(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!report->owner || vm->phase != PHASE(RESTORING))
+		return false;
+	apply_op_mark(apply, vm->op, "restored", report->id, apply->command->time_ms);
+	apply_vm_move_to(apply, vm, VMOP_CONSUMED);
+	return true;
+}
+
+/* Also how the owner says that a used image is gone from the volume (op 0). */
+static bool on_action(struct apply *apply, const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+	bool done = report->r->what == WIRE__VM_REPORT__WHAT__ACTION_DONE;
+
+	if (!report->owner || vm->phase != PHASE(RUN))
+		return false;
+	if (report->r->op == 0) {
+		record_text(&vm->image, "");
+		return true;
+	}
+	if (vm->action_op != report->r->op || vm->action == WIRE__VM__ACTION__NO_ACTION)
+		return false;
+	vm->action = WIRE__VM__ACTION__NO_ACTION;
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s %s", done ? "restarted inside"
+			: "not restarted:", report->r->text);
+	apply_vm_op_end(apply, vm, done ? WIRE__OPERATION__OUTCOME__DONE
+					: WIRE__OPERATION__OUTCOME__FAILED, report->r->text);
+	return true;
+}
+
+typedef bool report_fn(struct apply *apply, const struct report *report);
+
+static report_fn *const reports[] = {
+	[WIRE__VM_REPORT__WHAT__RUNNING] = on_running,
+	[WIRE__VM_REPORT__WHAT__PAUSED] = on_paused,
+	[WIRE__VM_REPORT__WHAT__ABSENT] = on_absent,
+	[WIRE__VM_REPORT__WHAT__PRESENT] = on_present,
+	[WIRE__VM_REPORT__WHAT__READY] = on_ready,
+	[WIRE__VM_REPORT__WHAT__MOVE_FAILED] = on_move_failed,
+	[WIRE__VM_REPORT__WHAT__GO_REFUSED] = on_go_refused,
+	[WIRE__VM_REPORT__WHAT__SAVED] = on_saved,
+	[WIRE__VM_REPORT__WHAT__SAVE_FAILED] = on_save_failed,
+	[WIRE__VM_REPORT__WHAT__RESTORED] = on_restored,
+	[WIRE__VM_REPORT__WHAT__ACTION_DONE] = on_action,
+	[WIRE__VM_REPORT__WHAT__ACTION_FAILED] = on_action,
+};
+
+/* From the node's present daemon, and about the right it holds now? */
+static bool counts(struct apply *apply, const struct report *report)
+{
+	const Wire__VmReport *r = report->r;
+
+	if (!report->node || report->node->boot_id != apply->command->boot_id ||
+	    report->node->state != WIRE__NODE__STATE__UP)
+		return false;
+	return r->what == WIRE__VM_REPORT__WHAT__PRESENT || r->generation == report->vm->generation;
+}
+
+void apply_vm_report(struct apply *apply)
+{
+	const Wire__VmReport *r = apply->command->vm_report;
+	uint32_t id = apply->command->node;
+	Wire__Vm *vm = apply_vm_open(apply, r->vm);
+	struct report report = { .r = r, .id = id, .vm = vm };
+	unsigned what = (unsigned)r->what;
+
+	if (!vm)
+		return;
+	report.node = state_node(apply->state, id);
+	report.owner = vm->owner == id;
+	report.from = vm->from == id;
+	report.to = vm->to == id;
+	if (!counts(apply, &report) || what >= sizeof(reports) / sizeof(reports[0]) ||
+	    !reports[what] || !reports[what](apply, &report)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the VM has moved on");
+		record_free(vm);
+		return;
+	}
+	apply_vm_close(apply, vm);
+}

@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an administrator's commands about VMs do to the state. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "clusterd/core/apply_context.h"
+#include "domain/essence.h"
+#include "wire/check.h"
+
+enum { VMS_MAX = 10000 };
+
+/* ------------------------------------------------------------------ set */
+
+typedef bool set_fn(struct apply *apply, Wire__Vm *vm, const char *value);
+
+static bool set_priority(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	if (strcmp(value, "high") == 0)
+		vm->priority = WIRE__VM__PRIORITY__HIGH;
+	else if (strcmp(value, "medium") == 0)
+		vm->priority = WIRE__VM__PRIORITY__MEDIUM;
+	else if (strcmp(value, "low") == 0)
+		vm->priority = WIRE__VM__PRIORITY__LOW;
+	else {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "priority is high, medium or low, not '%s'", value);
+		return false;
+	}
+	return true;
+}
+
+static bool yes_no(struct apply *apply, const char *key, const char *value, bool *ret)
+{
+	if (text_parse_bool(value, ret) == 0)
+		return true;
+	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "%s is yes or no, not '%s'", key, value);
+	return false;
+}
+
+static bool set_ha(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	bool yes;
+
+	if (!yes_no(apply, "ha", value, &yes))
+		return false;
+	if (yes && vm->essence && vm->essence->n_local_state) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "%s keeps state on one node only (%s), so it cannot fail over: keep "
+			     "ha=no, or move that state to a volume", vm->name,
+			     vm->essence->local_state[0]);
+		return false;
+	}
+	vm->no_ha = !yes;
+	return true;
+}
+
+static bool set_managed(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	bool yes;
+
+	if (!yes_no(apply, "managed", value, &yes))
+		return false;
+	if (vmop_moving((enum vmop_phase)vm->phase)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__BUSY,
+			     "%s is being moved; wait, or clusterctl vm cancel %s", vm->name,
+			     vm->name);
+		return false;
+	}
+	vm->unmanaged = !yes;
+	return true;
+}
+
+static bool set_shutdown(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	if (strcmp(value, "stop") != 0 && strcmp(value, "restart") != 0) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "on_guest_shutdown is stop or restart, not '%s'", value);
+		return false;
+	}
+	vm->restart_on_shutdown = strcmp(value, "restart") == 0;
+	return true;
+}
+
+static bool set_cold(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	bool yes;
+
+	if (!yes_no(apply, "cold_start_on_lost_save", value, &yes))
+		return false;
+	vm->cold_start_on_lost_save = yes;
+	return true;
+}
+
+static bool set_stop_timeout(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	uint64_t ms;
+
+	if (text_parse_duration(value, &ms) < 0 || ms > 86400000 || ms % 1000) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "stop_timeout is a time like 90s or 5m, at most 24h, not '%s'", value);
+		return false;
+	}
+	vm->stop_timeout_s = (uint32_t)(ms / 1000);
+	return true;
+}
+
+/* "n1,n2" as node numbers; "" is none. */
+static bool node_list(struct apply *apply, const char *value, uint32_t *ret, size_t *ret_n)
+{
+	char *copy = mem_strdup(value), *rest = copy, *name;
+	size_t n = 0;
+
+	while ((name = strsep(&rest, ",")) != NULL) {
+		const Wire__Node *node = *name ? state_node_named(apply->state, name) : NULL;
+
+		if (!*name)
+			continue;
+		if (!node || n == 64) {
+			apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
+				     "there is no node '%s'; clusterctl node list shows all", name);
+			free(copy);
+			return false;
+		}
+		ret[n++] = (uint32_t)node->id;
+	}
+	free(copy);
+	*ret_n = n;
+	return true;
+}
+
+static bool set_owners(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	uint32_t nodes[64];
+	size_t n;
+
+	if (!node_list(apply, value, nodes, &n))
+		return false;
+	record_nodes(&vm->n_possible_owners, &vm->possible_owners, nodes, n);
+	return true;
+}
+
+static bool set_prefer(struct apply *apply, Wire__Vm *vm, const char *value)
+{
+	uint32_t nodes[64];
+	size_t n;
+
+	if (!node_list(apply, value, nodes, &n))
+		return false;
+	record_nodes(&vm->n_preferred_owners, &vm->preferred_owners, nodes, n);
+	return true;
+}
+
+static const struct {
+	const char *key;
+	set_fn *set;
+} sets[] = {
+	{ "priority", set_priority },
+	{ "ha", set_ha },
+	{ "managed", set_managed },
+	{ "owners", set_owners },
+	{ "prefer", set_prefer },
+	{ "stop_timeout", set_stop_timeout },
+	{ "on_guest_shutdown", set_shutdown },
+	{ "cold_start_on_lost_save", set_cold },
+};
+
+static bool change(struct apply *apply, Wire__Vm *vm, const Wire__Param *param)
+{
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		if (strcmp(sets[i].key, param->key) == 0)
+			return sets[i].set(apply, vm, param->value);
+	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+		     "a VM has no setting '%s'; there are priority, ha, managed, owners, prefer, "
+		     "stop_timeout, on_guest_shutdown and cold_start_on_lost_save", param->key);
+	return false;
+}
+
+void apply_vm_set(struct apply *apply)
+{
+	const Wire__VmSet *set = apply->command->vm_set;
+	Wire__Vm *vm = apply_vm_open_named(apply, set->name);
+
+	if (!vm)
+		return;
+	for (size_t i = 0; i < set->n_changes; i++)
+		if (!change(apply, vm, set->changes[i])) {
+			record_free(vm);
+			return;
+		}
+	apply->id = vm->id;
+	for (size_t i = 0; i < set->n_changes; i++)
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s=%s, by %s",
+			       set->changes[i]->key, set->changes[i]->value, apply->command->who);
+	apply_vm_close(apply, vm);
+}
+
+/* ------------------------------------------------------------------ add, edit, remove */
+
+static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
+{
+	const Wire__Vm *other;
+
+	if (!text_valid_name(vm->name, WIRE_NAME_MAX) || strlen(vm->uuid) != 36 || !vm->xml[0] ||
+	    !vm->essence || vm->essence->memory_mib == 0) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "not a whole VM");
+		return false;
+	}
+	other = state_vm_named(apply->state, vm->name);
+	if (other) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
+			     "there is a VM '%s' already: take another name, or clusterctl vm edit "
+			     "%s", vm->name, vm->name);
+		return false;
+	}
+	other = state_vm_named(apply->state, vm->uuid);
+	if (other) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
+			     "VM '%s' has the uuid %s already: remove <uuid> from the definition "
+			     "and a new one is made", other->name, vm->uuid);
+		return false;
+	}
+	if (state_count(apply->state, WIRE__TABLE__TABLE_VM) >= VMS_MAX) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d VMs already", VMS_MAX);
+		return false;
+	}
+	return true;
+}
+
+/* Takes over what an administrator may give; everything else starts from nothing. */
+void apply_vm_add(struct apply *apply)
+{
+	const Wire__Vm *given = apply->command->vm_add->vm;
+	Wire__Vm vm = WIRE__VM__INIT;
+
+	if (!given || !vm_ok(apply, given))
+		return;
+	vm.id = apply->id = apply->index;
+	vm.name = given->name;
+	vm.uuid = given->uuid;
+	vm.xml = given->xml;
+	vm.essence = given->essence;
+	vm.wanted = given->wanted;
+	vm.priority = given->priority;
+	vm.unmanaged = given->unmanaged;
+	vm.no_ha = given->no_ha;
+	vm.possible_owners = given->possible_owners;
+	vm.n_possible_owners = given->n_possible_owners;
+	vm.preferred_owners = given->preferred_owners;
+	vm.n_preferred_owners = given->n_preferred_owners;
+	vm.stop_timeout_s = given->stop_timeout_s;
+	vm.restart_on_shutdown = given->restart_on_shutdown;
+	vm.cold_start_on_lost_save = given->cold_start_on_lost_save;
+	vm.since_ms = apply->command->time_ms;
+	if (vm.wanted != WIRE__VM__WANTED__STOPPED)
+		vm.op = apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__START, vm.id, 0, 0,
+						   apply->command->who);
+	state_put(apply->state, WIRE__TABLE__TABLE_VM, vm.id, &vm.base, apply->update);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, state_vm(apply->state, vm.id),
+		       "added by %s", apply->command->who);
+}
+
+void apply_vm_edit(struct apply *apply)
+{
+	const Wire__VmEdit *edit = apply->command->vm_edit;
+	Wire__Vm *vm = apply_vm_open_named(apply, edit->name);
+	bool off;
+
+	if (!vm)
+		return;
+	if (edit->digest && edit->digest != digest_bytes(vm->xml, strlen(vm->xml))) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE,
+			     "the definition of %s was changed by somebody else meanwhile: edit "
+			     "again, from the new one", vm->name);
+		record_free(vm);
+		return;
+	}
+	if (!edit->essence || vmop_moving((enum vmop_phase)vm->phase)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__BUSY,
+			     "%s is being moved; edit it when that is over", vm->name);
+		record_free(vm);
+		return;
+	}
+	off = vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__FAILED;
+	if (!off && !vm->live && vm->essence)
+		record_message((ProtobufCMessage **)&vm->live, &vm->essence->base);
+	record_text(&vm->chain_last, "");
+	if (off)
+		record_text(&vm->detail, "");
+	free(vm->xml == (char *)protobuf_c_empty_string ? NULL : vm->xml);
+	vm->xml = mem_strdup(edit->xml);
+	vm->pending_restart = !off && edit->essence->digest != (vm->live ? vm->live->digest : 0);
+	record_message((ProtobufCMessage **)&vm->essence, &edit->essence->base);
+	if (!vm->pending_restart)
+		record_message((ProtobufCMessage **)&vm->live, NULL);
+	apply->id = vm->id;
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "definition changed by %s%s",
+		       apply->command->who, vm->pending_restart ? "; waits for a restart" : "");
+	apply_vm_close(apply, vm);
+}
+
+void apply_vm_remove(struct apply *apply)
+{
+	const Wire__VmRemove *remove = apply->command->vm_remove;
+	Wire__Vm *vm = apply_vm_open_named(apply, remove->name);
+	bool held;
+
+	if (!vm)
+		return;
+	held = vm->n_maybe > 0 || vm->phase == WIRE__VM__PHASE__SAVED;
+	if (held && !(remove->force && vm->unmanaged)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     vm->phase == WIRE__VM__PHASE__SAVED
+				     ? "%s is saved in %s: start it and stop it first"
+				     : "%s is not off: clusterctl vm stop %s first (or, to leave it "
+				       "running outside of the cluster, set managed=no and remove "
+				       "it with --force)", vm->name,
+			     vm->phase == WIRE__VM__PHASE__SAVED ? vm->image : vm->name);
+		record_free(vm);
+		return;
+	}
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED, "the VM was removed");
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "removed by %s; its disks stay",
+		       apply->command->who);
+	apply->id = vm->id;
+	state_del(apply->state, WIRE__TABLE__TABLE_VM, vm->id, apply->update);
+	record_free(vm);
+}
+
+/* ------------------------------------------------------------------ want */
+
+/* What stands against any request for a VM's state; refuses with a sentence. */
+static bool may_want(struct apply *apply, const Wire__Vm *vm)
+{
+	if (vm->unmanaged) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s is set managed=no, so the cluster leaves it alone: use virsh, or "
+			     "clusterctl vm set %s managed=yes", vm->name, vm->name);
+		return false;
+	}
+	if (vmop_moving((enum vmop_phase)vm->phase)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__BUSY,
+			     "%s is being moved to %s; wait, or clusterctl vm cancel %s", vm->name,
+			     node_name(apply->state, vm->to), vm->name);
+		return false;
+	}
+	return true;
+}
+
+static void new_op(struct apply *apply, Wire__Vm *vm, Wire__Operation__Kind kind)
+{
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
+			"another request took its place");
+	vm->op = apply->op = apply_op_begin(apply, kind, vm->id, vm->owner, 0,
+					    apply->command->who);
+}
+
+static void want_running(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *want)
+{
+	bool was_paused = vm->wanted == WIRE__VM__WANTED__PAUSED ||
+			  (vm->phase == WIRE__VM__PHASE__RUN &&
+			   vm->seen == WIRE__VM__SEEN__SUSPENDED);
+
+	vm->wanted = WIRE__VM__WANTED__RUNNING;
+	if (vm->phase == WIRE__VM__PHASE__RUN && !was_paused) {
+		snprintf(apply->text, sizeof(apply->text), "%s runs already on %s", vm->name,
+			 node_name(apply->state, vm->owner));
+		return;
+	}
+	if (vm->phase == WIRE__VM__PHASE__RUN) {
+		vm->unpause = true;
+		new_op(apply, vm, WIRE__OPERATION__KIND__RESUME);
+		return;
+	}
+	new_op(apply, vm, WIRE__OPERATION__KIND__START);
+	if (vm->phase == WIRE__VM__PHASE__FAILED) {
+		bool image = vm->image[0] && !want->cold;
+
+		if (!image)
+			record_text(&vm->image, "");
+		apply_vm_move_to(apply, vm, image ? VMOP_SAVED : VMOP_OFF);
+	}
+	vm->tries = 0;
+	vm->tried_nodes = 0;
+	record_text(&vm->detail, "");
+}
+
+static void want_stopped(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *want)
+{
+	vm->wanted = WIRE__VM__WANTED__STOPPED;
+	vm->force = want->force;
+	if (vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__FAILED) {
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
+				"it was asked to stop");
+		if (vm->phase == WIRE__VM__PHASE__FAILED && !vm->image[0])
+			apply_vm_move_to(apply, vm, VMOP_OFF);
+		record_text(&vm->detail, "");
+		snprintf(apply->text, sizeof(apply->text), "%s is off already", vm->name);
+		return;
+	}
+	new_op(apply, vm, WIRE__OPERATION__KIND__STOP);
+	if (vm->phase == WIRE__VM__PHASE__RUN)
+		apply_vm_move_to(apply, vm, VMOP_STOPPING);
+}
+
+static void want_paused(struct apply *apply, Wire__Vm *vm)
+{
+	if (vm->phase != WIRE__VM__PHASE__RUN) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s does not run, so it cannot be paused", vm->name);
+		return;
+	}
+	vm->wanted = WIRE__VM__WANTED__PAUSED;
+	vm->unpause = false;
+	if (vm->seen == WIRE__VM__SEEN__SUSPENDED) {
+		snprintf(apply->text, sizeof(apply->text), "%s is paused already", vm->name);
+		return;
+	}
+	new_op(apply, vm, WIRE__OPERATION__KIND__PAUSE);
+}
+
+static void want_action(struct apply *apply, Wire__Vm *vm, Wire__Vm__Action action)
+{
+	if (vm->phase != WIRE__VM__PHASE__RUN) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s does not run: clusterctl vm start %s", vm->name, vm->name);
+		return;
+	}
+	new_op(apply, vm, action == WIRE__VM__ACTION__RESET ? WIRE__OPERATION__KIND__RESET
+							    : WIRE__OPERATION__KIND__REBOOT);
+	vm->action = action;
+	vm->action_op = vm->op;
+}
+
+void apply_vm_want(struct apply *apply)
+{
+	const Wire__VmWant *want = apply->command->vm_want;
+	Wire__Vm *vm = apply_vm_open_named(apply, want->name);
+
+	if (!vm)
+		return;
+	if (!may_want(apply, vm)) {
+		record_free(vm);
+		return;
+	}
+	apply->id = vm->id;
+	if (want->action != WIRE__VM__ACTION__NO_ACTION)
+		want_action(apply, vm, want->action);
+	else if (want->wanted == WIRE__VM__WANTED__STOPPED)
+		want_stopped(apply, vm, want);
+	else if (want->wanted == WIRE__VM__WANTED__PAUSED)
+		want_paused(apply, vm);
+	else
+		want_running(apply, vm, want);
+	apply_vm_close(apply, vm);
+}
+
+/* ------------------------------------------------------------------ move */
+
+static bool may_move(struct apply *apply, const Wire__Vm *vm, const Wire__VmMove *move)
+{
+	const Wire__Node *to = state_node(apply->state, move->to);
+
+	if (!may_want(apply, vm))
+		return false;
+	if (vm->phase != WIRE__VM__PHASE__RUN) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s does not run, so there is nothing to move", vm->name);
+		return false;
+	}
+	if (!to || to->state != WIRE__NODE__STATE__UP || to->witness) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY,
+			     "%s cannot take %s: %s", node_name(apply->state, move->to), vm->name,
+			     !to ? "no such node" : to->witness ? "it is a witness and runs no VMs"
+								 : "it is not up");
+		return false;
+	}
+	if (move->to == vm->owner) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE, "%s runs on %s already",
+			     vm->name, to->name);
+		return false;
+	}
+	if (vm->no_ha || !vm_allows_node(vm, move->to)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__DENIED,
+			     vm->no_ha ? "%s is set ha=no, so it stays on its node (%s is another)"
+				       : "%s may not run on %s by its setting owners",
+			     vm->name, to->name);
+		return false;
+	}
+	if (vm->n_maybe != 1) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__BUSY,
+			     "a second copy of %s is still being cleaned up; try again soon",
+			     vm->name);
+		return false;
+	}
+	return true;
+}
+
+static void begin_live(struct apply *apply, Wire__Vm *vm, const Wire__Node *to)
+{
+	vm_hold(vm, (uint32_t)to->id, to->incarnation);
+	new_op(apply, vm, WIRE__OPERATION__KIND__LIVE);
+	apply_vm_move_to(apply, vm, VMOP_COPYING);
+}
+
+static void begin_quick(struct apply *apply, Wire__Vm *vm)
+{
+	new_op(apply, vm, WIRE__OPERATION__KIND__QUICK);
+	record_text(&vm->image, apply->command->vm_move->image);
+	apply_vm_move_to(apply, vm, VMOP_SAVING);
+}
+
+void apply_vm_move(struct apply *apply)
+{
+	const Wire__VmMove *move = apply->command->vm_move;
+	Wire__Vm *vm = apply_vm_open_named(apply, move->name);
+
+	if (!vm)
+		return;
+	if (!may_move(apply, vm, move)) {
+		record_free(vm);
+		return;
+	}
+	apply->id = vm->id;
+	vm->from = vm->owner;
+	vm->to = move->to;
+	vm->cancel = false;
+	vm->generation++;
+	vm->tried_nodes = 0;
+	if (move->how == WIRE__VM_MOVE__HOW__LIVE)
+		begin_live(apply, vm, state_node(apply->state, move->to));
+	else
+		begin_quick(apply, vm);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s migration %s -> %s, by %s",
+		       move->how == WIRE__VM_MOVE__HOW__LIVE ? "live" : "quick",
+		       node_name(apply->state, vm->from), node_name(apply->state, vm->to),
+		       apply->command->who);
+	apply_vm_close(apply, vm);
+}
+
+void apply_vm_cancel(struct apply *apply)
+{
+	Wire__Vm *vm = apply_vm_open_named(apply, apply->command->vm_cancel->name);
+
+	if (!vm)
+		return;
+	if (vm->phase != WIRE__VM__PHASE__COPYING && vm->phase != WIRE__VM__PHASE__SAVING) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "nothing is under way with %s that can still be cancelled", vm->name);
+		record_free(vm);
+		return;
+	}
+	vm->cancel = true;
+	apply->id = vm->id;
+	apply->op = vm->op;
+	apply_vm_close(apply, vm);
+}
+
+/* The administrator says that the disks as found at the last refused start are the right ones. */
+void apply_vm_accept(struct apply *apply)
+{
+	Wire__Vm *vm = apply_vm_open_named(apply, apply->command->vm_accept->name);
+
+	if (!vm)
+		return;
+	if (!vm->chain_seen[0] && !vm->changed_outside[0]) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "nothing about %s waits to be accepted", vm->name);
+		record_free(vm);
+		return;
+	}
+	record_text(&vm->chain_accepted, vm->chain_seen);
+	record_text(&vm->chain_seen, "");
+	record_text(&vm->changed_outside, "");
+	apply->id = vm->id;
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+		       "disks as found are accepted by %s", apply->command->who);
+	apply_vm_close(apply, vm);
+}
+
+/* The running definition differs from the record's. */
+void apply_vm_live(struct apply *apply)
+{
+	const Wire__VmLive *live = apply->command->vm_live;
+	char chain[DOMAIN_CHAIN_DIGEST_SIZE];
+	Wire__Vm *vm = apply_vm_open(apply, live->vm);
+	const Wire__Node *node = state_node(apply->state, apply->command->node);
+
+	if (!vm)
+		return;
+	if (!node || node->boot_id != apply->command->boot_id || vm->generation != live->generation ||
+	    vm->owner != apply->command->node) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the VM has moved on");
+		record_free(vm);
+		return;
+	}
+	if (live->live) {
+		domain_chain_digest(live->live->disks, live->live->n_disks, chain);
+		record_text(&vm->chain_last, chain);
+		record_text(&vm->chain_accepted, "");
+	}
+	if (live->adopt && live->live && live->xml[0] && !vm->pending_restart) {
+		free(vm->xml == (char *)protobuf_c_empty_string ? NULL : vm->xml);
+		vm->xml = mem_strdup(live->xml);
+		record_message((ProtobufCMessage **)&vm->essence, &live->live->base);
+		record_message((ProtobufCMessage **)&vm->live, NULL);
+		record_text(&vm->changed_outside, "");
+		if (live->difference[0])
+			apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+				       "changed outside of the cluster, taken into the record: %s",
+				       live->difference);
+	} else {
+		record_message((ProtobufCMessage **)&vm->live, live->live ? &live->live->base : NULL);
+		record_text(&vm->changed_outside, vm->pending_restart ? "" : live->difference);
+		if (live->difference[0] && !vm->pending_restart)
+			apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+				       "changed outside: %s", live->difference);
+	}
+	apply_vm_close(apply, vm);
+}

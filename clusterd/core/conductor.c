@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/conductor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "clusterd/core/core_private.h"
+#include "clusterd/core/place.h"
+#include "clusterd/core/record.h"
+
+enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_ENTRIES = 1000 };
+
+/* What the leader remembers of a node, on its own clock. */
+struct watched_node {
+	Wire__Node__State state;
+	bool in_ring, ready;
+	uint64_t since_ms;		/* these three are as they are */
+	unsigned attempts;		/* fence calls for this incarnation */
+	uint64_t incarnation, retry_ms;
+	uint64_t proposed_ms;
+	const char *held_back;		/* why it is not fenced, as last noted */
+};
+
+struct watched_vm {
+	uint64_t generation;
+	Wire__Vm__Phase phase;
+	uint32_t tries;
+	uint64_t since_ms, proposed_ms;
+};
+
+struct conductor {
+	bool leading;
+	uint64_t epoch;
+	struct watched_node nodes[65];
+	struct idmap vms;
+	uint64_t check_ms, check_index;
+};
+
+struct conductor *conductor_new(void)
+{
+	return mem_new(struct conductor);
+}
+
+void conductor_free(struct conductor *conductor)
+{
+	if (!conductor)
+		return;
+	idmap_free(&conductor->vms, free);
+	free(conductor);
+}
+
+/* ------------------------------------------------------------------ nodes */
+
+static struct watched_node *watch_node(struct core *core, const Wire__Node *node)
+{
+	struct watched_node *watched = &core->conductor->nodes[node->id];
+	bool in_ring = core_in_ring(core, (uint32_t)node->id);
+	bool ready = core_is_ready(core, (uint32_t)node->id);
+
+	if (!watched->since_ms || watched->state != node->state || watched->in_ring != in_ring ||
+	    watched->ready != ready) {
+		watched->state = node->state;
+		watched->in_ring = in_ring;
+		watched->ready = ready;
+		watched->since_ms = core->now_ms;
+	}
+	if (watched->incarnation != node->incarnation) {
+		watched->incarnation = node->incarnation;
+		watched->attempts = 0;
+		watched->retry_ms = 0;
+		watched->held_back = NULL;
+	}
+	return watched;
+}
+
+static bool proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update)
+{
+	if (*proposed_ms && core->now_ms < *proposed_ms + REPEAT_MS) {
+		update_wake(update, *proposed_ms + REPEAT_MS);
+		return true;
+	}
+	*proposed_ms = core->now_ms;
+	return false;
+}
+
+static void propose_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			    Wire__Node__State state, const char *reason, struct update *update)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeVerdict verdict = WIRE__NODE_VERDICT__INIT;
+
+	if (proposed_lately(core, &watched->proposed_ms, update))
+		return;
+	verdict.node = (uint32_t)node->id;
+	verdict.incarnation = node->incarnation;
+	verdict.state = state;
+	verdict.reason = (char *)reason;
+	command.body_case = WIRE__COMMAND__BODY_NODE_VERDICT;
+	command.node_verdict = &verdict;
+	core_propose(core, &command, update);
+}
+
+/* Has it been like this for so long? Arms a wake-up for when it will have been. */
+static bool lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update)
+{
+	if (core->now_ms >= since_ms + wait_ms)
+		return true;
+	update_wake(update, since_ms + wait_ms);
+	return false;
+}
+
+/*
+ * Suspected is a node that left the totem ring, and that only now, in an open epoch without
+ * it. One in the ring whose daemon is gone is daemon-down; one that left cleanly is left
+ * alone while its freeze lasts.
+ */
+static void judge_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		       struct update *update)
+{
+	uint64_t grace_ms = state_setting_number(core->state, "daemon.grace_ms");
+	bool in_ring = watched->in_ring;
+
+	switch (node->state) {
+	case WIRE__NODE__STATE__UP:
+		if (!in_ring)
+			propose_verdict(core, node, watched, WIRE__NODE__STATE__LOST,
+					"it left the totem ring", update);
+		else if (lasted(core, watched->since_ms, grace_ms, update))
+			propose_verdict(core, node, watched, WIRE__NODE__STATE__DAEMON_DOWN,
+					"corosync answers, clusterd does not", update);
+		break;
+	case WIRE__NODE__STATE__DAEMON_DOWN:
+		if (!in_ring)
+			propose_verdict(core, node, watched, WIRE__NODE__STATE__LOST,
+					"it left the totem ring", update);
+		break;
+	case WIRE__NODE__STATE__LEFT:
+		if (!lasted(core, watched->since_ms, node->freeze_ms, update))
+			break;
+		propose_verdict(core, node, watched,
+				in_ring ? WIRE__NODE__STATE__DAEMON_DOWN
+					: WIRE__NODE__STATE__LOST,
+				"it left cleanly and did not come back in time", update);
+		break;
+	case WIRE__NODE__STATE__LOST:
+		if (in_ring)
+			propose_verdict(core, node, watched, WIRE__NODE__STATE__DAEMON_DOWN,
+					"back in the totem ring", update);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ------------------------------------------------------------------ fencing */
+
+static bool holds_anything(const struct core *core, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++)
+		if (vm_holds(state_at(core->state, WIRE__TABLE__TABLE_VM, i), node))
+			return true;
+	return false;
+}
+
+static bool being_fenced(const struct core *core, uint32_t node, const Wire__Operation **ret_op)
+{
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op =
+			state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
+		    op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) {
+			*ret_op = op;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The device for the n-th attempt: all that fence the node, in turn. */
+static const Wire__Fence *device_for(const struct core *core, uint32_t node, unsigned attempt)
+{
+	const Wire__Fence *found[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_FENCE) && n < 64; i++) {
+		const Wire__Fence *fence = state_at(core->state, WIRE__TABLE__TABLE_FENCE, i);
+
+		for (size_t t = 0; t < fence->n_targets; t++)
+			if (fence->targets[t]->node == node) {
+				found[n++] = fence;
+				break;
+			}
+	}
+	return n ? found[attempt % n] : NULL;
+}
+
+static uint32_t executor_for(const struct core *core, uint32_t node, unsigned attempt)
+{
+	uint32_t ready[64];
+	size_t n = 0;
+
+	for (uint32_t i = 1; i <= 64; i++)
+		if (i != node && core_is_ready(core, i))
+			ready[n++] = i;
+	return n ? ready[attempt % n] : 0;
+}
+
+/* Power-offs within the window; beyond the budget devices are only asked. */
+static bool budget_left(const struct core *core)
+{
+	uint64_t window_ms = state_setting_number(core->state, "fence.budget_window_s") * 1000;
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op =
+			state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
+		    op->outcome == WIRE__OPERATION__OUTCOME__DONE &&
+		    op->begun_ms + window_ms > core->wall_ms)
+			used++;
+	}
+	return used < state_setting_number(core->state, "fence.budget");
+}
+
+/* Half of the cluster or more, gone for one cause: then the cause is not those nodes. */
+static bool too_many_lost(const struct core *core)
+{
+	size_t nodes = state_count(core->state, WIRE__TABLE__TABLE_NODE), lost = 0;
+
+	for (size_t i = 0; i < nodes; i++) {
+		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
+
+		lost += node->state == WIRE__NODE__STATE__LOST;
+	}
+	return nodes > 2 && lost * 2 >= nodes;
+}
+
+static void note_held_back(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			   const char *why, struct update *update)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__Note note = WIRE__NOTE__INIT;
+	char subject[72];
+
+	if (watched->held_back && strcmp(watched->held_back, why) == 0)
+		return;
+	watched->held_back = why;
+	snprintf(subject, sizeof(subject), "node %s", node->name);
+	note.severity = WIRE__EVENT__SEVERITY__ERROR;
+	note.subject = subject;
+	note.text = (char *)why;
+	command.body_case = WIRE__COMMAND__BODY_NOTE;
+	command.note = &note;
+	core_propose(core, &command, update);
+}
+
+/* A fence call whose executor is gone has no result; somebody else repeats it. */
+static void bury_orphan(struct core *core, const Wire__Operation *op, struct watched_node *watched,
+			struct update *update)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+
+	if (core_is_ready(core, op->to) || proposed_lately(core, &watched->proposed_ms, update))
+		return;
+	result.op = op->id;
+	result.text = (char *)"the node that was to fence it is gone";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
+	command.fence_result = &result;
+	core_propose(core, &command, update);
+}
+
+static uint64_t retry_delay_ms(unsigned attempts)
+{
+	static const uint64_t delays[] = { 0, 2000, 5000, 10000, 20000, 30000 };
+	unsigned last = sizeof(delays) / sizeof(delays[0]) - 1;
+
+	return delays[attempts < last ? attempts : last];
+}
+
+static void begin_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			const Wire__Fence *device, struct update *update)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
+
+	if (proposed_lately(core, &watched->proposed_ms, update))
+		return;
+	begin.node = (uint32_t)node->id;
+	begin.incarnation = node->incarnation;
+	begin.device = device->id;
+	begin.executor = executor_for(core, begin.node, watched->attempts);
+	begin.status_only = !budget_left(core);
+	watched->attempts++;
+	watched->retry_ms = core->now_ms + retry_delay_ms(watched->attempts);
+	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
+	command.fence_begin = &begin;
+	core_propose(core, &command, update);
+}
+
+static void fence_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		       struct update *update)
+{
+	const Wire__Operation *op;
+	const Wire__Fence *device;
+
+	if (being_fenced(core, (uint32_t)node->id, &op)) {
+		bury_orphan(core, op, watched, update);
+		return;
+	}
+	/* Nothing of the cluster's can be running there: no reason to cut its power. */
+	if (node->state != WIRE__NODE__STATE__LOST || watched->in_ring ||
+	    !holds_anything(core, (uint32_t)node->id))
+		return;
+	device = device_for(core, (uint32_t)node->id, watched->attempts);
+	if (!device)
+		note_held_back(core, node, watched,
+			       "no proof of its death is possible: no fence device is set for it; "
+			       "its VMs stay down until it returns (clusterctl fence add)", update);
+	else if (too_many_lost(core))
+		note_held_back(core, node, watched,
+			       "not fenced: half of the cluster or more is lost at once, so the "
+			       "cause is elsewhere; its VMs wait", update);
+	else if (lasted(core, watched->retry_ms, 0, update))
+		begin_fence(core, node, watched, device, update);
+}
+
+static void conduct_nodes(struct core *core, struct update *update)
+{
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
+		struct watched_node *watched = watch_node(core, node);
+
+		if (core_is_ready(core, (uint32_t)node->id))
+			continue;	/* it speaks for itself */
+		judge_node(core, node, watched, update);
+		fence_node(core, node, watched, update);
+	}
+}
+
+/* ------------------------------------------------------------------ VMs */
+
+static struct watched_vm *watch_vm(struct core *core, const Wire__Vm *vm)
+{
+	struct watched_vm *watched = idmap_get(&core->conductor->vms, vm->id);
+
+	if (!watched) {
+		watched = mem_new(struct watched_vm);
+		idmap_put(&core->conductor->vms, vm->id, watched);
+	}
+	if (!watched->since_ms || watched->generation != vm->generation ||
+	    watched->phase != vm->phase || watched->tries != vm->tries) {
+		*watched = (struct watched_vm){
+			.generation = vm->generation, .phase = vm->phase, .tries = vm->tries,
+			.since_ms = core->now_ms,
+		};
+	}
+	return watched;
+}
+
+static void propose_step(struct core *core, const Wire__Vm *vm, Wire__Vm__Phase next,
+			 uint32_t node, const char *detail, bool settled, struct update *update)
+{
+	struct watched_vm *watched = watch_vm(core, vm);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmStep step = WIRE__VM_STEP__INIT;
+
+	if (proposed_lately(core, &watched->proposed_ms, update))
+		return;
+	step.vm = vm->id;
+	step.generation = vm->generation;
+	step.phase = vm->phase;
+	step.next = next;
+	step.node = node;
+	step.detail = (char *)detail;
+	step.settled = settled;
+	command.body_case = WIRE__COMMAND__BODY_VM_STEP;
+	command.vm_step = &step;
+	core_propose(core, &command, update);
+}
+
+/* Pause before the next try: none for the first, then longer. */
+static uint64_t backoff_ms(uint32_t tries)
+{
+	static const uint64_t pauses[] = { 0, 0, 10000, 60000 };
+
+	return pauses[tries < 3 ? tries : 3];
+}
+
+static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	struct watched_vm *watched;
+
+	if (vm->phase != WIRE__VM__PHASE__OFF || vm->wanted == WIRE__VM__WANTED__STOPPED ||
+	    vm->unmanaged || vm->n_maybe)
+		return false;
+	watched = watch_vm(core, vm);
+	if (vm->tries >= state_setting_number(core->state, "restart.tries_total")) {
+		propose_step(core, vm, WIRE__VM__PHASE__FAILED, 0,
+			     vm->detail[0] ? vm->detail : "too many failures", false, update);
+		return false;
+	}
+	return lasted(core, watched->since_ms, backoff_ms(vm->tries), update);
+}
+
+/* In place first, while that may help; away from where it would not start. */
+static uint32_t stay_on(const struct core *core, const Wire__Vm *vm)
+{
+	const Wire__Node *last = vm->last_node ? state_node(core->state, vm->last_node) : NULL;
+
+	if (!last || last->state != WIRE__NODE__STATE__UP ||
+	    (vm->tried_nodes & vmop_bit(vm->last_node)) || vm->tries == 0 ||
+	    vm->tries > state_setting_number(core->state, "restart.tries_here"))
+		return 0;
+	return vm->last_node;
+}
+
+static uint64_t shun(const struct core *core, const Wire__Vm *vm)
+{
+	uint64_t nodes = vm->tried_nodes;
+
+	if (vm->tries > state_setting_number(core->state, "restart.tries_here"))
+		nodes |= vmop_bit(vm->last_node);
+	return nodes;
+}
+
+static void start_vms(struct core *core, struct update *update)
+{
+	size_t count = state_count(core->state, WIRE__TABLE__TABLE_VM), n = 0;
+	const Wire__Vm **vms = mem_new_array(const Wire__Vm *, count);
+	uint64_t *shuns = mem_new_array(uint64_t, count);
+	uint32_t *stays = mem_new_array(uint32_t, count);
+	struct placing *places;
+
+	for (size_t i = 0; i < count; i++) {
+		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
+
+		if (!wants_start(core, vm, update))
+			continue;
+		vms[n] = vm;
+		shuns[n] = shun(core, vm);
+		stays[n++] = stay_on(core, vm);
+	}
+	places = mem_new_array(struct placing, n);
+	if (n)
+		place_vms(core->state, core->standing.ready_nodes, vms, n, shuns, stays, places);
+	for (size_t i = 0; i < n; i++) {
+		const Wire__Vm *vm = state_vm(core->state, places[i].vm);
+
+		if (places[i].node)
+			propose_step(core, vm, WIRE__VM__PHASE__STARTING, places[i].node, "", false,
+				     update);
+		else if (strcmp(vm->detail, places[i].why) != 0)
+			propose_step(core, vm, WIRE__VM__PHASE__OFF, 0, places[i].why, false,
+				     update);
+	}
+	free(places);
+	free(vms);
+	free(shuns);
+	free(stays);
+}
+
+/* A saved VM goes where it was sent, else back, else anywhere that has not failed. */
+static void restore_vm(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	const uint32_t first[] = { vm->to, vm->last_node };
+	uint64_t ready = core->standing.ready_nodes;
+	char why[600];
+	uint32_t node;
+
+	if (vm->n_maybe)
+		return;
+	for (size_t i = 0; i < 2; i++)
+		if (first[i] && !(vm->tried_nodes & vmop_bit(first[i])) &&
+		    place_fits(core->state, ready, vm, first[i], why, sizeof(why))) {
+			propose_step(core, vm, WIRE__VM__PHASE__RESTORING, first[i], "", false,
+				     update);
+			return;
+		}
+	node = place_one(core->state, ready, vm, vm->tried_nodes, why, sizeof(why));
+	if (node)
+		propose_step(core, vm, WIRE__VM__PHASE__RESTORING, node, "", false, update);
+	else if (vm->tried_nodes)
+		propose_step(core, vm,
+			     vm->cold_start_on_lost_save ? WIRE__VM__PHASE__OFF
+							 : WIRE__VM__PHASE__FAILED, 0,
+			     vm->detail[0] ? vm->detail : why, false, update);
+	else if (strcmp(vm->detail, why) != 0)
+		propose_step(core, vm, WIRE__VM__PHASE__SAVED, 0, why, false, update);
+}
+
+static void conduct_vm(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	struct watched_vm *watched;
+
+	if (vm->unmanaged)
+		return;
+	if (vm->phase == WIRE__VM__PHASE__SAVED)
+		restore_vm(core, vm, update);
+	if (vm->phase != WIRE__VM__PHASE__RUN)
+		return;
+	watched = watch_vm(core, vm);
+	if (vm->wanted == WIRE__VM__WANTED__STOPPED)
+		propose_step(core, vm, WIRE__VM__PHASE__STOPPING, 0, "", false, update);
+	else if ((vm->tries || vm->tried_nodes) &&
+		 lasted(core, watched->since_ms,
+			state_setting_number(core->state, "restart.settle_s") * 1000, update))
+		propose_step(core, vm, vm->phase, 0, "", true, update);
+}
+
+static void conduct_vms(struct core *core, struct update *update)
+{
+	start_vms(core, update);
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++)
+		conduct_vm(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i), update);
+}
+
+/* ------------------------------------------------------------------ check */
+
+/* Every so often all members compare their state by its digest. */
+static void check(struct core *core, struct update *update)
+{
+	struct conductor *conductor = core->conductor;
+	uint64_t index = state_index(core->state);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__CheckDigest digest = WIRE__CHECK_DIGEST__INIT;
+
+	if (index == conductor->check_index ||
+	    (index < conductor->check_index + CHECK_ENTRIES &&
+	     !lasted(core, conductor->check_ms, CHECK_MS, update)))
+		return;
+	conductor->check_ms = core->now_ms;
+	/* The check is an entry itself: without others after it there is no need for the next. */
+	conductor->check_index = index + 1;
+	digest.index = index;
+	digest.digest = state_digest(core->state);
+	command.body_case = WIRE__COMMAND__BODY_CHECK;
+	command.check = &digest;
+	core_propose(core, &command, update);
+}
+
+static void forget_all(struct core *core)
+{
+	struct conductor *conductor = core->conductor;
+
+	idmap_free(&conductor->vms, free);
+	memset(conductor->nodes, 0, sizeof(conductor->nodes));
+	conductor->check_ms = core->now_ms;
+	conductor->check_index = state_index(core->state);
+}
+
+/* What was proposed in an older epoch may never have been heard. */
+static void forget_proposals(struct conductor *conductor)
+{
+	struct watched_vm *watched;
+
+	for (size_t i = 0; i < sizeof(conductor->nodes) / sizeof(conductor->nodes[0]); i++)
+		conductor->nodes[i].proposed_ms = 0;
+	idmap_each(&conductor->vms, i, watched)
+		watched->proposed_ms = 0;
+}
+
+void conductor_run(struct core *core, struct update *update)
+{
+	struct conductor *conductor = core->conductor;
+	bool leading = core->standing.open && core->standing.ready &&
+		       core->standing.leader == core->node && state_cluster(core->state);
+
+	if (!leading || !conductor->leading)
+		forget_all(core);
+	else if (conductor->epoch != core->standing.epoch)
+		forget_proposals(conductor);
+	conductor->epoch = core->standing.epoch;
+	conductor->leading = leading;
+	if (!leading)
+		return;
+	conduct_nodes(core, update);
+	conduct_vms(core, update);
+	check(core, update);
+}

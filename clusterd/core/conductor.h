@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_CONDUCTOR_H
+#define CLUSTERD_CORE_CONDUCTOR_H
+
+/*
+ * The conductor is what the leader runs: it compares the committed state with what is wanted
+ * and what membership shows, and proposes the commands that are missing. It holds no state
+ * that matters: a new leader carries on from the records. What it remembers are its own
+ * clock readings and what it proposed lately.
+ */
+
+#include "clusterd/core/core.h"
+
+struct conductor;
+
+struct conductor *conductor_new(void);
+void conductor_free(struct conductor *conductor);
+
+/* Called after every step on every node; acts only on the leader of an open epoch. */
+void conductor_run(struct core *core, struct update *update);
+
+#endif

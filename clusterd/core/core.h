@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_CORE_H
+#define CLUSTERD_CORE_CORE_H
+
+/*
+ * A core is the whole cluster logic of one node as a function of its state and the next
+ * event: no clock, no I/O, no randomness. The shell feeds it events and carries out the
+ * updates; a simulator can run any number of cores in one process.
+ *
+ * Life: core_new, core_load_* with everything the store holds, then core_step for ever.
+ */
+
+#include "clusterd/core/event.h"
+#include "clusterd/core/state.h"
+#include "clusterd/core/update.h"
+
+struct core;
+
+struct core_config {
+	uint32_t node;			/* own Corosync node id, never 0 */
+	uint64_t boot_id;		/* random for each start of the daemon, never 0 */
+	uint64_t disk_id;		/* random for each creation of the store, never 0 */
+	const char *kernel_boot_id;	/* /proc/sys/kernel/random/boot_id; copied */
+	uint64_t memory_mib;		/* declared memory; 0 = what the agent finds */
+	uint64_t random;		/* seed for request ids */
+};
+
+/* Never fails: memory that cannot be had ends the process (base/mem.h). */
+struct core *core_new(const struct core_config *config);
+void core_free(struct core *core);
+
+/*
+ * What the store holds, before the first step: the promise, the position of the state
+ * tables, the records in any order, the log entries in ascending order without a gap.
+ * core_load_done returns -EBADMSG when these do not fit together (a damaged store; the
+ * caller sets it aside and starts with an empty one), else 0.
+ */
+void core_load_promise(struct core *core, uint64_t promised);
+void core_load_applied(struct core *core, uint64_t index, uint64_t epoch);
+int core_load_record(struct core *core, uint32_t table, uint64_t id, const void *data, size_t size);
+int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data, size_t size);
+int core_load_done(struct core *core);
+
+/* Appends to update, which the caller has initialised or reset. */
+void core_step(struct core *core, const struct event *event, struct update *update);
+
+/* The committed state as this node has applied it; valid until the next step. */
+const struct state *core_state(const struct core *core);
+
+/* Where this node stands; strings are static or valid until the next step. */
+struct core_standing {
+	bool open;			/* an epoch is open and this node is READY in it */
+	uint64_t epoch, index, committed;
+	uint32_t leader;		/* 0 = none */
+	const char *why_not;		/* if not open, a sentence */
+	uint64_t members, ring, ready;	/* bit n-1 = node n */
+	bool agent_ok;
+};
+void core_standing(const struct core *core, struct core_standing *ret_standing);
+
+/* May a QEMU process of this VM come to life here now? Asked by the libvirt qemu hook. */
+enum core_right { RIGHT_START, RIGHT_RESTORE, RIGHT_INCOMING };
+/*
+ * 1: yes; 0: no, and why is a sentence for the administrator; -ENOENT: not a VM of this
+ * cluster, or one set managed=no.
+ */
+int core_may_run(const struct core *core, const char *uuid, enum core_right right,
+		 char *ret_why, size_t size);
+
+/* The last progress of a move that was heard of, from any node; NULL if none. */
+const Wire__Progress *core_progress(const struct core *core, uint64_t vm);
+
+#endif

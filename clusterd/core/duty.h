@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_DUTY_H
+#define CLUSTERD_CORE_DUTY_H
+
+/*
+ * One VM as this node's duties see it: what the agent says of it, what was asked of the
+ * agent and how that ended, what was reported. For the files duties.c, duty_vm.c and
+ * duty_ask.c alone.
+ */
+
+#include "clusterd/core/core_private.h"
+#include "clusterd/core/record.h"
+
+enum duty_ask {
+	ASK_NOTHING, ASK_START, ASK_STOP, ASK_KILL, ASK_PAUSE, ASK_RESUME, ASK_ACTION,
+	ASK_MIGRATE, ASK_CANCEL, ASK_HAND_OVER, ASK_SAVE, ASK_RESTORE, ASK_DROP_IMAGE,
+};
+
+/* Two asks at a time: the long one, and one that may overtake it (cancel, kill, hand-over). */
+enum { SLOT_MAIN, SLOT_SIDE, SLOTS };
+
+struct duty_slot {
+	uint64_t id;			/* 0 = free */
+	enum duty_ask kind;
+	uint64_t generation;
+	uint64_t op;			/* of an action: which one */
+};
+
+/* How the last ask of the main or side slot ended. */
+struct duty_done {
+	enum duty_ask kind;
+	uint64_t generation, op;
+	Wire__AgentReply__Code code;
+	char *text, *chain;
+	uint64_t at_ms;
+};
+
+struct duty {
+	uint64_t vm;
+	bool known;			/* since the agent's last inventory */
+	Wire__DomainNews__State state;
+	Wire__VmReport__Cause cause;
+	char *reason, *text;
+	bool job;
+	uint64_t state_ms;		/* when state changed last */
+	Wire__Essence *live;
+	char *live_xml;
+	uint64_t live_reported, live_epoch;	/* digest that was told last, and in which */
+
+	struct duty_slot slots[SLOTS];
+	struct duty_done done[SLOTS];
+
+	Wire__VmReport__What report;	/* last one proposed */
+	uint64_t report_generation, report_epoch, report_ms;
+	uint64_t dropped;		/* generation whose right was given up; 0 = none */
+};
+
+/* A fence call of this node, until the cluster has its result. */
+struct fence_duty {
+	uint64_t op, ask;
+	bool over;
+	Wire__AgentReply *reply;	/* once over; NULL: no answer */
+	const char *instead;		/* why nothing was asked, or NULL */
+	uint64_t said_ms, said_epoch;
+};
+
+struct duties {
+	struct idmap vms;		/* by VM id: struct duty */
+	bool agent_up, inventory;
+	uint64_t watch;			/* ask id of the last Watch */
+	uint64_t volumes_digest;	/* of what that Watch said */
+	Wire__NodeFacts *facts;
+	uint64_t report_ms;		/* last NodeReport */
+	unsigned starting;		/* start asks under way */
+	struct idmap fences;		/* by operation: struct fence_duty */
+};
+
+/* One run over one VM. */
+struct turn {
+	struct core *core;
+	struct update *update;
+	const Wire__Vm *vm;
+	struct duty *duty;
+};
+
+/* The handler of the VM's phase, for a node that has a part in it. */
+void duty_run(struct turn *turn);
+
+/* Asks (duty_ask.c). One that is under way in the slot already makes these no-ops. */
+bool duty_busy(const struct turn *turn, unsigned slot);
+void duty_ask_start(struct turn *turn);
+void duty_ask_stop(struct turn *turn);
+void duty_ask_simple(struct turn *turn, unsigned slot, enum duty_ask kind);
+void duty_ask_migrate(struct turn *turn);
+void duty_ask_hand_over(struct turn *turn);
+void duty_ask_save(struct turn *turn);
+void duty_ask_restore(struct turn *turn);
+void duty_ask_drop_image(struct turn *turn);
+/* How an ask of this kind and the VM's present generation ended; NULL if it did not yet. */
+const struct duty_done *duty_done(const struct turn *turn, enum duty_ask kind);
+/* Has it failed so lately that it should not be repeated yet? Arms a wake-up. */
+bool duty_too_soon(struct turn *turn, enum duty_ask kind);
+
+/* Reports. The same one is not proposed twice within a second in one epoch. */
+void duty_report(struct turn *turn, Wire__VmReport__What what, Wire__VmReport__Cause cause,
+		 const char *text);
+void duty_report_action(struct turn *turn, Wire__VmReport__What what, uint64_t op,
+			const char *text);
+/* ABSENT; gives up the right to run this generation first. */
+void duty_report_absent(struct turn *turn, Wire__VmReport__Cause cause, const char *text);
+
+#endif

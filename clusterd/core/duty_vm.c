@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What this node does in each phase of a VM in which it has a part. Each handler compares
+ * the record with what the agent sees and does the next thing that is missing.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "clusterd/core/duty.h"
+#include "domain/essence.h"
+#include "wire/check.h"
+
+#define STATE(x) WIRE__DOMAIN_NEWS__STATE__##x
+#define SAYS(x) WIRE__VM_REPORT__WHAT__##x
+#define CAUSE(x) WIRE__VM_REPORT__CAUSE__##x
+
+/* A destination whose source died is given so long to turn out complete. */
+enum { COMPLETE_GRACE_MS = 2000 };
+
+static bool is(const struct turn *turn, Wire__DomainNews__State state)
+{
+	return turn->duty->state == state;
+}
+
+static bool absent(const struct turn *turn)
+{
+	return is(turn, STATE(ABSENT));
+}
+
+static bool me(const struct turn *turn, uint32_t node)
+{
+	return turn->core->node == node;
+}
+
+static const char *text_of(const struct turn *turn, const struct duty_done *done)
+{
+	if (done && done->text && *done->text)
+		return done->text;
+	return turn->duty->text ? turn->duty->text : "";
+}
+
+/* Paused by a move of ours that ended, not by the guest, an I/O error or a person. */
+static bool paused_by_move(const struct turn *turn)
+{
+	static const char *const reasons[] = { "migration", "postmigrate", "save", "restored",
+					       "postcopy" };
+	const char *reason = turn->duty->reason;
+
+	if (!is(turn, STATE(PAUSED)) && !is(turn, STATE(COMPLETE)))
+		return false;
+	for (size_t i = 0; reason && i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (strcmp(reasons[i], reason) == 0)
+			return true;
+	return false;
+}
+
+static void ask_once(struct turn *turn, unsigned slot, enum duty_ask kind)
+{
+	if (!duty_busy(turn, slot) && !duty_too_soon(turn, kind))
+		duty_ask_simple(turn, slot, kind);
+}
+
+/* A copy that has no part in the phase: away with it, and say so. */
+static void no_part(struct turn *turn)
+{
+	if (absent(turn)) {
+		if (!duty_busy(turn, SLOT_MAIN))
+			duty_report_absent(turn, CAUSE(KILLED), "removed");
+		return;
+	}
+	ask_once(turn, SLOT_SIDE, ASK_KILL);
+}
+
+/* ------------------------------------------------------------------ start, run, stop */
+
+static Wire__VmReport__Cause start_cause(const struct duty_done *done)
+{
+	if (done->code == WIRE__AGENT_REPLY__CODE__CHAIN_CHANGED)
+		return CAUSE(CHAIN_CHANGED);
+	return done->code == WIRE__AGENT_REPLY__CODE__REFUSED ? CAUSE(REFUSED)
+							       : CAUSE(START_FAILED);
+}
+
+static void starting(struct turn *turn)
+{
+	const struct duty_done *done = duty_done(turn, ASK_START);
+	struct duties *duties = turn->core->duties;
+
+	if (is(turn, STATE(RUNNING))) {
+		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
+		return;
+	}
+	if (duty_busy(turn, SLOT_MAIN))
+		return;
+	if (done && absent(turn)) {
+		/* Started, and gone again before anybody was told: that is a death, too. */
+		if (done->code == WIRE__AGENT_REPLY__CODE__OK)
+			duty_report_absent(turn, turn->duty->cause, text_of(turn, NULL));
+		else
+			duty_report_absent(turn, start_cause(done), text_of(turn, done));
+		return;
+	}
+	if (!absent(turn)) {
+		/* Half made by an agent that died: begin again from nothing. */
+		ask_once(turn, SLOT_SIDE, ASK_KILL);
+		return;
+	}
+	if (duties->starting < state_setting_number(turn->core->state, "vm.starts_per_node")) {
+		duties->starting++;
+		duty_ask_start(turn);
+	}
+}
+
+static void do_action(struct turn *turn)
+{
+	const struct duty_done *done = duty_done(turn, ASK_ACTION);
+
+	if (turn->vm->action == WIRE__VM__ACTION__NO_ACTION || duty_busy(turn, SLOT_SIDE))
+		return;
+	if (!done || done->op != turn->vm->action_op) {
+		duty_ask_simple(turn, SLOT_SIDE, ASK_ACTION);
+		return;
+	}
+	duty_report_action(turn, done->code == WIRE__AGENT_REPLY__CODE__OK ? SAYS(ACTION_DONE)
+									    : SAYS(ACTION_FAILED),
+			   turn->vm->action_op, done->text);
+}
+
+static void drop_image(struct turn *turn)
+{
+	if (!turn->vm->image[0] || turn->vm->action != WIRE__VM__ACTION__NO_ACTION ||
+	    duty_busy(turn, SLOT_SIDE))
+		return;
+	if (duty_done(turn, ASK_DROP_IMAGE))
+		duty_report_action(turn, SAYS(ACTION_DONE), 0, "");
+	else
+		duty_ask_drop_image(turn);
+}
+
+/* The definition that runs is not the one on record: say it once for each change. */
+static void tell_live(struct turn *turn)
+{
+	const Wire__Vm *vm = turn->vm;
+	struct duty *duty = turn->duty;
+	const Wire__Essence *known = vm->live ? vm->live : vm->essence;
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmLive live = WIRE__VM_LIVE__INIT;
+	char difference[WIRE_TEXT_MAX + 1], chain[DOMAIN_CHAIN_DIGEST_SIZE];
+
+	if (!duty->live || !known)
+		return;
+	domain_chain_digest(duty->live->disks, duty->live->n_disks, chain);
+	if ((duty->live->digest == known->digest && strcmp(chain, vm->chain_last) == 0) ||
+	    (duty->live_reported == duty->live->digest &&
+	     duty->live_epoch == turn->core->standing.epoch))
+		return;
+	duty->live_reported = duty->live->digest;
+	duty->live_epoch = turn->core->standing.epoch;
+	domain_essence_diff(known, duty->live, difference, sizeof(difference));
+	live.vm = vm->id;
+	live.generation = vm->generation;
+	live.live = duty->live;
+	live.difference = difference;
+	live.adopt = duty->live_xml && strlen(duty->live_xml) <= WIRE_XML_MAX;
+	live.xml = live.adopt ? duty->live_xml : (char *)protobuf_c_empty_string;
+	command.body_case = WIRE__COMMAND__BODY_VM_LIVE;
+	command.vm_live = &live;
+	core_propose(turn->core, &command, turn->update);
+}
+
+static void run_running(struct turn *turn)
+{
+	const Wire__Vm *vm = turn->vm;
+
+	if (vm->wanted == WIRE__VM__WANTED__PAUSED) {
+		ask_once(turn, SLOT_MAIN, ASK_PAUSE);
+		return;
+	}
+	if (vm->seen != WIRE__VM__SEEN__ACTIVE || vm->unpause)
+		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
+	do_action(turn);
+	drop_image(turn);
+}
+
+static void run_paused(struct turn *turn)
+{
+	const Wire__Vm *vm = turn->vm;
+	const char *reason = turn->duty->reason ? turn->duty->reason : "";
+
+	if (vm->wanted == WIRE__VM__WANTED__RUNNING && (vm->unpause || paused_by_move(turn))) {
+		ask_once(turn, SLOT_MAIN, ASK_RESUME);
+		return;
+	}
+	if (vm->seen != WIRE__VM__SEEN__SUSPENDED || strcmp(vm->seen_reason, reason) != 0)
+		duty_report(turn, SAYS(PAUSED), CAUSE(UNKNOWN), "");
+}
+
+static void run(struct turn *turn)
+{
+	if (!me(turn, turn->vm->owner)) {
+		no_part(turn);
+		return;
+	}
+	switch (turn->duty->state) {
+	case STATE(RUNNING):
+		run_running(turn);
+		break;
+	case STATE(PAUSED):
+	case STATE(COMPLETE):
+		run_paused(turn);
+		break;
+	case STATE(ABSENT):
+		duty_report_absent(turn, turn->duty->cause, text_of(turn, NULL));
+		return;
+	default:
+		break;
+	}
+	tell_live(turn);
+}
+
+static void stopping(struct turn *turn)
+{
+	if (!me(turn, turn->vm->owner)) {
+		no_part(turn);
+		return;
+	}
+	if (absent(turn)) {
+		duty_report_absent(turn, CAUSE(KILLED), "stopped");
+		return;
+	}
+	if (turn->vm->force)
+		ask_once(turn, SLOT_SIDE, ASK_KILL);
+	else if (!duty_busy(turn, SLOT_MAIN) && !duty_too_soon(turn, ASK_STOP))
+		duty_ask_stop(turn);
+}
+
+/* ------------------------------------------------------------------ live migration */
+
+static void copying_source(struct turn *turn)
+{
+	const struct duty_done *done = duty_done(turn, ASK_MIGRATE);
+
+	if (turn->vm->cancel && duty_busy(turn, SLOT_MAIN))
+		ask_once(turn, SLOT_SIDE, ASK_CANCEL);
+	if (duty_busy(turn, SLOT_MAIN))
+		return;
+	if (absent(turn)) {
+		/* libvirt finished the move itself, or the guest ended: the destination knows. */
+		duty_report_absent(turn, turn->duty->cause, text_of(turn, done));
+		return;
+	}
+	if (done && done->code == WIRE__AGENT_REPLY__CODE__OK)
+		return;
+	if (done || turn->vm->cancel) {
+		duty_report(turn, SAYS(MOVE_FAILED), CAUSE(UNKNOWN),
+			    done ? text_of(turn, done) : "cancelled");
+		return;
+	}
+	if (turn->duty->job)
+		ask_once(turn, SLOT_SIDE, ASK_CANCEL);
+	else
+		duty_ask_migrate(turn);
+}
+
+static void copying_destination(struct turn *turn)
+{
+	uint64_t patience = turn->duty->state_ms + COMPLETE_GRACE_MS;
+
+	if (is(turn, STATE(COMPLETE))) {
+		duty_report(turn, SAYS(READY), CAUSE(UNKNOWN), "");
+		return;
+	}
+	if (turn->vm->owner != 0)
+		return;
+	/* The source is dead. What has not become whole by now never will. */
+	if (absent(turn))
+		duty_report_absent(turn, CAUSE(INCOMING_LOST),
+				   "the source died before the memory was complete");
+	else if (turn->core->now_ms >= patience)
+		ask_once(turn, SLOT_SIDE, ASK_KILL);
+	else
+		update_wake(turn->update, patience);
+}
+
+static void copying(struct turn *turn)
+{
+	if (me(turn, turn->vm->from))
+		copying_source(turn);
+	else if (me(turn, turn->vm->to))
+		copying_destination(turn);
+	else
+		no_part(turn);
+}
+
+static void go(struct turn *turn)
+{
+	const struct duty_done *done = duty_done(turn, ASK_HAND_OVER);
+
+	if (me(turn, turn->vm->to)) {
+		if (absent(turn))
+			duty_report_absent(turn, CAUSE(INCOMING_LOST), text_of(turn, NULL));
+		return;
+	}
+	if (absent(turn)) {
+		duty_report_absent(turn, CAUSE(KILLED), "handed over");
+		return;
+	}
+	if (!me(turn, turn->vm->from)) {
+		no_part(turn);
+		return;
+	}
+	if (done && done->code == WIRE__AGENT_REPLY__CODE__RAN_ON)
+		duty_report(turn, SAYS(GO_REFUSED), CAUSE(UNKNOWN), text_of(turn, done));
+	else if (!duty_busy(turn, SLOT_SIDE) && !duty_too_soon(turn, ASK_HAND_OVER))
+		duty_ask_hand_over(turn);
+}
+
+static void resuming(struct turn *turn)
+{
+	if (!me(turn, turn->vm->owner)) {
+		no_part(turn);
+		return;
+	}
+	if (is(turn, STATE(RUNNING)))
+		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
+	else if (absent(turn))
+		duty_report_absent(turn, CAUSE(INCOMING_LOST), text_of(turn, NULL));
+	else if (is(turn, STATE(COMPLETE)) || is(turn, STATE(PAUSED)) || is(turn, STATE(INCOMING)))
+		ask_once(turn, SLOT_MAIN, ASK_RESUME);
+}
+
+static void aborting(struct turn *turn)
+{
+	if (!me(turn, turn->vm->from)) {
+		no_part(turn);
+		return;
+	}
+	if (absent(turn))
+		duty_report_absent(turn, turn->duty->cause, text_of(turn, NULL));
+	else if (turn->duty->job)
+		ask_once(turn, SLOT_SIDE, ASK_CANCEL);
+	else if (paused_by_move(turn) && turn->vm->wanted == WIRE__VM__WANTED__RUNNING)
+		ask_once(turn, SLOT_MAIN, ASK_RESUME);
+}
+
+/* ------------------------------------------------------------------ quick migration */
+
+static void save_over(struct turn *turn, const struct duty_done *done)
+{
+	if (done->code == WIRE__AGENT_REPLY__CODE__OK)
+		duty_report(turn, SAYS(SAVED), CAUSE(UNKNOWN), "");
+	else if (absent(turn))
+		duty_report_absent(turn, CAUSE(CRASHED), text_of(turn, done));
+	else
+		duty_report(turn, SAYS(SAVE_FAILED), CAUSE(UNKNOWN), text_of(turn, done));
+}
+
+static void saving(struct turn *turn)
+{
+	const struct duty_done *done = duty_done(turn, ASK_SAVE);
+
+	if (!me(turn, turn->vm->from)) {
+		no_part(turn);
+		return;
+	}
+	if (duty_busy(turn, SLOT_MAIN)) {
+		if (turn->vm->cancel)
+			ask_once(turn, SLOT_SIDE, ASK_CANCEL);
+		return;
+	}
+	if (done)
+		save_over(turn, done);
+	else if (turn->duty->job)
+		ask_once(turn, SLOT_SIDE, ASK_CANCEL);
+	else
+		duty_ask_save(turn);
+}
+
+static void restoring(struct turn *turn)
+{
+	const struct duty_done *done = duty_done(turn, ASK_RESTORE);
+
+	if (!me(turn, turn->vm->owner)) {
+		no_part(turn);
+		return;
+	}
+	if (duty_busy(turn, SLOT_MAIN))
+		return;
+	if (!done)
+		duty_ask_restore(turn);
+	else if (done->code == WIRE__AGENT_REPLY__CODE__OK && !absent(turn))
+		duty_report(turn, SAYS(RESTORED), CAUSE(UNKNOWN), "");
+	else if (absent(turn))
+		duty_report_absent(turn, CAUSE(START_FAILED), text_of(turn, done));
+	else
+		ask_once(turn, SLOT_SIDE, ASK_KILL);
+}
+
+/* ------------------------------------------------------------------ */
+
+static void (*const handlers[])(struct turn *turn) = {
+	[WIRE__VM__PHASE__OFF] = no_part,
+	[WIRE__VM__PHASE__STARTING] = starting,
+	[WIRE__VM__PHASE__RUN] = run,
+	[WIRE__VM__PHASE__STOPPING] = stopping,
+	[WIRE__VM__PHASE__COPYING] = copying,
+	[WIRE__VM__PHASE__GO] = go,
+	[WIRE__VM__PHASE__RESUMING] = resuming,
+	[WIRE__VM__PHASE__ABORTING] = aborting,
+	[WIRE__VM__PHASE__SAVING] = saving,
+	[WIRE__VM__PHASE__SAVED] = no_part,
+	[WIRE__VM__PHASE__RESTORING] = restoring,
+	[WIRE__VM__PHASE__CONSUMED] = resuming,
+	[WIRE__VM__PHASE__FAILED] = no_part,
+};
+
+void duty_run(struct turn *turn)
+{
+	const Wire__Vm *vm = turn->vm;
+	bool here = !absent(turn) && !is(turn, STATE(UNKNOWN));
+
+	if (vm->unmanaged || is(turn, STATE(UNKNOWN)))
+		return;
+	if (!vm_holds(vm, turn->core->node)) {
+		if (here)
+			duty_report(turn, SAYS(PRESENT), CAUSE(UNKNOWN), "");
+		return;
+	}
+	if ((unsigned)vm->phase >= sizeof(handlers) / sizeof(handlers[0]))
+		return;
+	if (vm->phase == WIRE__VM__PHASE__STARTING && !me(turn, vm->owner))
+		no_part(turn);
+	else
+		handlers[vm->phase](turn);
+}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# clusterd/core: state, apply, replica, conductor, duties; pure. Uses wire and all pure folders.
+#
+# To add a source file: one line below for NAME.c and one for NAME.h, both as %D%/NAME.
+# To add its test: unit_tests += tests/unit/test_core_NAME  (source beside it; links everything).
+# Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
+
+noinst_LIBRARIES += %D%/libcore.a
+%C%_libcore_a_SOURCES = \
+	%D%/apply.c \
+	%D%/apply.h \
+	%D%/apply_context.h \
+	%D%/apply_fence.c \
+	%D%/apply_misc.c \
+	%D%/apply_node.c \
+	%D%/apply_possession.c \
+	%D%/apply_vm.c \
+	%D%/commit.c \
+	%D%/conductor.c \
+	%D%/conductor.h \
+	%D%/core.c \
+	%D%/core.h \
+	%D%/core_private.h \
+	%D%/duties.c \
+	%D%/duties.h \
+	%D%/duty.h \
+	%D%/duty_ask.c \
+	%D%/duty_vm.c \
+	%D%/event.h \
+	%D%/log.c \
+	%D%/log.h \
+	%D%/place.c \
+	%D%/place.h \
+	%D%/record.c \
+	%D%/record.h \
+	%D%/replica.c \
+	%D%/replica.h \
+	%D%/round.c \
+	%D%/round.h \
+	%D%/settings.c \
+	%D%/settings.h \
+	%D%/state.c \
+	%D%/state.h \
+	%D%/sync.c \
+	%D%/sync.h \
+	%D%/update.c \
+	%D%/update.h

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/record.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/check.h"
+#include "wire/message.h"
+
+void *record_copy(const ProtobufCMessage *record)
+{
+	return wire_dup(record);
+}
+
+void record_free(void *record)
+{
+	wire_free(record);
+}
+
+void record_text(char **field, const char *value)
+{
+	char *copy = NULL;
+
+	if (value && *value) {
+		copy = mem_strndup(value, wire_text_fit(value, WIRE_TEXT_MAX - 4));
+		for (char *c = copy; *c; c++)
+			if ((unsigned char)*c < ' ' && *c != '\n')
+				*c = ' ';
+	}
+	if (*field && *field != (char *)protobuf_c_empty_string)
+		free(*field);
+	*field = copy ? copy : (char *)protobuf_c_empty_string;
+}
+
+void record_textf(char **field, const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = mem_vprintf(format, args);
+	va_end(args);
+	record_text(field, text);
+	free(text);
+}
+
+void record_message(ProtobufCMessage **field, const ProtobufCMessage *value)
+{
+	ProtobufCMessage *copy = value ? record_copy(value) : NULL;
+
+	record_free(*field);
+	*field = copy;
+}
+
+void record_nodes(size_t *n, uint32_t **field, const uint32_t *nodes, size_t nodes_n)
+{
+	uint32_t *copy = nodes_n ? mem_dup(nodes, nodes_n * sizeof(*nodes)) : NULL;
+
+	free(*field);
+	*field = copy;
+	*n = nodes_n;
+}
+
+bool vm_holds(const Wire__Vm *vm, uint32_t node)
+{
+	for (size_t i = 0; i < vm->n_maybe; i++)
+		if (vm->maybe[i]->node == node)
+			return true;
+	return false;
+}
+
+uint64_t vm_holders(const Wire__Vm *vm)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < vm->n_maybe; i++)
+		mask |= vmop_bit(vm->maybe[i]->node);
+	return mask;
+}
+
+void vm_hold(Wire__Vm *vm, uint32_t node, uint64_t incarnation)
+{
+	size_t at = 0;
+	Wire__Holder *holder;
+
+	while (at < vm->n_maybe && vm->maybe[at]->node < node)
+		at++;
+	if (at < vm->n_maybe && vm->maybe[at]->node == node) {
+		vm->maybe[at]->incarnation = incarnation;
+		vm->maybe[at]->walled = false;
+		return;
+	}
+	vm->maybe = mem_resize(vm->maybe, vm->n_maybe + 1, sizeof(*vm->maybe));
+	memmove(&vm->maybe[at + 1], &vm->maybe[at], (vm->n_maybe - at) * sizeof(*vm->maybe));
+	holder = mem_new(Wire__Holder);
+	wire__holder__init(holder);
+	holder->node = node;
+	holder->incarnation = incarnation;
+	vm->maybe[at] = holder;
+	vm->n_maybe++;
+}
+
+void vm_release(Wire__Vm *vm, uint32_t node)
+{
+	for (size_t at = 0; at < vm->n_maybe; at++)
+		if (vm->maybe[at]->node == node) {
+			record_free(vm->maybe[at]);
+			memmove(&vm->maybe[at], &vm->maybe[at + 1],
+				(vm->n_maybe - at - 1) * sizeof(*vm->maybe));
+			vm->n_maybe--;
+			return;
+		}
+}
+
+_Static_assert((int)VMOP_FAILED == (int)WIRE__VM__PHASE__FAILED, "phases have one numbering");
+_Static_assert((int)VMOP_GO == (int)WIRE__VM__PHASE__GO, "phases have one numbering");
+_Static_assert((int)VMOP_CONSUMED == (int)WIRE__VM__PHASE__CONSUMED, "phases have one numbering");
+
+void vm_to_op(const Wire__Vm *vm, struct vmop *ret_op)
+{
+	*ret_op = (struct vmop){
+		.phase = (enum vmop_phase)vm->phase,
+		.owner = vm->owner,
+		.from = vm->from,
+		.to = vm->to,
+		.maybe = vm_holders(vm),
+	};
+}
+
+void vm_from_op(Wire__Vm *vm, const struct vmop *op)
+{
+	for (uint32_t node = 1; node <= 64; node++)
+		if (vm_holds(vm, node) && !(op->maybe & vmop_bit(node)))
+			vm_release(vm, node);
+	vm->phase = (Wire__Vm__Phase)op->phase;
+	vm->owner = op->owner;
+	vm->from = op->from;
+	vm->to = op->to;
+}
+
+const char *node_name(const struct state *state, uint32_t node)
+{
+	static char texts[4][24];
+	static unsigned turn;
+	const Wire__Node *record = state_node(state, node);
+
+	if (record)
+		return record->name;
+	turn = (turn + 1) % 4;
+	snprintf(texts[turn], sizeof(texts[turn]), "node %u", node);
+	return texts[turn];
+}
+
+bool vm_allows_node(const Wire__Vm *vm, uint32_t node)
+{
+	if (vm->no_ha && vm->last_node)
+		return vm->last_node == node;
+	if (vm->n_possible_owners == 0)
+		return true;
+	for (size_t i = 0; i < vm->n_possible_owners; i++)
+		if (vm->possible_owners[i] == node)
+			return true;
+	return false;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_RECORD_H
+#define CLUSTERD_CORE_RECORD_H
+
+/*
+ * Editing records: a private copy is opened, changed with these helpers, and put back into
+ * the state by apply. Also the small questions that everybody asks of a record.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clusterd/core/state.h"
+#include "migrate/vmop.h"
+
+/* A deep copy that the caller owns (free with record_free). */
+void *record_copy(const ProtobufCMessage *record);
+void record_free(void *record);
+
+/* Replaces a text field; the value is copied, cut to the field's limit, cleaned. */
+void record_text(char **field, const char *value);
+void record_textf(char **field, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Replaces a message field by a copy of value, or by nothing. */
+void record_message(ProtobufCMessage **field, const ProtobufCMessage *value);
+/* Replaces a list of node numbers. */
+void record_nodes(size_t *n, uint32_t **field, const uint32_t *nodes, size_t nodes_n);
+
+/* Who may hold a VM. */
+bool vm_holds(const Wire__Vm *vm, uint32_t node);
+uint64_t vm_holders(const Wire__Vm *vm);			/* bit n-1 = node n */
+void vm_hold(Wire__Vm *vm, uint32_t node, uint64_t incarnation);
+void vm_release(Wire__Vm *vm, uint32_t node);
+
+/* The VM operation machine's view of a record, and back. */
+void vm_to_op(const Wire__Vm *vm, struct vmop *ret_op);
+void vm_from_op(Wire__Vm *vm, const struct vmop *op);
+
+/* Name of a node for a text: "n2", or "node 7" when there is no record. Static rotation of 4. */
+const char *node_name(const struct state *state, uint32_t node);
+
+/* Nodes that may ever run this VM by the administrator's will. */
+bool vm_allows_node(const Wire__Vm *vm, uint32_t node);
+
+#endif

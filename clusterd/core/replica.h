@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_REPLICA_H
+#define CLUSTERD_CORE_REPLICA_H
+
+/*
+ * A replica is this node's part in the replicated log: rounds, epochs, the log itself, and
+ * which entries are committed. It knows nothing about what entries mean.
+ *
+ * Each membership change starts a round: SYNC_START, HELLO from everybody, CLOSE, log or
+ * snapshot chunks from the source (highest last epoch, then last index), READY when promise
+ * and log are on disk, and the epoch opens at a majority of voters READY. In an open epoch
+ * APPEND gives an entry its index by delivery order; a member that is READY puts it on disk
+ * and then ACKs; committed = on disk at a majority of voters, and above the epoch's base. A
+ * member that is not READY neither acks nor reads the commit index.
+ *
+ * Sources: EVS (Moser et al. 1994) for what CPG gives; Raft (Ongaro 2014) §5.3-5.4 for the
+ * log; the executable model in tests/model.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clusterd/core/event.h"
+#include "clusterd/core/update.h"
+
+enum { REPLICA_NODE_MAX = 64 };		/* node ids are 1 … 64: sets of them are 64 bits */
+
+struct replica;
+
+/* What the replica asks of the state machine above it. */
+struct replica_ops {
+	/*
+	 * Apply a committed entry; called in index order, once for each. Afterwards the
+	 * position is that of the entry. What changed, and PERSIST_APPLIED, go into the
+	 * update. May set update->leave: then nothing more is applied.
+	 */
+	void (*apply)(void *above, const Wire__Entry *entry, struct update *update);
+	/* Voters as the applied state has them; returns how many (0: empty node). */
+	size_t (*voters)(void *above, uint32_t *ret_voters, size_t max);
+	/* The disk id under which a node is known to have joined; 0 = never. */
+	uint64_t (*disk_of)(void *above, uint32_t node);
+	/* Position of the applied state. */
+	void (*position)(void *above, uint64_t *ret_index, uint64_t *ret_epoch);
+	/* Cluster uuid; false on an empty node. */
+	bool (*cluster)(void *above, uint8_t ret_uuid[16]);
+	/*
+	 * Snapshot out: fills records, index, epoch and digest of a chunk from `cursor`,
+	 * which starts at 0, with records of at most `room` packed bytes, but for a single
+	 * one that is larger. The records are the chunk's, from malloc. False when nothing
+	 * is left after this chunk. Called until then without a step between.
+	 */
+	bool (*snap_fill)(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, size_t room);
+	/*
+	 * Snapshot in: kept aside until taken whole. A begin forgets what was aside before.
+	 * The end compares the digest, -EBADMSG if it differs, and then makes the snapshot
+	 * the state: PERSIST_WIPE, a PERSIST_PUT for every record, PERSIST_APPLIED.
+	 */
+	void (*snap_begin)(void *above);
+	int (*snap_chunk)(void *above, const Wire__SnapChunk *chunk);
+	int (*snap_end)(void *above, uint64_t index, uint64_t epoch, uint64_t digest,
+			struct update *update);
+};
+
+struct replica_config {
+	uint32_t node;			/* 1 … REPLICA_NODE_MAX, else assert */
+	uint64_t boot_id, disk_id;	/* never 0 */
+	size_t keep;			/* newest log entries to keep; 0 = 10,000 */
+	const struct replica_ops *ops;
+	void *above;
+};
+
+struct replica *replica_new(const struct replica_config *config);
+void replica_free(struct replica *replica);
+
+void replica_load_promise(struct replica *replica, uint64_t promised);
+int replica_load_entry(struct replica *replica, uint64_t index, uint64_t epoch,
+		       const void *command, size_t size);
+/* Takes the position from the state above, which is loaded first. -EBADMSG if they do not fit. */
+int replica_load_done(struct replica *replica);
+
+void replica_view(struct replica *replica, const struct event *event, struct update *update);
+void replica_frame(struct replica *replica, const struct event *event, struct update *update);
+void replica_persisted(struct replica *replica, const struct event *event, struct update *update);
+void replica_tick(struct replica *replica, const struct event *event, struct update *update);
+
+/*
+ * The last thing in every step, whatever the event was and once all persists are in:
+ * numbers the batch (update->persist_seq) and asks for the next tick. One update a step.
+ */
+void replica_finish(struct replica *replica, struct update *update);
+
+/*
+ * Multicast a packed command for appending. -EAGAIN if no epoch is open here, -EBUSY if too
+ * many entries wait for their commit, -EMSGSIZE if it is larger than a command may be. Success
+ * says nothing about the outcome: the caller waits for apply, and proposes again later.
+ */
+int replica_propose(struct replica *replica, const struct buf *command, uint64_t request,
+		    struct update *update);
+
+struct replica_standing {
+	bool open, ready;		/* epoch open; this node READY in it */
+	uint64_t epoch, last_index, committed, applied;
+	uint32_t leader;		/* lowest READY voter of the open epoch, 0 = none */
+	uint64_t members, ring;		/* sets of nodes: bit n-1 = node n */
+	uint64_t epoch_nodes;		/* that take part in the open epoch, 0 = none is open */
+	uint64_t ready_nodes;		/* of those, the ones that are READY */
+	uint64_t refused;		/* frames that were not as they must be, ever */
+	const char *why_not;		/* not open or not ready: a sentence; until the next step */
+};
+void replica_standing(const struct replica *replica, struct replica_standing *ret_standing);
+
+#endif

@@ -1,0 +1,698 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/round.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/sm.h"
+
+/*
+ * A round, as one member goes through it:
+ *
+ *	IDLE ---SYNC_START--> HELLO ---CLOSE--> WAIT	no majority, or no cluster known
+ *	                                  |---> OUT	closed without this member's HELLO
+ *	                                  |---> SYNC	behind the source
+ *	                                  |       |
+ *	                                  '---> STORE	the log is the source's: on its way to disk
+ *	                                          |
+ *	                                        READY	on disk, together with the promise
+ *
+ * A new view leads back to IDLE from everywhere, a SYNC_START to HELLO. Whether the epoch is
+ * open is another matter: it opens for all members at the same point of the total order.
+ *
+ * All that is decided at CLOSE follows from the HELLOs alone, which every member has seen in
+ * the same order, and not from what a member knows besides.
+ *
+ * Whoever's view is no longer that of the others is harmless: it waits for frames of a round
+ * that it does not get, and sends none that counts.
+ */
+
+enum {
+	LATE_MS = 2000,			/* for HELLO, after a majority answered */
+	RESTART_MS = 2000,		/* between rounds in one view that somebody asks for */
+	TAKEOVER_MS = 5000,		/* times the rank: nobody starts or closes a round */
+	REJOIN_MS = 5000,		/* left out: ask for a new round */
+	STALL_MS = 10000,		/* nothing moves on between CLOSE and OPEN */
+	RETRY_MAX_MS = 60000,
+	ASKS_MAX = 3,			/* REJOINs without an answer, then start a round */
+};
+
+/* Epochs and indices beyond this are nonsense; sums of two are still numbers. */
+static const uint64_t number_max = UINT64_C(1) << 62;
+
+static const struct sm_state phases[] = {
+	[PHASE_IDLE] = { "idle", .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) },
+	[PHASE_HELLO] = { "hello",
+			  .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) | SM_BIT(PHASE_WAIT) |
+				  SM_BIT(PHASE_OUT) | SM_BIT(PHASE_SYNC) | SM_BIT(PHASE_STORE) },
+	[PHASE_WAIT] = { "wait", .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) },
+	[PHASE_OUT] = { "out", .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) },
+	[PHASE_SYNC] = { "sync",
+			 .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) | SM_BIT(PHASE_STORE) },
+	[PHASE_STORE] = { "store",
+			  .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) | SM_BIT(PHASE_READY) },
+	[PHASE_READY] = { "ready", .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) },
+};
+_Static_assert(ARRAY_SIZE(phases) == PHASE_READY + 1, "a row for each phase");
+
+/* What holds in every phase. */
+static void invariant(const struct replica *replica)
+{
+	const struct round *round = &replica->round;
+	const struct rlog *log = &replica->log;
+	uint64_t self = node_bit(replica->config.node);
+	bool in_epoch = round->phase >= PHASE_SYNC;
+
+	assert((round->phase == PHASE_IDLE) == (round->id.sequence == 0));
+	assert(!round->open || in_epoch);
+	assert(in_epoch == (round->epoch != 0));
+	if (!in_epoch)
+		return;
+	assert(round->nodes & self);
+	assert(!(round->counted & ~round->nodes) && !(round->ready & ~round->nodes));
+	assert(nodes_count(round->counted) >= round->majority && round->majority > 0);
+	if (round->phase == PHASE_SYNC)
+		return;
+	assert(replica->promised == round->epoch && rlog_last(log) >= round->base);
+	assert(rlog_epoch(log, rlog_last(log)) ==
+	       (rlog_last(log) == round->base ? round->base_epoch : round->epoch));
+}
+
+static void move(struct replica *replica, enum phase next, uint64_t now_ms)
+{
+	assert(sm_may_move(phases, ARRAY_SIZE(phases), replica->round.phase, next));
+	replica->round.phase = next;
+	round_progress(replica, now_ms);
+	invariant(replica);
+}
+
+bool round_same(const struct frame_round *a, const struct frame_round *b)
+{
+	return a->node == b->node && a->sequence == b->sequence && a->boot_id == b->boot_id;
+}
+
+/* ---------------------------------------------------------------- waiting no longer */
+
+/* Members whose Corosync is in the ring: others are ghosts, of which CPG has not let go. */
+static uint64_t awaited(const struct replica *replica)
+{
+	uint64_t both = replica->members & replica->ring;
+
+	return both & node_bit(replica->config.node) ? both : replica->members;
+}
+
+/* How many others start a round rather than this node. */
+static unsigned int rank(const struct replica *replica)
+{
+	return (unsigned int)nodes_count(awaited(replica) & (node_bit(replica->config.node) - 1));
+}
+
+/* For how long a phase may stand still; 0 = for ever. */
+static uint64_t patience_ms(const struct replica *replica)
+{
+	const struct round *round = &replica->round;
+
+	switch (round->phase) {
+	case PHASE_IDLE:
+	case PHASE_HELLO:
+		return (uint64_t)TAKEOVER_MS * (1 + rank(replica));
+	case PHASE_OUT:
+		/* As long as the disk is what it waits for, a new round would be as useless. */
+		return round->said_hello ? REJOIN_MS : 0;
+	case PHASE_SYNC:
+		return replica->sync.lost ? REJOIN_MS : STALL_MS;
+	case PHASE_READY:
+		return round->open && (round->ready & node_bit(replica->config.node)) ? 0 :
+										       STALL_MS;
+	case PHASE_WAIT:
+	case PHASE_STORE:
+		break;
+	}
+	return 0;
+}
+
+void round_progress(struct replica *replica, uint64_t now_ms)
+{
+	uint64_t patience = patience_ms(replica);
+	unsigned int doublings = replica->retries < 4 ? replica->retries : 4;
+
+	patience <<= doublings;
+	if (patience > RETRY_MAX_MS && doublings > 0)
+		patience = RETRY_MAX_MS;
+	replica->retry_at_ms = patience ? now_ms + patience : 0;
+	if (replica->round.phase == PHASE_READY && patience == 0)
+		replica->retries = 0;
+}
+
+/* ---------------------------------------------------------------- starting */
+
+static void forget_round(struct replica *replica)
+{
+	sync_end(replica);
+	commit_forget(replica);
+	replica->round = (struct round){ .phase = replica->round.phase };
+}
+
+static void start(struct replica *replica, struct update *update)
+{
+	Wire__SyncStart body = WIRE__SYNC_START__INIT;
+	struct frame_round id = {
+		replica->config.node, ++replica->sequence, replica->config.boot_id,
+	};
+
+	replica->restart_at_ms = 0;
+	replica->round.starting = true;
+	replica_send_as(replica, FRAME_SYNC_START, &id, &body.base, update);
+}
+
+static void idle(struct replica *replica, uint64_t now_ms, struct update *update)
+{
+	forget_round(replica);
+	replica->restart_at_ms = 0;
+	move(replica, PHASE_IDLE, now_ms);
+	if (!(replica->members & node_bit(replica->config.node)))
+		replica->retry_at_ms = 0;
+	else if (rank(replica) == 0)
+		start(replica, update);
+}
+
+static uint64_t nodes_of(struct replica *replica, const uint32_t *list, size_t n)
+{
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i] >= 1 && list[i] <= REPLICA_NODE_MAX)
+			nodes |= node_bit(list[i]);
+		else
+			replica->stranger = list[i];
+	return nodes;
+}
+
+static void check_close(struct replica *replica, uint64_t now_ms, struct update *update);
+
+void round_view(struct replica *replica, const struct event *event, struct update *update)
+{
+	uint64_t before = replica->members, ring_before = replica->ring;
+
+	replica->stranger = 0;
+	replica->members = nodes_of(replica, event->view.members, event->view.members_n);
+	replica->ring = nodes_of(replica, event->view.ring, event->view.ring_n);
+	/*
+	 * The ring is told apart from the group, and a little later. It names no new view: the
+	 * messages of the round go on, though there may be fewer to wait for. With nothing
+	 * different at all a member left and came back in one step.
+	 */
+	if (replica->members == before && replica->ring != ring_before) {
+		if (replica->round.phase == PHASE_IDLE && !replica->round.starting &&
+		    rank(replica) == 0)
+			start(replica, update);
+		check_close(replica, event->now_ms, update);
+		return;
+	}
+	replica->retries = 0;
+	replica->foreigner = 0;
+	idle(replica, event->now_ms, update);
+}
+
+static void say_hello(struct replica *replica, struct update *update);
+
+void round_take_start(struct replica *replica, const struct delivery *delivery)
+{
+	const struct frame_header *header = delivery->header;
+	struct round *round = &replica->round;
+
+	if (header->round.node != delivery->sender || header->round.sequence == 0 ||
+	    header->round.boot_id != header->boot_id) {
+		replica->refused++;
+		return;
+	}
+	/*
+	 * Usually the lowest member's. Whoever's it is: names are unique, and all members see
+	 * the same one last.
+	 */
+	if (round_same(&header->round, &round->id))
+		return;
+	forget_round(replica);
+	round->id = header->round;
+	round->begun_ms = delivery->now_ms;
+	move(replica, PHASE_HELLO, delivery->now_ms);
+	/* What is on its way to disk by now counts, this very step included. */
+	round->hello_batch = replica->batch - 1 + (delivery->update->persists_n > 0);
+	if (replica->durable >= round->hello_batch)
+		say_hello(replica, delivery->update);
+}
+
+/* ---------------------------------------------------------------- HELLO */
+
+/* Log and state cannot change between here and CLOSE: no epoch is open. */
+static void say_hello(struct replica *replica, struct update *update)
+{
+	const struct replica_config *config = &replica->config;
+	const struct rlog *log = &replica->log;
+	Wire__Hello body = WIRE__HELLO__INIT;
+	uint32_t voters[REPLICA_NODE_MAX];
+	uint64_t disks[REPLICA_NODE_MAX];
+
+	body.proto_min = FRAME_PROTOCOL_MIN;
+	body.proto_max = FRAME_PROTOCOL;
+	body.promised = replica->promised;
+	body.last_index = rlog_last(log);
+	body.last_epoch = rlog_epoch(log, body.last_index);
+	body.first_index = rlog_first(log);
+	body.applied = replica_applied(replica);
+	body.disk_id = config->disk_id;
+	body.n_voters = config->ops->voters(config->above, voters, ARRAY_SIZE(voters));
+	assert(body.n_voters <= ARRAY_SIZE(voters));
+	for (size_t i = 0; i < body.n_voters; i++)
+		disks[i] = config->ops->disk_of(config->above, voters[i]);
+	body.voters = voters;
+	body.n_voter_disks = body.n_voters;
+	body.voter_disks = disks;
+	replica_send(replica, FRAME_HELLO, &body.base, update);
+	replica->round.said_hello = true;
+}
+
+static bool voters_fit(const Wire__Hello *body)
+{
+	if (body->n_voters > REPLICA_NODE_MAX || body->n_voters != body->n_voter_disks)
+		return false;
+	for (size_t i = 0; i < body->n_voters; i++)
+		if (body->voters[i] == 0 || body->voters[i] > REPLICA_NODE_MAX ||
+		    (i > 0 && body->voters[i] <= body->voters[i - 1]))
+			return false;
+	return true;
+}
+
+/* Whether a HELLO makes sense at all; nothing but the HELLO itself may decide that. */
+static bool hello_fits(const Wire__Hello *body)
+{
+	if (body->proto_min > FRAME_PROTOCOL || body->proto_max < FRAME_PROTOCOL)
+		return false;
+	if (body->promised > number_max || body->last_epoch > number_max ||
+	    body->last_index > number_max)
+		return false;
+	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0)
+		return false;
+	/* The log reaches from the state, or from below it, to the last entry. */
+	if (body->first_index == 0 || body->first_index - 1 > body->applied ||
+	    body->applied > body->last_index)
+		return false;
+	return voters_fit(body);
+}
+
+static void learn_voters(struct round *round, uint32_t node, const Wire__Hello *body)
+{
+	struct voters *voters = &round->voters;
+
+	if (body->n_voters == 0)
+		return;
+	if (voters->told_by &&
+	    (body->applied < voters->applied ||
+	     (body->applied == voters->applied && node > voters->told_by)))
+		return;
+	*voters = (struct voters){
+		.applied = body->applied, .told_by = node, .n = body->n_voters,
+	};
+	memcpy(voters->nodes, body->voters, body->n_voters * sizeof(voters->nodes[0]));
+	memcpy(voters->disks, body->voter_disks, body->n_voters * sizeof(voters->disks[0]));
+}
+
+void round_take_hello(struct replica *replica, const struct delivery *delivery)
+{
+	const Wire__Hello *body = (const Wire__Hello *)delivery->body;
+	struct round *round = &replica->round;
+
+	if (round->heard & node_bit(delivery->sender) || !hello_fits(body)) {
+		replica->refused++;
+		return;
+	}
+	round->heard |= node_bit(delivery->sender);
+	round->hello[delivery->sender - 1] = (struct hello){
+		.boot_id = delivery->header->boot_id,
+		.disk_id = body->disk_id,
+		.promised = body->promised,
+		.last_epoch = body->last_epoch,
+		.last_index = body->last_index,
+		.applied = body->applied,
+		.first_index = body->first_index,
+	};
+	learn_voters(round, delivery->sender, body);
+	check_close(replica, delivery->now_ms, delivery->update);
+}
+
+/* ---------------------------------------------------------------- CLOSE */
+
+/*
+ * Voters that answered, with the disk they are known to have joined with. One that lost its
+ * disk has forgotten what it acknowledged: it only learns until its new disk is committed.
+ */
+static uint64_t counted(const struct round *round)
+{
+	const struct voters *voters = &round->voters;
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < voters->n; i++) {
+		uint64_t bit = node_bit(voters->nodes[i]);
+		const struct hello *hello = &round->hello[voters->nodes[i] - 1];
+
+		if ((round->heard & bit) &&
+		    (voters->disks[i] == 0 || voters->disks[i] == hello->disk_id))
+			nodes |= bit;
+	}
+	return nodes;
+}
+
+static size_t majority(const struct round *round)
+{
+	return round->voters.n / 2 + 1;
+}
+
+static bool quorate(const struct round *round)
+{
+	return round->voters.n > 0 && nodes_count(counted(round)) >= majority(round);
+}
+
+static bool opened_here(const struct replica *replica)
+{
+	const struct frame_round *id = &replica->round.id;
+
+	return id->node == replica->config.node && id->boot_id == replica->config.boot_id;
+}
+
+static void send_close(struct replica *replica, struct update *update)
+{
+	Wire__Close body = WIRE__CLOSE__INIT;
+
+	replica->round.closing = true;
+	replica->round.close_at_ms = 0;
+	replica_send(replica, FRAME_CLOSE, &body.base, update);
+}
+
+/* The opener closes when all have answered, or soon after a majority has. */
+static void check_close(struct replica *replica, uint64_t now_ms, struct update *update)
+{
+	struct round *round = &replica->round;
+
+	if (round->phase != PHASE_HELLO || round->closing || !opened_here(replica))
+		return;
+	if ((awaited(replica) & ~round->heard) == 0)
+		send_close(replica, update);
+	else if (round->close_at_ms == 0 && quorate(round))
+		round->close_at_ms = now_ms + LATE_MS;
+}
+
+/* The source has the newest log: last epoch, then last index; the lowest of equals. */
+static uint32_t choose_source(const struct round *round)
+{
+	uint32_t best = 0;
+
+	for (uint64_t left = round->heard; left; left &= left - 1) {
+		uint32_t node = nodes_lowest(left);
+		const struct hello *a = &round->hello[node - 1];
+		const struct hello *b = best ? &round->hello[best - 1] : NULL;
+
+		if (!b || a->last_epoch > b->last_epoch ||
+		    (a->last_epoch == b->last_epoch && a->last_index > b->last_index))
+			best = node;
+	}
+	return best;
+}
+
+/* Above every epoch that anybody here has promised or seen. */
+static uint64_t next_epoch(const struct round *round)
+{
+	uint64_t epoch = 0;
+
+	for (uint64_t left = round->heard; left; left &= left - 1) {
+		const struct hello *hello = &round->hello[nodes_lowest(left) - 1];
+
+		if (hello->promised > epoch)
+			epoch = hello->promised;
+		if (hello->last_epoch > epoch)
+			epoch = hello->last_epoch;
+	}
+	return epoch + 1;
+}
+
+static void decide(struct round *round)
+{
+	const struct hello *source;
+
+	round->nodes = round->heard;
+	round->counted = counted(round);
+	round->majority = majority(round);
+	round->source = choose_source(round);
+	source = &round->hello[round->source - 1];
+	round->base = source->last_index;
+	round->base_epoch = source->last_epoch;
+	round->epoch = next_epoch(round);
+}
+
+void round_take_close(struct replica *replica, const struct delivery *delivery)
+{
+	struct round *round = &replica->round;
+	const struct rlog *log = &replica->log;
+
+	if (delivery->sender != round->id.node ||
+	    delivery->header->boot_id != round->id.boot_id) {
+		replica->refused++;
+		return;
+	}
+	if (!(round->heard & node_bit(replica->config.node))) {
+		move(replica, PHASE_OUT, delivery->now_ms);
+		return;
+	}
+	if (!quorate(round)) {
+		move(replica, PHASE_WAIT, delivery->now_ms);
+		return;
+	}
+	decide(round);
+	if (replica_applied(replica) > round->base) {
+		replica_leave(replica, LEAVE_RESYNC,
+			      "this node has applied what a majority does not hold: an old copy "
+			      "of a disk is in use, here or there", delivery->update);
+		return;
+	}
+	move(replica, PHASE_SYNC, delivery->now_ms);
+	sync_begin(replica, delivery->update);
+	if (rlog_last(log) == round->base && rlog_epoch(log, round->base) == round->base_epoch)
+		round_synced(replica, delivery->now_ms, delivery->update);
+}
+
+/* ---------------------------------------------------------------- READY and OPEN */
+
+void round_synced(struct replica *replica, uint64_t now_ms, struct update *update)
+{
+	struct round *round = &replica->round;
+
+	replica->promised = round->epoch;
+	update_persist(update, PERSIST_PROMISE)->value = round->epoch;
+	round->ready_batch = replica->batch;
+	move(replica, PHASE_STORE, now_ms);
+	commit_flush(replica, update);
+}
+
+static void check_open(struct replica *replica, struct update *update)
+{
+	struct round *round = &replica->round;
+
+	if (round->open || nodes_count(round->ready & round->counted) < round->majority)
+		return;
+	round->open = true;
+	update->opened = true;
+	commit_open(replica, update);
+}
+
+void round_take_ready(struct replica *replica, const struct delivery *delivery)
+{
+	struct round *round = &replica->round;
+
+	round->ready |= node_bit(delivery->sender);
+	if (round->acked[delivery->sender - 1] < round->base)
+		round->acked[delivery->sender - 1] = round->base;
+	check_open(replica, delivery->update);
+	round_progress(replica, delivery->now_ms);
+	invariant(replica);
+}
+
+void round_persisted(struct replica *replica, uint64_t now_ms, struct update *update)
+{
+	struct round *round = &replica->round;
+	Wire__Ready body = WIRE__READY__INIT;
+
+	if (!round->said_hello && replica->durable >= round->hello_batch) {
+		if (round->phase == PHASE_HELLO)
+			say_hello(replica, update);
+		/* Too late for this round, but now another one makes sense. */
+		round->said_hello = true;
+		if (round->phase == PHASE_OUT)
+			round_progress(replica, now_ms);
+	}
+	if (round->phase == PHASE_STORE && replica->durable >= round->ready_batch) {
+		replica_send(replica, FRAME_READY, &body.base, update);
+		move(replica, PHASE_READY, now_ms);
+		commit_advance(replica, update);
+	}
+}
+
+/* ---------------------------------------------------------------- once more */
+
+static void ask_again(struct replica *replica, struct update *update)
+{
+	Wire__Rejoin body = WIRE__REJOIN__INIT;
+
+	if (replica->round.phase == PHASE_IDLE || replica->round.phase == PHASE_HELLO ||
+	    replica->retries >= ASKS_MAX)
+		start(replica, update);
+	else
+		replica_send(replica, FRAME_REJOIN, &body.base, update);
+	replica->retries++;
+}
+
+void round_take_rejoin(struct replica *replica, const struct delivery *delivery)
+{
+	const struct round *round = &replica->round;
+
+	if (!opened_here(replica) || replica->restart_at_ms)
+		return;
+	if (delivery->now_ms >= round->begun_ms + RESTART_MS)
+		start(replica, delivery->update);
+	else
+		replica->restart_at_ms = round->begun_ms + RESTART_MS;
+}
+
+static bool due(uint64_t at_ms, uint64_t now_ms)
+{
+	return at_ms != 0 && now_ms >= at_ms;
+}
+
+void round_tick(struct replica *replica, uint64_t now_ms, struct update *update)
+{
+	if (due(replica->round.close_at_ms, now_ms))
+		send_close(replica, update);
+	if (due(replica->restart_at_ms, now_ms))
+		start(replica, update);
+	if (due(replica->retry_at_ms, now_ms)) {
+		ask_again(replica, update);
+		round_progress(replica, now_ms);
+	}
+}
+
+uint64_t round_wake_ms(const struct replica *replica)
+{
+	const uint64_t times[] = {
+		replica->round.close_at_ms, replica->restart_at_ms, replica->retry_at_ms,
+		replica->round.ack_again_ms,
+	};
+	uint64_t wake_ms = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		if (times[i] && (wake_ms == 0 || times[i] < wake_ms))
+			wake_ms = times[i];
+	return wake_ms;
+}
+
+/* ---------------------------------------------------------------- why not */
+
+/* "1, 2 and 5" */
+static void say_nodes(struct buf *text, uint64_t nodes)
+{
+	buf_append_str(text, nodes_count(nodes) == 1 ? "node " : "nodes ");
+	for (uint64_t left = nodes; left; left &= left - 1) {
+		const char *before = left == nodes ? "" : left & (left - 1) ? ", " : " and ";
+
+		buf_printf(text, "%s%" PRIu32, before, nodes_lowest(left));
+	}
+	if (!nodes)
+		buf_append_str(text, "none");
+}
+
+static uint64_t voter_nodes(const struct round *round)
+{
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < round->voters.n; i++)
+		nodes |= node_bit(round->voters.nodes[i]);
+	return nodes;
+}
+
+static void say_waiting(const struct replica *replica, struct buf *text)
+{
+	const struct round *round = &replica->round;
+	uint64_t voters = voter_nodes(round), here = counted(round);
+	uint64_t forgetful = voters & round->heard & ~here;
+
+	if (round->voters.n == 0) {
+		buf_append_str(text, "no cluster yet: this node waits to learn of one");
+		return;
+	}
+	buf_append_str(text, "no quorum: of the voters, ");
+	say_nodes(text, voters);
+	buf_append_str(text, here ? ", only " : ", ");
+	say_nodes(text, here);
+	buf_append_str(text, nodes_count(here) == 1 ? " is here" : " are here");
+	if (forgetful) {
+		buf_append_str(text, "; not with the disk it joined with: ");
+		say_nodes(text, forgetful);
+	}
+}
+
+static void say_phase(const struct replica *replica, struct buf *text)
+{
+	const struct round *round = &replica->round;
+	uint64_t missing = awaited(replica) & ~round->heard;
+
+	switch (round->phase) {
+	case PHASE_IDLE:
+		buf_append_str(text, replica->members ? "joining: the members are about to meet" :
+							"not in the group yet");
+		break;
+	case PHASE_HELLO:
+		if (!round->said_hello) {
+			buf_append_str(text, "waiting for the disk of this node");
+			break;
+		}
+		buf_append_str(text, "joining: waiting for an answer of ");
+		say_nodes(text, missing);
+		break;
+	case PHASE_WAIT:
+		say_waiting(replica, text);
+		break;
+	case PHASE_OUT:
+		buf_append_str(text, "joining: this node answered too late; it asks again");
+		break;
+	case PHASE_SYNC:
+		buf_printf(text, "joining: copying the log from node %" PRIu32 "%s", round->source,
+			   replica->sync.lost ? "; that went wrong, it asks again" : "");
+		break;
+	case PHASE_STORE:
+		buf_append_str(text, "waiting for the disk of this node");
+		break;
+	case PHASE_READY:
+		buf_append_str(text, "waiting until a majority of voters is ready; missing: ");
+		say_nodes(text, round->counted & ~round->ready);
+		break;
+	}
+}
+
+void round_why(const struct replica *replica, char *ret_why, size_t size)
+{
+	_cleanup_(buf_free) struct buf text = { 0 };
+
+	if (replica->gone)
+		buf_append_str(&text, "this node is about to leave");
+	else
+		say_phase(replica, &text);
+	if (replica->foreigner)
+		buf_printf(&text, " (node %" PRIu32 " belongs to another cluster)",
+			   replica->foreigner);
+	if (replica->stranger)
+		buf_printf(&text, " (node %" PRIu32 " is ignored: ids go from 1 to %d)",
+			   replica->stranger, REPLICA_NODE_MAX);
+	buf_append_byte(&text, 0);
+	memcpy(ret_why, text.data, text.len < size ? text.len : size);
+	ret_why[size - 1] = 0;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_ROUND_H
+#define CLUSTERD_CORE_ROUND_H
+
+/*
+ * The inside of a replica, shared by the files that make it up and by nobody else:
+ *
+ *	replica.c	life, frames in and out, standing
+ *	round.c		views and rounds, up to the open epoch
+ *	sync.c		log and snapshot chunks, from the source to those behind
+ *	commit.c	an open epoch: appending, acknowledging, committing, applying
+ *	log.c		the entries in memory
+ */
+
+#include <stdarg.h>
+
+#include "clusterd/core/log.h"
+#include "clusterd/core/replica.h"
+#include "clusterd/core/sync.h"
+
+/* The machine is drawn in round.c. */
+enum phase { PHASE_IDLE, PHASE_HELLO, PHASE_WAIT, PHASE_OUT, PHASE_SYNC, PHASE_STORE, PHASE_READY };
+
+/* What a member said of itself in its HELLO. */
+struct hello {
+	uint64_t boot_id, disk_id;
+	uint64_t promised, last_epoch, last_index, applied, first_index;
+};
+
+/* The voters as the member knows them that has applied most of all who answered. */
+struct voters {
+	uint64_t applied;
+	uint32_t told_by;			/* 0 = nobody knows a cluster */
+	size_t n;
+	uint32_t nodes[REPLICA_NODE_MAX];
+	uint64_t disks[REPLICA_NODE_MAX];
+};
+
+/* Sets of nodes are bits, node n is bit n - 1; arrays of nodes are indexed the same way. */
+struct round {
+	enum phase phase;
+	struct frame_round id;			/* sequence 0: none in this view yet */
+	uint64_t begun_ms;
+	bool starting;				/* an own SYNC_START is under way */
+	bool closing;				/* this node opened it and has sent its CLOSE */
+	bool said_hello;
+	uint64_t hello_batch;			/* HELLO when this is on disk */
+	uint64_t close_at_ms;			/* opener: a majority answered, the rest is late */
+	uint64_t heard;				/* whose HELLO came */
+	struct hello hello[REPLICA_NODE_MAX];
+	struct voters voters;
+
+	/* decided by CLOSE, the same on every member */
+	uint64_t nodes;				/* who takes part */
+	uint64_t counted;			/* of those, voters with the disk they joined with */
+	size_t majority;			/* of all voters */
+	uint32_t source;
+	uint64_t base, base_epoch;		/* the source's last entry */
+	uint64_t epoch;
+
+	uint64_t ready_batch;			/* READY when this is on disk */
+	uint64_t ready;				/* whose READY came */
+	bool open;
+	uint64_t acked[REPLICA_NODE_MAX];
+	uint64_t ack_sent, ack_again_ms;
+};
+
+/* An APPEND that waits until this node's log is the source's. */
+struct waiting {
+	struct buf *commands;
+	size_t n, cap, bytes;
+};
+
+struct replica {
+	struct replica_config config;
+	struct rlog log;
+	uint64_t promised, committed;
+	uint64_t batch;				/* number of the next batch of persists */
+	uint64_t durable;			/* batches up to this one are on disk */
+
+	uint64_t members, ring;
+	uint32_t stranger;			/* a member whose id is beyond the limit; 0 = none */
+	uint32_t foreigner;			/* a member of another cluster; 0 = none */
+	uint32_t sequence;			/* of the last round started here */
+	uint64_t restart_at_ms;			/* somebody asked for a new round */
+	uint64_t retry_at_ms;			/* then do not wait any longer */
+	unsigned int retries;
+	struct round round;
+	struct sync sync;
+	struct waiting waiting;
+
+	bool gone;				/* told to leave: does nothing more */
+	uint64_t refused;
+	char *why;
+};
+
+/* A delivered frame that has passed the checks every frame must pass. */
+struct delivery {
+	uint64_t now_ms;
+	uint32_t sender;
+	const struct frame_header *header;
+	const ProtobufCMessage *body;
+	struct update *update;
+};
+
+static inline uint64_t node_bit(uint32_t node)
+{
+	return UINT64_C(1) << (node - 1);
+}
+
+static inline size_t nodes_count(uint64_t nodes)
+{
+	return (size_t)__builtin_popcountll(nodes);
+}
+
+/* 0 for none. */
+static inline uint32_t nodes_lowest(uint64_t nodes)
+{
+	return nodes ? (uint32_t)__builtin_ctzll(nodes) + 1 : 0;
+}
+
+/* ---------------------------------------------------------------- replica.c */
+
+/* Encodes a frame of this round. Errors as of frame_encode(). */
+int replica_encode(const struct replica *replica, uint16_t type, uint64_t request,
+		   const ProtobufCMessage *body, struct buf *ret_frame);
+/* The same, into the update, for a body that is known to be within its limits. */
+void replica_send(struct replica *replica, uint16_t type, const ProtobufCMessage *body,
+		  struct update *update);
+/* And of another round. */
+void replica_send_as(struct replica *replica, uint16_t type, const struct frame_round *round,
+		     const ProtobufCMessage *body, struct update *update);
+uint64_t replica_applied(const struct replica *replica);
+/* The node cannot go on with what it has: why is static. */
+void replica_leave(struct replica *replica, enum leave leave, const char *why,
+		   struct update *update);
+
+/* ---------------------------------------------------------------- round.c */
+
+bool round_same(const struct frame_round *a, const struct frame_round *b);
+void round_view(struct replica *replica, const struct event *event, struct update *update);
+void round_persisted(struct replica *replica, uint64_t now_ms, struct update *update);
+void round_tick(struct replica *replica, uint64_t now_ms, struct update *update);
+/* The next time at which round_tick() has something to do; 0 = none. */
+uint64_t round_wake_ms(const struct replica *replica);
+void round_take_start(struct replica *replica, const struct delivery *delivery);
+void round_take_hello(struct replica *replica, const struct delivery *delivery);
+void round_take_close(struct replica *replica, const struct delivery *delivery);
+void round_take_ready(struct replica *replica, const struct delivery *delivery);
+void round_take_rejoin(struct replica *replica, const struct delivery *delivery);
+/* The log is the source's now. */
+void round_synced(struct replica *replica, uint64_t now_ms, struct update *update);
+/* The round moves on: wait anew before giving up on it. */
+void round_progress(struct replica *replica, uint64_t now_ms);
+/* Why nothing is open here, for an administrator. */
+void round_why(const struct replica *replica, char *ret_why, size_t size);
+
+/* ---------------------------------------------------------------- commit.c */
+
+/* The epoch is open: its first entry is the same NOOP on every member. */
+void commit_open(struct replica *replica, struct update *update);
+/* Appends what waited for the log to be the source's. */
+void commit_flush(struct replica *replica, struct update *update);
+void commit_forget(struct replica *replica);
+/* Acknowledges what is on disk. */
+void commit_persisted(struct replica *replica, uint64_t now_ms, struct update *update);
+void commit_tick(struct replica *replica, uint64_t now_ms, struct update *update);
+/* Looks for newly committed entries and applies them. */
+void commit_advance(struct replica *replica, struct update *update);
+void commit_take_append(struct replica *replica, const struct delivery *delivery);
+void commit_take_ack(struct replica *replica, const struct delivery *delivery);
+
+#endif

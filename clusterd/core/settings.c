@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* New settings go to the end: the position is the record's id. */
+const struct setting settings[] = {
+	{ "migration.connect_uri", SETTING_URI, "qemu+tls://%s/system", 0, 0, "",
+	  "how one node's libvirt reaches another's; %s is the address" },
+	{ "migration.data_uri", SETTING_URI, "tcp://%s", 0, 0, "",
+	  "where a guest's memory is sent; %s is the address" },
+	{ "migration.tls", SETTING_BOOL, "yes", 0, 1, "", "encrypt the memory of moving guests" },
+	{ "migration.bandwidth_mib_s", SETTING_NUMBER, "0", 0, 1000000, "MiB/s",
+	  "limit for each move; 0 is none" },
+	{ "migration.max_downtime_ms", SETTING_NUMBER, "300", 1, 60000, "ms",
+	  "pause that a live migration may end with" },
+	{ "migration.stall_ms", SETTING_NUMBER, "10000", 1000, 600000, "ms",
+	  "a live migration without progress for so long is given up" },
+	{ "migration.guard_ms", SETTING_NUMBER, "2000", 500, 20000, "ms",
+	  "at the hand-over a source frozen for longer is not killed but asked" },
+	{ "vm.stop_timeout_s", SETTING_NUMBER, "180", 0, 86400, "s",
+	  "time for a guest to shut down before it is stopped hard" },
+	{ "vm.start_timeout_s", SETTING_NUMBER, "120", 5, 3600, "s",
+	  "time for libvirt to start a guest" },
+	{ "vm.save_timeout_s", SETTING_NUMBER, "3600", 10, 86400, "s",
+	  "time to save or restore a guest's memory" },
+	{ "vm.starts_per_node", SETTING_NUMBER, "8", 1, 64, "",
+	  "guests that a node starts at the same time" },
+	{ "restart.tries_here", SETTING_NUMBER, "2", 0, 100, "",
+	  "restarts in place before another node is taken" },
+	{ "restart.tries_total", SETTING_NUMBER, "6", 1, 1000, "",
+	  "restarts and failed starts before a VM is given up" },
+	{ "restart.settle_s", SETTING_NUMBER, "600", 10, 86400, "s",
+	  "a VM that ran for so long has no failures behind it" },
+	{ "fence.timeout_s", SETTING_NUMBER, "60", 5, 600, "s", "limit of one fence call" },
+	{ "fence.budget", SETTING_NUMBER, "3", 0, 64, "",
+	  "nodes that may be powered off within the window; then only their state is asked" },
+	{ "fence.budget_window_s", SETTING_NUMBER, "600", 10, 86400, "s",
+	  "window of the fence budget" },
+	{ "node.freeze_s", SETTING_NUMBER, "600", 10, 86400, "s",
+	  "a node that left cleanly is not suspected for so long" },
+	{ "daemon.grace_ms", SETTING_NUMBER, "3000", 0, 600000, "ms",
+	  "time for a node's daemon to come back before the node is shown as daemon-down" },
+};
+const size_t settings_n = sizeof(settings) / sizeof(settings[0]);
+
+const struct setting *setting_named(const char *name, uint64_t *ret_id)
+{
+	for (size_t i = 0; i < settings_n; i++)
+		if (strcmp(settings[i].name, name) == 0) {
+			if (ret_id)
+				*ret_id = i + 1;
+			return &settings[i];
+		}
+	return NULL;
+}
+
+static int check_uri(const char *value, char *ret_why, size_t size)
+{
+	const char *hole = strstr(value, "%s");
+
+	if (strstr(value, "://") && hole && !strchr(hole + 1, '%') &&
+	    strchr(value, '%') == hole && strlen(value) <= 200)
+		return 0;
+	snprintf(ret_why, size, "'%s' is no address pattern: give one like qemu+tls://%%s/system "
+		 "with one %%s where the node's address goes", value);
+	return -EINVAL;
+}
+
+int setting_check(const struct setting *setting, const char *value, char *ret_why, size_t size)
+{
+	uint64_t number;
+	bool yes;
+
+	switch (setting->kind) {
+	case SETTING_URI:
+		return check_uri(value, ret_why, size);
+	case SETTING_BOOL:
+		if (text_parse_bool(value, &yes) == 0)
+			return 0;
+		snprintf(ret_why, size, "'%s' is neither yes nor no", value);
+		return -EINVAL;
+	case SETTING_NUMBER:
+		if (text_parse_uint(value, setting->min, setting->max, &number) == 0)
+			return 0;
+		snprintf(ret_why, size, "%s takes a whole number from %llu to %llu%s%s, not '%s'",
+			 setting->name, (unsigned long long)setting->min,
+			 (unsigned long long)setting->max, *setting->unit ? " " : "",
+			 setting->unit, value);
+		return -EINVAL;
+	}
+	return -EINVAL;
+}

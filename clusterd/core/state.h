@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_STATE_H
+#define CLUSTERD_CORE_STATE_H
+
+/*
+ * The replicated state: tables of records by id, the same on every member at the same log
+ * index. Only apply (clusterd/core/apply.h) changes it, through the writers below, which
+ * also write the change into the update and keep the digest.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/idmap.h"
+#include "clusterd/core/update.h"
+#include "wire/schema.pb-c.h"
+
+struct state;
+
+struct state *state_new(void);
+void state_free(struct state *state);
+
+uint64_t state_index(const struct state *state);	/* last applied entry */
+uint64_t state_epoch(const struct state *state);	/* of that entry */
+uint64_t state_digest(const struct state *state);	/* of all records */
+
+/* Readers. Records stay owned by the state. NULL if there is none. */
+const Wire__Cluster *state_cluster(const struct state *state);
+const Wire__Node *state_node(const struct state *state, uint32_t node);
+const Wire__Node *state_node_named(const struct state *state, const char *name);
+const Wire__Vm *state_vm(const struct state *state, uint64_t vm);
+const Wire__Vm *state_vm_named(const struct state *state, const char *name_or_uuid);
+const Wire__Fence *state_fence_named(const struct state *state, const char *name);
+const Wire__Volume *state_volume_named(const struct state *state, const char *name);
+const Wire__Operation *state_operation(const struct state *state, uint64_t operation);
+/* In id order: at() of 0 … count()-1. table is a WIRE__TABLE__ value. */
+size_t state_count(const struct state *state, uint32_t table);
+const void *state_at(const struct state *state, uint32_t table, size_t position);
+const void *state_get(const struct state *state, uint32_t table, uint64_t id);
+/* Position of the first record with an id of at least `id`; count() if there is none. */
+size_t state_lower(const struct state *state, uint32_t table, uint64_t id);
+/* A setting's value as text, or its default; NULL if there is no such setting. */
+const char *state_setting(const struct state *state, const char *name);
+uint64_t state_setting_number(const struct state *state, const char *name);
+bool state_voter(const struct state *state, uint32_t node);
+
+/* Writers, for apply and for loading. A record passed in is copied by packing it. */
+void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufCMessage *record,
+	       struct update *update);
+void state_del(struct state *state, uint32_t table, uint64_t id, struct update *update);
+/* -EBADMSG if the bytes are not a valid record of that table. */
+int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size);
+void state_set_position(struct state *state, uint64_t index, uint64_t epoch);
+
+/* Packed bytes of a record, as digested and stored; NULL if there is none. */
+const struct buf *state_packed(const struct state *state, uint32_t table, size_t position,
+			       uint64_t *ret_id);
+/* The descriptor of a table's records; NULL for an unknown table. */
+const ProtobufCMessageDescriptor *state_table_descriptor(uint32_t table);
+
+#endif

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterd/shell/operator_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "wire/json.h"
+
+enum { LIST_MAX = 20, WARNINGS_MAX = 10, WORD_SIZE = 40 };
+
+static const char *name_of(const struct state *state, uint32_t number)
+{
+	const Wire__Node *node = number ? state_node(state, number) : NULL;
+
+	return node ? node->name : "";
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	json_object_set_new(object, key, json_string(text ? text : ""));
+}
+
+static void set_number(json_t *object, const char *key, uint64_t number)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
+static void set_bool(json_t *object, const char *key, bool yes)
+{
+	json_object_set_new(object, key, json_boolean(yes));
+}
+
+static bool has_bit(uint64_t set, uint64_t node)
+{
+	return node >= 1 && node <= 64 && (set >> (node - 1) & 1);
+}
+
+/* Walks a table of records in order of ids. */
+#define each_record(state, table, i, record)                                                       \
+	for (size_t i = 0; i < state_count(state, table) &&                                        \
+	     ((record) = state_at(state, table, i));                                               \
+	     i++)
+
+/* ---------------------------------------------------------------- nodes */
+
+static const char *node_state_text(const Wire__Node *node)
+{
+	switch (node->state) {
+	case WIRE__NODE__STATE__NEW:
+		return "never seen";
+	case WIRE__NODE__STATE__UP:
+		if (node->witness)
+			return "up, witness";
+		if (!node->facts || !node->facts->agent_ok)
+			return "up, libvirt not ready";
+		return node->drained ? "up, drained" : "up";
+	case WIRE__NODE__STATE__DAEMON_DOWN:
+		return "daemon down";
+	case WIRE__NODE__STATE__LEFT:
+		return "left";
+	case WIRE__NODE__STATE__LOST:
+		return "lost";
+	case WIRE__NODE__STATE__OFF:
+		return "off";
+	default:
+		return "unknown";
+	}
+}
+
+/* VMs that it owns and the memory of those that run. */
+static uint64_t count_vms(const struct state *state, uint64_t node, uint64_t *ret_memory_mib)
+{
+	const Wire__Vm *vm;
+	uint64_t n = 0, memory = 0;
+
+	each_record(state, WIRE__TABLE__TABLE_VM, i, vm) {
+		if (vm->owner != node)
+			continue;
+		n++;
+		if (vm->essence && vm->phase != WIRE__VM__PHASE__OFF &&
+		    vm->phase != WIRE__VM__PHASE__SAVED && vm->phase != WIRE__VM__PHASE__FAILED)
+			memory += vm->essence->memory_mib;
+	}
+	*ret_memory_mib = memory;
+	return n;
+}
+
+static void add_standing(json_t *json, const struct view_source *source, const Wire__Node *node)
+{
+	uint64_t memory, vms = count_vms(source->state, node->id, &memory);
+
+	set_text(json, "state_text", node_state_text(node));
+	set_bool(json, "voter", state_voter(source->state, (uint32_t)node->id));
+	set_bool(json, "member", has_bit(source->standing.members, node->id));
+	set_bool(json, "ring", has_bit(source->standing.ring, node->id));
+	set_bool(json, "ready", has_bit(source->standing.ready, node->id));
+	set_number(json, "vms", vms);
+	set_number(json, "memory_used_mib", memory);
+}
+
+json_t *view_node(const struct view_source *source, const Wire__Node *node)
+{
+	json_t *json = wire_to_json(&node->base, true);
+
+	add_standing(json, source, node);
+	return json;
+}
+
+/* ---------------------------------------------------------------- VMs */
+
+/* Nobody can say how a VM is while the node that has it is silent. */
+static bool owner_is_silent(const struct state *state, const Wire__Vm *vm)
+{
+	const Wire__Node *owner = vm->owner ? state_node(state, vm->owner) : NULL;
+
+	return owner && owner->state != WIRE__NODE__STATE__UP;
+}
+
+const char *view_vm_state(const struct state *state, const Wire__Vm *vm)
+{
+	static const char *const words[] = {
+		[WIRE__VM__PHASE__OFF] = "stopped",
+		[WIRE__VM__PHASE__STARTING] = "starting",
+		[WIRE__VM__PHASE__RUN] = "running",
+		[WIRE__VM__PHASE__STOPPING] = "stopping",
+		[WIRE__VM__PHASE__COPYING] = "migrating",
+		[WIRE__VM__PHASE__GO] = "migrating",
+		[WIRE__VM__PHASE__RESUMING] = "migrating",
+		[WIRE__VM__PHASE__ABORTING] = "migrating",
+		[WIRE__VM__PHASE__SAVING] = "saving",
+		[WIRE__VM__PHASE__SAVED] = "saved",
+		[WIRE__VM__PHASE__RESTORING] = "restoring",
+		[WIRE__VM__PHASE__CONSUMED] = "restoring",
+		[WIRE__VM__PHASE__FAILED] = "failed",
+	};
+	size_t phase = (size_t)vm->phase;
+	bool at_rest = vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__SAVED ||
+		       vm->phase == WIRE__VM__PHASE__FAILED;
+
+	if (phase >= ARRAY_SIZE(words) || !words[phase])
+		return "unknown";
+	if (!at_rest && owner_is_silent(state, vm))
+		return "unknown";
+	if (vm->phase == WIRE__VM__PHASE__RUN && vm->seen == WIRE__VM__SEEN__SUSPENDED)
+		return "paused";
+	return words[phase];
+}
+
+static bool has_fence(const struct state *state, uint32_t node)
+{
+	const Wire__Fence *fence;
+
+	each_record(state, WIRE__TABLE__TABLE_FENCE, i, fence)
+		for (size_t n = 0; n < fence->n_targets; n++)
+			if (fence->targets[n]->node == node)
+				return true;
+	return false;
+}
+
+static bool may_own(const Wire__Vm *vm, const Wire__Node *node)
+{
+	if (node->witness)
+		return false;
+	for (size_t i = 0; i < vm->n_possible_owners; i++)
+		if (vm->possible_owners[i] == node->id)
+			return true;
+	return vm->n_possible_owners == 0;
+}
+
+/* The node that runs it, or each one that could, must be possible to prove dead. */
+static bool death_is_provable(const struct state *state, const Wire__Vm *vm, char *ret_why,
+			      size_t size)
+{
+	const Wire__Node *node;
+
+	if (vm->owner) {
+		if (has_fence(state, vm->owner))
+			return true;
+		snprintf(ret_why, size, "no proof possible for %s: no fence device",
+			 name_of(state, vm->owner));
+		return false;
+	}
+	each_record(state, WIRE__TABLE__TABLE_NODE, i, node)
+		if (may_own(vm, node) && has_fence(state, (uint32_t)node->id))
+			return true;
+	snprintf(ret_why, size, "no proof possible for any node that may run it: no fence device");
+	return false;
+}
+
+bool view_vm_protected(const struct state *state, const Wire__Vm *vm, char *ret_why, size_t size)
+{
+	const Wire__Node *node;
+	size_t owners = 0;
+
+	ret_why[0] = '\0';
+	each_record(state, WIRE__TABLE__TABLE_NODE, i, node)
+		owners += may_own(vm, node);
+	if (vm->wanted == WIRE__VM__WANTED__STOPPED)
+		snprintf(ret_why, size, "not wanted running");
+	else if (vm->unmanaged)
+		snprintf(ret_why, size, "managed=no");
+	else if (vm->no_ha)
+		snprintf(ret_why, size, "ha=no: bound to its node");
+	else if (owners < 2)
+		snprintf(ret_why, size, "only one node may run it");
+	else
+		return death_is_provable(state, vm, ret_why, size);
+	return false;
+}
+
+json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
+{
+	const struct state *state = source->state;
+	json_t *json = wire_to_json(&vm->base, true), *protected = json_object();
+	char why[200];
+
+	if (!xml)
+		json_object_del(json, "xml");
+	set_text(json, "owner_name", name_of(state, vm->owner));
+	set_text(json, "from_name", name_of(state, vm->from));
+	set_text(json, "to_name", name_of(state, vm->to));
+	set_text(json, "state", view_vm_state(state, vm));
+	set_bool(protected, "ok", view_vm_protected(state, vm, why, sizeof(why)));
+	set_text(protected, "reason", why);
+	json_object_set_new(json, "protected", protected);
+	return json;
+}
+
+/* ---------------------------------------------------------------- the others */
+
+json_t *view_fence(const struct view_source *source, const Wire__Fence *fence)
+{
+	json_t *json = wire_to_json(&fence->base, true), *names = json_array();
+
+	json_object_del(json, "secret");
+	for (size_t i = 0; i < fence->n_targets; i++)
+		json_array_append_new(names, json_string(name_of(source->state,
+								 fence->targets[i]->node)));
+	json_object_set_new(json, "node_names", names);
+	set_bool(json, "has_secret", fence->secret.len > 0);
+	return json;
+}
+
+json_t *view_operation(const struct view_source *source, const Wire__Operation *operation)
+{
+	const struct state *state = source->state;
+	json_t *json = wire_to_json(&operation->base, true);
+	const Wire__Vm *vm = operation->vm ? state_vm(state, operation->vm) : NULL;
+	const Wire__Fence *device = state_get(state, WIRE__TABLE__TABLE_FENCE, operation->device);
+
+	set_text(json, "vm_name", vm ? vm->name : "");
+	set_text(json, "node_name", name_of(state, operation->node));
+	set_text(json, "to_name", name_of(state, operation->to));
+	set_text(json, "device_name", device ? device->name : "");
+	return json;
+}
+
+/* ---------------------------------------------------------------- status */
+
+static json_t *status_cluster(const struct state *state)
+{
+	const Wire__Cluster *cluster = state_cluster(state);
+	json_t *json;
+
+	if (!cluster)
+		return json_null();
+	json = json_object();
+	set_text(json, "name", cluster->name);
+	set_text(json, "uuid", cluster->uuid);
+	set_number(json, "feature_level", cluster->feature_level);
+	set_number(json, "born_ms", cluster->born_ms);
+	return json;
+}
+
+static json_t *status_node(const struct view_source *source)
+{
+	json_t *json = json_object();
+
+	set_number(json, "id", source->node);
+	set_text(json, "name", name_of(source->state, source->node));
+	set_text(json, "version", PACKAGE_VERSION);
+	return json;
+}
+
+static json_t *status_standing(const struct view_source *source)
+{
+	const struct core_standing *standing = &source->standing;
+	json_t *json = json_object();
+
+	set_bool(json, "open", standing->open);
+	set_number(json, "epoch", standing->epoch);
+	set_number(json, "index", standing->index);
+	set_number(json, "committed", standing->committed);
+	set_number(json, "leader", standing->leader);
+	set_text(json, "leader_name", name_of(source->state, standing->leader));
+	set_text(json, "why_not", standing->why_not);
+	set_bool(json, "agent_ok", standing->agent_ok);
+	return json;
+}
+
+static json_t *status_quorum(const struct view_source *source)
+{
+	const Wire__Cluster *cluster = state_cluster(source->state);
+	json_t *json = json_object(), *voters = json_array();
+	size_t present = 0, n = cluster ? cluster->n_voters : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(voters, json_integer(cluster->voters[i]));
+		present += has_bit(source->standing.members, cluster->voters[i]);
+	}
+	json_object_set_new(json, "voters", voters);
+	set_number(json, "present", present);
+	set_number(json, "needed", n / 2 + 1);
+	set_bool(json, "have", n > 0 && present >= n / 2 + 1);
+	return json;
+}
+
+static json_t *status_nodes(const struct view_source *source)
+{
+	json_t *list = json_array();
+	const Wire__Node *node;
+	char word[WORD_SIZE];
+
+	each_record(source->state, WIRE__TABLE__TABLE_NODE, i, node) {
+		json_t *json = json_object();
+
+		set_number(json, "id", node->id);
+		set_text(json, "name", node->name);
+		set_text(json, "state",
+			 wire_enum_word(&wire__node__state__descriptor, (int)node->state, word,
+					sizeof(word)));
+		set_text(json, "reason", node->reason);
+		set_bool(json, "witness", node->witness);
+		set_bool(json, "drained", node->drained);
+		set_bool(json, "agent_ok", node->facts && node->facts->agent_ok);
+		set_text(json, "agent_reason", node->facts ? node->facts->agent_reason : "");
+		add_standing(json, source, node);
+		json_array_append_new(list, json);
+	}
+	return list;
+}
+
+static void count_word(json_t *counts, const char *word)
+{
+	set_number(counts, word, (uint64_t)json_integer_value(json_object_get(counts, word)) + 1);
+}
+
+static json_t *status_vms(const struct state *state, json_t *unprotected)
+{
+	json_t *json = json_object(), *phases = json_object(), *states = json_object();
+	uint64_t protected = 0;
+	const Wire__Vm *vm;
+	char word[WORD_SIZE], why[200];
+
+	each_record(state, WIRE__TABLE__TABLE_VM, i, vm) {
+		const char *phase = wire_enum_word(&wire__vm__phase__descriptor, (int)vm->phase,
+						   word, sizeof(word));
+
+		count_word(phases, phase ? phase : "unknown");
+		count_word(states, view_vm_state(state, vm));
+		if (view_vm_protected(state, vm, why, sizeof(why)))
+			protected++;
+		else if (vm->wanted != WIRE__VM__WANTED__STOPPED &&
+			 json_array_size(unprotected) < LIST_MAX)
+			json_array_append_new(unprotected, json_pack("{s:s, s:s}", "name", vm->name,
+								     "reason", why));
+	}
+	set_number(json, "total", state_count(state, WIRE__TABLE__TABLE_VM));
+	set_number(json, "protected", protected);
+	json_object_set_new(json, "phases", phases);
+	json_object_set_new(json, "states", states);
+	return json;
+}
+
+static json_t *status_operations(const struct view_source *source)
+{
+	json_t *list = json_array();
+	const Wire__Operation *operation;
+
+	each_record(source->state, WIRE__TABLE__TABLE_OPERATION, i, operation)
+		if (operation->outcome == WIRE__OPERATION__OUTCOME__RUNNING &&
+		    json_array_size(list) < LIST_MAX)
+			json_array_append_new(list, view_operation(source, operation));
+	return list;
+}
+
+static json_t *status_warnings(const struct state *state)
+{
+	json_t *list = json_array();
+	size_t i = state_count(state, WIRE__TABLE__TABLE_EVENT);
+
+	while (i > 0 && json_array_size(list) < WARNINGS_MAX) {
+		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, --i);
+
+		if (event->severity != WIRE__EVENT__SEVERITY__INFO)
+			json_array_insert_new(list, 0, wire_to_json(&event->base, true));
+	}
+	return list;
+}
+
+json_t *view_status(const struct view_source *source)
+{
+	json_t *json = json_object(), *unprotected = json_array();
+
+	json_object_set_new(json, "cluster", status_cluster(source->state));
+	json_object_set_new(json, "node", status_node(source));
+	json_object_set_new(json, "standing", status_standing(source));
+	json_object_set_new(json, "quorum", status_quorum(source));
+	json_object_set_new(json, "nodes", status_nodes(source));
+	json_object_set_new(json, "vms", status_vms(source->state, unprotected));
+	json_object_set_new(json, "unprotected", unprotected);
+	json_object_set_new(json, "operations", status_operations(source));
+	json_object_set_new(json, "warnings", status_warnings(source->state));
+	return json;
+}

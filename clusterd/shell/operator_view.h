@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_SHELL_OPERATOR_VIEW_H
+#define CLUSTERD_SHELL_OPERATOR_VIEW_H
+
+/*
+ * Views are records as operators see them: their JSON and what follows from them and their
+ * neighbours (doc/operator.md). Pure functions of the state.
+ */
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "clusterd/core/core.h"
+
+struct view_source {
+	const struct state *state;
+	struct core_standing standing;
+	uint32_t node;		/* own id */
+};
+
+json_t *view_node(const struct view_source *source, const Wire__Node *node);
+json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml);
+json_t *view_fence(const struct view_source *source, const Wire__Fence *fence);
+json_t *view_operation(const struct view_source *source, const Wire__Operation *operation);
+json_t *view_status(const struct view_source *source);
+
+/* "running", "unknown", … */
+const char *view_vm_state(const struct state *state, const Wire__Vm *vm);
+
+/*
+ * Whether the cluster would start it elsewhere if its node died: true, or false and why as
+ * a few words.
+ */
+bool view_vm_protected(const struct state *state, const Wire__Vm *vm, char *ret_why, size_t size);
+
+#endif

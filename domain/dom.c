@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "domain/dom.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <libxml/parser.h>
+#include <libxml/xmlerror.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/* libxml2 answers NULL for want of memory: the process ends, see base/mem.h. */
+static void *need(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static const xmlChar *x(const char *text)
+{
+	return (const xmlChar *)text;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/*
+ * A document type could bring entities, and those files and amplification. libvirt never
+ * writes one, so the mere word is refused before the parser sees it. It can hide in
+ * another encoding only; we ask for UTF-8, and a zero byte would betray the others.
+ */
+static int check_bytes(const char *xml, size_t size, size_t max, struct buf *why)
+{
+	if (size > max) {
+		buf_printf(why, "the definition has %zu bytes, more than the %zu that are read", size,
+			   max);
+		return -EMSGSIZE;
+	}
+	if (size == 0) {
+		buf_append_str(why, "the definition is empty");
+		return -EBADMSG;
+	}
+	if (memchr(xml, 0, size)) {
+		buf_append_str(why, "the definition is not UTF-8 text: it holds a zero byte");
+		return -EBADMSG;
+	}
+	if (memmem(xml, size, "<!DOCTYPE", 9) || memmem(xml, size, "<!ENTITY", 8)) {
+		buf_append_str(why, "the definition has a document type (<!DOCTYPE>), which could "
+				    "pull in other files: remove it");
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* The parser's message without its line end, behind the line it is about. */
+static void describe_error(xmlParserCtxt *parser, struct buf *why)
+{
+	const xmlError *error = xmlCtxtGetLastError(parser);
+	const char *message = error && error->message ? error->message : "unreadable";
+
+	if (error && error->code == XML_ERR_NO_MEMORY)
+		abort();
+	buf_printf(why, "the definition is not well-formed XML: line %d: %.*s",
+		   error ? error->line : 0, (int)strcspn(message, "\r\n"), message);
+}
+
+static bool only_space(const char *text)
+{
+	return text[strspn(text, " \t\r\n")] == 0;
+}
+
+static bool is_text(const xmlNode *node)
+{
+	return node->type == XML_TEXT_NODE || node->type == XML_CDATA_SECTION_NODE;
+}
+
+/* Space is layout where elements are, and part of the text where they are not. */
+static bool is_layout(const xmlNode *node, bool among_elements)
+{
+	switch (node->type) {
+	case XML_ELEMENT_NODE:
+		return false;
+	case XML_TEXT_NODE:
+		return among_elements && only_space((const char *)node->content);
+	case XML_CDATA_SECTION_NODE:
+		return false;
+	default:
+		return true;		/* comments, processing instructions */
+	}
+}
+
+/* Depth is bounded by the parser (256 elements within one another). */
+static void drop_layout(xmlNode *element)
+{
+	xmlNode *next;
+
+	for (xmlNode *node = element->children; node; node = next) {
+		next = node->next;
+		if (is_layout(node, dom_element(element) != NULL))
+			dom_drop(node);
+		else if (node->type == XML_ELEMENT_NODE)
+			drop_layout(node);
+	}
+	/* What a comment had parted is one text again, or its second half would be lost. */
+	for (xmlNode *node = element->children; node && node->next;) {
+		if (node->type == XML_TEXT_NODE && node->next->type == XML_TEXT_NODE)
+			need(xmlTextMerge(node, node->next));
+		else
+			node = node->next;
+	}
+}
+
+int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf *why)
+{
+	_cleanup_(dom_freep) xmlDoc *doc = NULL;
+	xmlParserCtxt *parser;
+	xmlNode *root;
+	int r;
+
+	r = check_bytes(xml, size, max, why);
+	if (r < 0)
+		return r;
+	parser = need(xmlNewParserCtxt());
+	/* NOCDATA: a CDATA section is text like any other. */
+	doc = xmlCtxtReadMemory(parser, xml, (int)size, NULL, "UTF-8",
+				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+				XML_PARSE_NOCDATA | XML_PARSE_COMPACT);
+	if (!doc)
+		describe_error(parser, why);
+	xmlFreeParserCtxt(parser);
+	if (!doc)
+		return -EBADMSG;
+	root = xmlDocGetRootElement(doc);
+	if (!root || !dom_is(root, "domain") || doc->intSubset) {
+		buf_printf(why, "the definition's outermost element is <%.40s>, not <domain>",
+			   root ? (const char *)root->name : "");
+		return -EBADMSG;
+	}
+	drop_layout(root);
+	*ret = steal_ptr(doc);
+	return 0;
+}
+
+void dom_free(xmlDoc *doc)
+{
+	if (doc)
+		xmlFreeDoc(doc);
+}
+
+void dom_write(xmlNode *element, struct buf *out)
+{
+	xmlBuffer *text = need(xmlBufferCreate());
+
+	if (xmlNodeDump(text, element->doc, element, 0, 1) < 0)
+		abort();
+	buf_append(out, xmlBufferContent(text), (size_t)xmlBufferLength(text));
+	buf_append_byte(out, '\n');
+	xmlBufferFree(text);
+}
+
+/* ---------------------------------------------------------------- asking */
+
+bool dom_is(const xmlNode *node, const char *name)
+{
+	return node->type == XML_ELEMENT_NODE && !node->ns && xmlStrEqual(node->name, x(name));
+}
+
+static xmlNode *first_named(xmlNode *node, const char *name)
+{
+	while (node && !dom_is(node, name))
+		node = node->next;
+	return node;
+}
+
+static xmlNode *first_element(xmlNode *node)
+{
+	while (node && node->type != XML_ELEMENT_NODE)
+		node = node->next;
+	return node;
+}
+
+xmlNode *dom_child(const xmlNode *parent, const char *name)
+{
+	return parent ? first_named(parent->children, name) : NULL;
+}
+
+xmlNode *dom_next(const xmlNode *node, const char *name)
+{
+	return first_named(node->next, name);
+}
+
+xmlNode *dom_element(const xmlNode *parent)
+{
+	return parent ? first_element(parent->children) : NULL;
+}
+
+xmlNode *dom_element_next(const xmlNode *node)
+{
+	return first_element(node->next);
+}
+
+/* Without entities a value or a text is one node; reading merged what was split. */
+static const char *content(const xmlNode *child)
+{
+	return child && is_text(child) && child->content ? (const char *)child->content : "";
+}
+
+const char *dom_attr(const xmlNode *node, const char *name)
+{
+	const xmlAttr *attr;
+
+	if (!node)
+		return NULL;
+	for (attr = node->properties; attr; attr = attr->next)
+		if (!attr->ns && xmlStrEqual(attr->name, x(name)))
+			return content(attr->children);
+	return NULL;
+}
+
+const char *dom_text(const xmlNode *node)
+{
+	xmlNode *text = node ? node->children : NULL;
+	char *content_start, *end;
+
+	if (!text || text->type != XML_TEXT_NODE || !text->content)
+		return "";
+	content_start = (char *)text->content;
+	content_start += strspn(content_start, " \t\r\n");
+	/* Trimmed in place: what surrounds a number or a name means nothing. */
+	end = content_start + strlen(content_start);
+	while (end > content_start && strchr(" \t\r\n", end[-1]))
+		end--;
+	*end = 0;
+	return content_start;
+}
+
+const char *dom_of(const xmlNode *parent, const char *child, const char *name)
+{
+	return dom_attr(dom_child(parent, child), name);
+}
+
+bool dom_attr_is(const xmlNode *node, const char *name, const char *value)
+{
+	const char *found = dom_attr(node, name);
+
+	return found && strcmp(found, value) == 0;
+}
+
+/* ---------------------------------------------------------------- changing */
+
+void dom_set_attr(xmlNode *node, const char *name, const char *value)
+{
+	need(xmlSetNsProp(node, NULL, x(name), x(value)));
+}
+
+void dom_drop_attr(xmlNode *node, const char *name)
+{
+	xmlUnsetNsProp(node, NULL, x(name));
+}
+
+void dom_set_text(xmlNode *node, const char *text)
+{
+	xmlChar *escaped = need(xmlEncodeSpecialChars(node->doc, x(text)));
+
+	xmlNodeSetContent(node, escaped);
+	xmlFree(escaped);
+}
+
+xmlNode *dom_add_first(xmlNode *parent, const char *name)
+{
+	xmlNode *node = need(xmlNewDocNode(parent->doc, NULL, x(name), NULL));
+
+	if (parent->children)
+		return need(xmlAddPrevSibling(parent->children, node));
+	return need(xmlAddChild(parent, node));
+}
+
+xmlNode *dom_add_after(xmlNode *sibling, const char *name)
+{
+	xmlNode *node = need(xmlNewDocNode(sibling->doc, NULL, x(name), NULL));
+
+	return need(xmlAddNextSibling(sibling, node));
+}
+
+void dom_drop(xmlNode *node)
+{
+	xmlUnlinkNode(node);
+	xmlFreeNode(node);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "migrate/driver/link.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <libvirt/virterror.h>
+
+enum { KEEPALIVE_INTERVAL_S = 1, KEEPALIVE_COUNT = 3 };
+
+/* libvirt prints errors to stderr unless somebody listens. */
+static void ignore_error(void *context, virErrorPtr error)
+{
+	(void)context;
+	(void)error;
+}
+
+static void ignore_timer(int timer, void *context)
+{
+	(void)timer;
+	(void)context;
+}
+
+static void *run_loop(void *context)
+{
+	for (;;)
+		virEventRunDefaultImpl();
+	return context;
+}
+
+int link_loop_start(void)
+{
+	pthread_t thread;
+	sigset_t all, before;
+	int r;
+
+	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
+		return -EIO;
+	virSetErrorFunc(NULL, ignore_error);
+	/* Without any timer the loop would not notice what is added before its first turn. */
+	if (virEventAddTimeout(1000, ignore_timer, NULL, NULL) < 0)
+		return -EIO;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&thread, NULL, run_loop, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r != 0)
+		return -r;
+	pthread_detach(thread);
+	return 0;
+}
+
+int link_get(struct link *link, virConnectPtr *ret_conn)
+{
+	if (link->conn && virConnectIsAlive(link->conn) != 1)
+		link_close(link);
+	if (!link->conn) {
+		virConnectPtr conn = virConnectOpen(link->uri);
+
+		if (!conn)
+			return -ENOTCONN;
+		if (virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT) < 0) {
+			virConnectClose(conn);
+			return -ENOTCONN;
+		}
+		link->conn = conn;
+	}
+	*ret_conn = link->conn;
+	return 0;
+}
+
+void link_close(struct link *link)
+{
+	if (link->conn)
+		virConnectClose(link->conn);
+	link->conn = NULL;
+}
+
+const char *link_error(void)
+{
+	virErrorPtr error = virGetLastError();
+
+	return error && error->message ? error->message : "libvirt gave no reason";
+}
+
+int link_error_code(void)
+{
+	virErrorPtr error = virGetLastError();
+
+	return error ? error->code : VIR_ERR_OK;
+}
+
+bool link_error_is_loss(void)
+{
+	virErrorPtr error = virGetLastError();
+
+	if (!error)
+		return false;
+	if (error->domain == VIR_FROM_RPC)
+		return true;
+	return error->code == VIR_ERR_SYSTEM_ERROR || error->code == VIR_ERR_NO_CONNECT ||
+	       error->code == VIR_ERR_INVALID_CONN;
+}
+
+int link_domain(virConnectPtr conn, const char *uuid, virDomainPtr *ret_domain)
+{
+	virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
+
+	if (!domain)
+		return link_error_code() == VIR_ERR_NO_DOMAIN ? -ENOENT : -EIO;
+	*ret_domain = domain;
+	return 0;
+}

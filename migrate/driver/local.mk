@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# migrate/driver: migration through libvirt. Uses migrate, domain, base.
+#
+# To add a source file: one line below for NAME.c and one for NAME.h, both as %D%/NAME.
+# To add its test: unit_tests += tests/unit/test_driver_NAME  (source beside it; links everything).
+# Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
+
+noinst_LIBRARIES += %D%/libmigratedriver.a
+%C%_libmigratedriver_a_SOURCES =

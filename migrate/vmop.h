@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MIGRATE_VMOP_H
+#define MIGRATE_VMOP_H
+
+/*
+ * The VM operation machine: which phase a VM of the cluster is in, which node may let its
+ * vCPUs run there, and what follows when a node is proven not to hold it any more. Pure: it
+ * sees node numbers only. Apply is its one user; the numbers are those of Vm.Phase in
+ * wire/schema.proto.
+ *
+ *            +-----------------------------------------------------------+
+ *            v                                                           |
+ *   OFF --> STARTING --> RUN --> STOPPING --> OFF                        |
+ *    |          |         |                                              |
+ *    |          +-> OFF   +--> COPYING --> GO --> RESUMING --> RUN       |
+ *    v                    |       |         |                            |
+ *  FAILED                 |       +-> ABORTING --> RUN                   |
+ *                         |                                              |
+ *                         +--> SAVING --> SAVED --> RESTORING --> CONSUMED
+ *
+ * OFF        nobody may run it
+ * STARTING   owner creates the domain
+ * RUN        owner runs it
+ * STOPPING   owner shuts it down, then hard
+ * COPYING    source owns and runs it; destination receives, paused
+ * GO         destination owns it, complete and paused; the source must die first
+ * RESUMING   the source is gone; the destination lets it run
+ * ABORTING   source owns it (or nobody, if it died); destination destroys its copy
+ * SAVING     source writes the memory to the volume
+ * SAVED      nobody holds it; the image is the VM
+ * RESTORING  destination restores, paused
+ * CONSUMED   image renamed; destination may have let it run: the image is dead
+ * FAILED     given up; waits for the administrator
+ *
+ * Source: the hand-over of migrate/README.md, whose faults are those of libvirt's
+ * peer-to-peer protocol (virDomainMigratePerform3 .. Finish3 .. Confirm3).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/sm.h"
+
+enum vmop_phase {
+	VMOP_OFF, VMOP_STARTING, VMOP_RUN, VMOP_STOPPING,
+	VMOP_COPYING, VMOP_GO, VMOP_RESUMING, VMOP_ABORTING,
+	VMOP_SAVING, VMOP_SAVED, VMOP_RESTORING, VMOP_CONSUMED,
+	VMOP_FAILED,
+	VMOP_PHASES
+};
+
+extern const struct sm_state vmop_phases[VMOP_PHASES];
+
+/* Node numbers are 1..64; 0 is nobody. maybe has bit n-1 for node n. */
+struct vmop {
+	enum vmop_phase phase;
+	uint32_t owner, from, to;
+	uint64_t maybe;
+};
+
+static inline uint64_t vmop_bit(uint32_t node)
+{
+	return node >= 1 && node <= 64 ? UINT64_C(1) << (node - 1) : 0;
+}
+
+/* NULL, or the invariant that does not hold, in words. */
+const char *vmop_broken(const struct vmop *op);
+
+/*
+ * The one way to change phase. Asserts that the edge exists and that the invariant holds
+ * afterwards; owner, from, to and maybe are set by the caller before.
+ */
+void vmop_move(struct vmop *op, enum vmop_phase next);
+
+/*
+ * A node is proven not to hold the VM: by its own report or by proof of death. Takes it out
+ * of maybe, moves the machine on and returns what that means.
+ */
+enum vmop_gone {
+	VMOP_GONE_NOTHING,	/* it had no part */
+	VMOP_GONE_STOPPED,	/* it was running or to run there: it is off now */
+	VMOP_GONE_GO_ON,	/* the hand-over goes on without the source */
+	VMOP_GONE_WAIT,		/* source gone in mid-copy: the destination decides */
+	VMOP_GONE_BACK,		/* destination gone: the source runs it; new right */
+	VMOP_GONE_IMAGE,	/* destination gone before the image was consumed: it is the VM */
+};
+enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node);
+
+/* The node whose vCPUs may run now, 0 for none. */
+uint32_t vmop_runner(const struct vmop *op);
+/* Is a move under way, so that other requests must wait? */
+bool vmop_moving(enum vmop_phase phase);
+
+#endif

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# All that the lab knows of the product. The rest of the lab would serve any
+# program that sits on Corosync and libvirt.
+
+product_is_built() {
+	[[ $bare == no && -x $LAB_BUILD/clusterd/clusterd ]]
+}
+
+# A node's service clusterd.
+product_supervise() {
+	supervise clusterd 0.2 corosync_answers "$LAB_BUILD/clusterd/clusterd"
+}
+
+clusterctl() {
+	local node=$1
+	shift
+	in_node "$node" "$LAB_BUILD/clusterctl/clusterctl" "$@"
+}
+
+# A node's configuration, before its first boot.
+product_configure() {
+	local disk=$1
+	mkdir -p "$disk/etc/clusterd" "$disk/var/lib/clusterd"
+	cat >"$disk/etc/clusterd/clusterd.conf" <<-END
+		[clusterd]
+		state_dir = /var/lib/clusterd
+		run_dir = /run/clusterd
+		agent_dir = $LAB_BUILD/agents
+		libvirt_uri = qemu:///system
+		memory_mib = $memory_mib
+	END
+	install -m 0400 "$dir/secret.key" "$disk/etc/clusterd/secret.key"
+	if [[ -e $LAB_BUILD/agents/clusterd-qemu-hook ]]; then
+		mkdir -p "$disk/etc/libvirt/hooks/qemu.d"
+		ln -sf "$LAB_BUILD/agents/clusterd-qemu-hook" "$disk/etc/libvirt/hooks/qemu.d/clusterd"
+	fi
+}
+
+product_answers() {
+	local status=0
+	clusterctl "$1" status >"$dir/clusterctl.log" 2>&1 || status=$?
+	((status <= 2))
+}
+
+# The cluster's birth: its first state on n1, then the daemon everywhere.
+product_genesis() {
+	local node arguments=()
+	for node in $(node_names); do
+		arguments+=(--node "${node#n}=$node,$(node_address "$node")")
+	done
+	in_node n1 "$LAB_BUILD/clusterd/clusterd" --init --name "$name" "${arguments[@]}" \
+		>"$dir/genesis.log" 2>&1 || because "genesis failed" "$dir/genesis.log"
+	for node in $(node_names); do
+		in_node "$node" touch /etc/lab/clusterd.enabled
+		in_node "$node" bash "$lab_home/lib/service.sh" start clusterd
+	done
+	wait_until "$limit_s" product_answers n1 ||
+		because "clusterd on n1 did not answer within $limit_s s" \
+			"$dir/clusterctl.log" "$dir/nodes/n1/var/log/clusterd.log"
+}
+
+product_register() {
+	local node
+	for node in $(node_names); do
+		clusterctl n1 fence add "bmc-$node" fence_ipmilan --node "$node" --secret-stdin \
+			ip="$switch_address" ipport="$(bmc_port "$node")" username=ipmiusr \
+			lanplus=1 cipher=3 <<<"password=test" >>"$dir/register.log" 2>&1 ||
+			because "the fence device of $node was refused" "$dir/register.log"
+	done
+	clusterctl n1 volume add shared dir:/clusterstorage --declared-shared \
+		>>"$dir/register.log" 2>&1 ||
+		because "the volume was refused" "$dir/register.log"
+}

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# tests: everything make check runs.
+#
+# A unit test is one file tests/unit/test_FOLDER_NAME.c, named by one line `unit_tests += ...` in
+# the local.mk of the folder it tests. It ends with UNIT_MAIN (tests/unit/unit.h) and links all of
+# our libraries, so nothing else is needed; one that wants something special sets its own _SOURCES
+# and _LDADD.
+
+check_LIBRARIES += %D%/unit/libunit.a
+%C%_unit_libunit_a_SOURCES = %D%/unit/unit.c %D%/unit/unit.h
+
+check_PROGRAMS = $(unit_tests)
+LDADD = %D%/unit/libunit.a clusterd/shell/libshell.a clusterd/core/libcore.a \
+	clusterctl/libclusterctl.a agents/libagents.a migrate/driver/libmigratedriver.a \
+	$(PURE_LIBS) $(COMMON_LIBS) \
+	$(DAEMON_EXT) $(AGENT_EXT) $(CTL_EXT) $(CUNIT_LIBS)
+
+checkers += %D%/tools/test-checkers
+TESTS = $(unit_tests) $(checkers)
+dist_check_SCRIPTS += $(checkers)
+AM_TESTS_ENVIRONMENT = \
+	CC='$(CC)'; export CC; \
+	CHECK_CPPFLAGS='$(DEFS) $(INCLUDES_CPPFLAGS)'; export CHECK_CPPFLAGS; \
+	CHECK_LDFLAGS='$(HARDEN_LDFLAGS)'; export CHECK_LDFLAGS; \
+	CHECK_PROGRAMS='$(bin_PROGRAMS) $(sbin_PROGRAMS) $(pkglibexec_PROGRAMS)'; \
+	export CHECK_PROGRAMS;

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/text.h"
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { UNTOUCHED = 4711 };
+
+static void test_valid_name(void)
+{
+	static const struct {
+		const char *name;
+		bool valid;
+	} cases[] = {
+		{ "web1", true },     { "a", true },          { "1-2_3.x", true },
+		{ "12345678", true }, { "123456789", false }, { "", false },
+		{ "-web", false },    { ".", false },         { "_x", false },
+		{ "web 1", false },   { "web/1", false },     { "w\xc3\xa9", false },
+		{ "web\n", false },   { "..", false },        { "a..b", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		CU_ASSERT_EQUAL(text_valid_name(cases[i].name, 8), cases[i].valid);
+	CU_ASSERT_FALSE(text_valid_name("a", 0));
+}
+
+struct quantity_case {
+	const char *text;
+	int r;
+	uint64_t value;
+};
+
+static void check_quantity(const struct quantity_case *c, int (*parse)(const char *, uint64_t *))
+{
+	uint64_t value = UNTOUCHED;
+	int r = parse(c->text, &value);
+
+	if (r != c->r || value != (r ? UNTOUCHED : c->value))
+		printf("case \"%s\": %d %ju\n", c->text, r, (uintmax_t)value);
+	CU_ASSERT_EQUAL(r, c->r);
+	CU_ASSERT_EQUAL(value, r ? UNTOUCHED : c->value);
+}
+
+static int parse_1_to_100(const char *s, uint64_t *ret)
+{
+	return text_parse_uint(s, 1, 100, ret);
+}
+
+static int parse_any(const char *s, uint64_t *ret)
+{
+	return text_parse_uint(s, 0, UINT64_MAX, ret);
+}
+
+static void test_parse_uint(void)
+{
+	static const struct quantity_case limited[] = {
+		{ "1", 0, 1 },      { "100", 0, 100 },  { "0", -ERANGE },  { "101", -ERANGE },
+		{ "", -EINVAL },    { "-1", -EINVAL },  { "+1", -EINVAL }, { " 1", -EINVAL },
+		{ "1 ", -EINVAL },  { "01", -EINVAL },  { "1x", -EINVAL }, { "0x1", -EINVAL },
+		{ "1.0", -EINVAL }, { "1e1", -EINVAL },
+	};
+	static const struct quantity_case any[] = {
+		{ "0", 0, 0 },
+		{ "18446744073709551615", 0, UINT64_MAX },
+		{ "18446744073709551616", -ERANGE },
+		{ "99999999999999999999999", -ERANGE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(limited); i++)
+		check_quantity(&limited[i], parse_1_to_100);
+	for (size_t i = 0; i < ARRAY_SIZE(any); i++)
+		check_quantity(&any[i], parse_any);
+}
+
+static void test_parse_size(void)
+{
+	static const struct quantity_case bytes[] = {
+		{ "0", 0, 0 },
+		{ "1K", 0, 1024 },
+		{ "512M", 0, 512 << 20 },
+		{ "20G", 0, UINT64_C(20) << 30 },
+		{ "20GiB", 0, UINT64_C(20) << 30 },
+		{ "16777215T", 0, UINT64_C(16777215) << 40 },
+		{ "16777216T", -ERANGE },
+		{ "512", -EINVAL },
+		{ "512MB", -EINVAL },
+		{ "512m", -EINVAL },
+		{ "512 M", -EINVAL },
+		{ "M", -EINVAL },
+		{ "1.5G", -EINVAL },
+		{ "-1G", -EINVAL },
+		{ "", -EINVAL },
+	};
+	static const struct quantity_case mib[] = {
+		{ "512M", 0, 512 }, { "2G", 0, 2048 },   { "2048K", 0, 2 },
+		{ "0", 0, 0 },      { "100K", -EINVAL }, { "5", -EINVAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++)
+		check_quantity(&bytes[i], text_parse_size);
+	for (size_t i = 0; i < ARRAY_SIZE(mib); i++)
+		check_quantity(&mib[i], text_parse_mib);
+}
+
+static void test_parse_duration(void)
+{
+	static const struct quantity_case cases[] = {
+		{ "0", 0, 0 },        { "500ms", 0, 500 },  { "30s", 0, 30000 },
+		{ "10m", 0, 600000 }, { "2h", 0, 7200000 }, { "30d", 0, UINT64_C(2592000000) },
+		{ "30", -EINVAL },    { "30sec", -EINVAL }, { "1m30s", -EINVAL },
+		{ "-5s", -EINVAL },   { "s", -EINVAL },     { "999999999999999d", -ERANGE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_quantity(&cases[i], text_parse_duration);
+}
+
+static void test_parse_bool(void)
+{
+	bool value = true;
+
+	CU_ASSERT_EQUAL(text_parse_bool("no", &value), 0);
+	CU_ASSERT_FALSE(value);
+	CU_ASSERT_EQUAL(text_parse_bool("yes", &value), 0);
+	CU_ASSERT_TRUE(value);
+	CU_ASSERT_EQUAL(text_parse_bool("true", &value), -EINVAL);
+	CU_ASSERT_EQUAL(text_parse_bool("No", &value), -EINVAL);
+	CU_ASSERT_EQUAL(text_parse_bool("", &value), -EINVAL);
+	CU_ASSERT_TRUE(value);
+}
+
+static void test_join(void)
+{
+	static const char *const nodes[] = { "node1", "node2", "node3" };
+	_cleanup_(freep) char *three = text_join(nodes, 3, ", ");
+	_cleanup_(freep) char *one = text_join(nodes, 1, ", ");
+	_cleanup_(freep) char *none = text_join(NULL, 0, ", ");
+
+	CU_ASSERT_STRING_EQUAL(three, "node1, node2, node3");
+	CU_ASSERT_STRING_EQUAL(one, "node1");
+	CU_ASSERT_STRING_EQUAL(none, "");
+}
+
+static void test_copy(void)
+{
+	char to[5] = "old";
+
+	CU_ASSERT_EQUAL(text_copy(to, sizeof(to), "12345"), -ENAMETOOLONG);
+	CU_ASSERT_STRING_EQUAL(to, "old");
+	CU_ASSERT_EQUAL(text_copy(to, sizeof(to), "1234"), 0);
+	CU_ASSERT_STRING_EQUAL(to, "1234");
+	CU_ASSERT_EQUAL(text_copy(to, 0, ""), -ENAMETOOLONG);
+}
+
+static void test_format(void)
+{
+	static const struct {
+		char *(*format)(char *, uint64_t);
+		uint64_t value;
+		const char *text;
+	} cases[] = {
+		{ text_format_ms, 0, "0 ms" },
+		{ text_format_ms, 999, "999 ms" },
+		{ text_format_ms, 1000, "1 s" },
+		{ text_format_ms, 2550, "2.5 s" },
+		{ text_format_ms, 59999, "59.9 s" },
+		{ text_format_ms, 60000, "1 min" },
+		{ text_format_ms, 200000, "3 min 20 s" },
+		{ text_format_ms, 7500000, "2 h 5 min" },
+		{ text_format_ms, 86400000, "1 d" },
+		{ text_format_ms, 273600000, "3 d 4 h" },
+		{ text_format_ms, UINT64_MAX, "213503982334 d 14 h" },
+		{ text_format_mib, 0, "0 MiB" },
+		{ text_format_mib, 1023, "1023 MiB" },
+		{ text_format_mib, 1024, "1 GiB" },
+		{ text_format_mib, 1536, "1.5 GiB" },
+		{ text_format_mib, UINT64_C(3) << 20, "3 TiB" },
+		{ text_format_mib, UINT64_MAX, "17592186044415.9 TiB" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char out[TEXT_QUANTITY_SIZE];
+
+		CU_ASSERT_STRING_EQUAL(cases[i].format(out, cases[i].value), cases[i].text);
+	}
+}
+
+UNIT_MAIN("base/text", { "valid name", test_valid_name }, { "parse uint", test_parse_uint },
+	  { "parse size", test_parse_size }, { "parse duration", test_parse_duration },
+	  { "parse bool", test_parse_bool }, { "join", test_join }, { "copy", test_copy },
+	  { "format", test_format })

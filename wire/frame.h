@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef WIRE_FRAME_H
+#define WIRE_FRAME_H
+
+/*
+ * A frame is what crosses a process boundary of clusterd: a fixed header and a protobuf
+ * body of wire/schema.proto. The decoder is total: every byte string is either a frame
+ * within all limits (wire/check.h) or refused.
+ *
+ * Header, little endian, 72 bytes:
+ *   0 magic "CLD1"   4 protocol u16   6 type u16   8 body length u32
+ *  12 crc32c u32 of header (this field zero) and body
+ *  16 cluster uuid 16 bytes
+ *  32 round: node u32, sequence u32, boot id u64
+ *  48 epoch u64   56 sender's boot id u64   64 request id u64
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/buf.h"
+
+enum {
+	FRAME_HEADER_SIZE = 72,
+	FRAME_BODY_MAX = 60 * 1024,
+	FRAME_PROTOCOL_MIN = 1,
+	FRAME_PROTOCOL = 1,
+};
+
+enum frame_type {
+	FRAME_SYNC_START = 1, FRAME_HELLO, FRAME_CLOSE, FRAME_LOG_CHUNK, FRAME_SNAP_CHUNK,
+	FRAME_READY, FRAME_APPEND, FRAME_ACK, FRAME_PROGRESS, FRAME_REJOIN,
+	FRAME_AGENT_REQUEST = 32, FRAME_AGENT_REPLY, FRAME_AGENT_NEWS,
+};
+
+struct frame_round {
+	uint32_t node, sequence;
+	uint64_t boot_id;
+};
+
+struct frame_header {
+	uint16_t protocol;
+	uint16_t type;
+	uint8_t cluster[16];
+	struct frame_round round;
+	uint64_t epoch;
+	uint64_t boot_id;
+	uint64_t request;
+};
+
+/* The message that a type carries; NULL for an unknown type. */
+const ProtobufCMessageDescriptor *frame_body_descriptor(uint16_t type);
+const char *frame_type_name(uint16_t type);
+
+/*
+ * Appends a frame to out. -EMSGSIZE if the body is larger than FRAME_BODY_MAX or a field is
+ * beyond a limit of wire/check.h; -EBADMSG if a text is not clean: every receiver would
+ * refuse it. A protocol of 0 in the header stands for FRAME_PROTOCOL. The body must be of
+ * the type that the header names.
+ */
+int frame_encode(const struct frame_header *header, const ProtobufCMessage *body, struct buf *out);
+
+/*
+ * -EBADMSG: no frame, or damaged; -EPROTONOSUPPORT: another protocol; -EMSGSIZE: beyond a
+ * limit; -ENOMSG: a type this version does not know. The body is freed by frame_body_free.
+ */
+int frame_decode(const void *data, size_t size, struct frame_header *ret_header,
+		 ProtobufCMessage **ret_body);
+void frame_body_free(ProtobufCMessage *body);
+
+#endif
