@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 enum { NAMES_MAX = 128, KEY_MAX = 64 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "clusterctl/cli.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { HELP_COLUMNS = 80, BRIEF_COLUMN = 26 };

@@ -13,6 +13,7 @@
 #include "clusterctl/place.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {

@@ -16,6 +16,7 @@
 #include "clusterctl/params.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { KEY_MAX = 64 };

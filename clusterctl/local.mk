@@ -1,15 +1,69 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# clusterctl: the command line; all of it but main.c. Uses wire, placement, domain, base.
+# clusterctl: the command line; all of it but main.c. Uses domain, base, JSON and libvirt.
 #
 # To add a source file: one line below for NAME.c and one for NAME.h, both as %D%/NAME.
-# To add its test: unit_tests += tests/unit/test_clusterctl_NAME (source beside it; links
-# everything).
+# To add its test: unit_tests += tests/unit/test_clusterctl_NAME   (source: the same with .c; it links everything).
 # Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
 
 noinst_LIBRARIES += %D%/libclusterctl.a
-%C%_libclusterctl_a_SOURCES =
+%C%_libclusterctl_a_SOURCES = \
+	%D%/change.c \
+	%D%/change.h \
+	%D%/cli.c \
+	%D%/cli.h \
+	%D%/cli_help.c \
+	%D%/client.c \
+	%D%/client.h \
+	%D%/clock.c \
+	%D%/clock.h \
+	%D%/cmd_events.c \
+	%D%/cmd_fence.c \
+	%D%/cmd_node.c \
+	%D%/cmd_operation.c \
+	%D%/cmd_settings.c \
+	%D%/cmd_status.c \
+	%D%/cmd_vm.c \
+	%D%/cmd_vm_add.c \
+	%D%/cmd_vm_console.c \
+	%D%/cmd_vm_edit.c \
+	%D%/cmd_volume.c \
+	%D%/commands.c \
+	%D%/commands.h \
+	%D%/complete.c \
+	%D%/complete.h \
+	%D%/conf.c \
+	%D%/conf.h \
+	%D%/console.c \
+	%D%/console.h \
+	%D%/ctl.c \
+	%D%/ctl.h \
+	%D%/definition.h \
+	%D%/exits.c \
+	%D%/exits.h \
+	%D%/field.h \
+	%D%/health.c \
+	%D%/health.h \
+	%D%/nearest.c \
+	%D%/nearest.h \
+	%D%/params.c \
+	%D%/params.h \
+	%D%/place.c \
+	%D%/place.h \
+	%D%/run.c \
+	%D%/secret.c \
+	%D%/secret.h \
+	%D%/show.c \
+	%D%/show.h \
+	%D%/table.c \
+	%D%/table.h \
+	%D%/wait.c \
+	%D%/wait.h
 
-# Uncomment when %D%/main.c is there:
-#bin_PROGRAMS += %D%/clusterctl
-#%C%_clusterctl_SOURCES = %D%/main.c
-#%C%_clusterctl_LDADD = $(CTL_LIBS) $(CTL_EXT)
+bin_PROGRAMS += %D%/clusterctl
+%C%_clusterctl_SOURCES = %D%/main.c
+%C%_clusterctl_LDADD = $(CTL_LIBS) $(LIBVIRT_LIBS) $(CTL_EXT)
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = %D%/completion/clusterctl
+
+EXTRA_DIST += %D%/README.md

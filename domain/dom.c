@@ -10,6 +10,8 @@
 
 #include "base/cleanup.h"
 
+#define SPACE " \t\r\n"
+
 /* libxml2 answers NULL for want of memory: the process ends, see base/mem.h. */
 static void *need(void *memory)
 {
@@ -67,7 +69,7 @@ static void describe_error(xmlParserCtxt *parser, struct buf *why)
 
 static bool only_space(const char *text)
 {
-	return text[strspn(text, " \t\r\n")] == 0;
+	return text[strspn(text, SPACE)] == 0;
 }
 
 static bool is_text(const xmlNode *node)
@@ -90,6 +92,23 @@ static bool is_layout(const xmlNode *node, bool among_elements)
 	}
 }
 
+/* The space around a name or a number means nothing, nor does that around a description. */
+static void trim(xmlNode *text)
+{
+	const char *start = (const char *)text->content;
+	const char *first = start + strspn(start, SPACE);
+	size_t n = strlen(first);
+	xmlChar *trimmed;
+
+	while (n > 0 && strchr(SPACE, first[n - 1]))
+		n--;
+	if (n == strlen(start))
+		return;
+	trimmed = need(xmlStrndup(x(first), (int)n));
+	xmlNodeSetContent(text, trimmed);
+	xmlFree(trimmed);
+}
+
 /* Depth is bounded by the parser (256 elements within one another). */
 static void drop_layout(xmlNode *element)
 {
@@ -109,6 +128,9 @@ static void drop_layout(xmlNode *element)
 		else
 			node = node->next;
 	}
+	if (element->children && !element->children->next &&
+	    element->children->type == XML_TEXT_NODE)
+		trim(element->children);
 }
 
 int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf *why)
@@ -116,6 +138,7 @@ int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf 
 	_cleanup_(dom_freep) xmlDoc *doc = NULL;
 	xmlParserCtxt *parser;
 	xmlNode *root;
+	bool well;
 	int r;
 
 	r = check_bytes(xml, size, max, why);
@@ -126,10 +149,12 @@ int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf 
 	doc = xmlCtxtReadMemory(parser, xml, (int)size, NULL, "UTF-8",
 				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
 				XML_PARSE_NOCDATA | XML_PARSE_COMPACT);
-	if (!doc)
+	/* A prefix without a namespace would make an element look like one of libvirt's. */
+	well = doc && parser->wellFormed && parser->nsWellFormed;
+	if (!well)
 		describe_error(parser, why);
 	xmlFreeParserCtxt(parser);
-	if (!doc)
+	if (!well)
 		return -EBADMSG;
 	root = xmlDocGetRootElement(doc);
 	if (!root || !dom_is(root, "domain") || doc->intSubset) {
@@ -220,19 +245,7 @@ const char *dom_attr(const xmlNode *node, const char *name)
 
 const char *dom_text(const xmlNode *node)
 {
-	xmlNode *text = node ? node->children : NULL;
-	char *content_start, *end;
-
-	if (!text || text->type != XML_TEXT_NODE || !text->content)
-		return "";
-	content_start = (char *)text->content;
-	content_start += strspn(content_start, " \t\r\n");
-	/* Trimmed in place: what surrounds a number or a name means nothing. */
-	end = content_start + strlen(content_start);
-	while (end > content_start && strchr(" \t\r\n", end[-1]))
-		end--;
-	*end = 0;
-	return content_start;
+	return content(node ? node->children : NULL);
 }
 
 const char *dom_of(const xmlNode *parent, const char *child, const char *name)
@@ -281,6 +294,11 @@ xmlNode *dom_add_after(xmlNode *sibling, const char *name)
 	xmlNode *node = need(xmlNewDocNode(sibling->doc, NULL, x(name), NULL));
 
 	return need(xmlAddNextSibling(sibling, node));
+}
+
+void dom_set_namespace(xmlNode *node, const char *prefix, const char *href)
+{
+	xmlSetNs(node, need(xmlNewNs(node, x(href), x(prefix))));
 }
 
 void dom_drop(xmlNode *node)

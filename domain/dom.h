@@ -19,8 +19,8 @@
 
 /*
  * Reads UTF-8 text of at most max bytes whose root is <domain>; comments and processing
- * instructions are gone, and so is space between elements. -EMSGSIZE or -EBADMSG with a
- * sentence in why.
+ * instructions are gone, and so is space between elements and around texts. -EMSGSIZE or
+ * -EBADMSG with a sentence in why.
  */
 int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf *why);
 void dom_free(xmlDoc *doc);
@@ -42,7 +42,7 @@ xmlNode *dom_next(const xmlNode *node, const char *name);
 xmlNode *dom_element(const xmlNode *parent);
 xmlNode *dom_element_next(const xmlNode *node);
 
-/* An attribute's value, NULL if node is NULL or has none; the text within, trimmed, or "". */
+/* An attribute's value, NULL if node is NULL or has none; the text within, or "". */
 const char *dom_attr(const xmlNode *node, const char *name);
 const char *dom_text(const xmlNode *node);
 /* dom_attr() of a child: dom_of(disk, "driver", "type"). */
@@ -56,6 +56,8 @@ void dom_set_text(xmlNode *node, const char *text);
 /* A new element: the first child, or behind a sibling. */
 xmlNode *dom_add_first(xmlNode *parent, const char *name);
 xmlNode *dom_add_after(xmlNode *sibling, const char *name);
+/* Puts an element into a namespace, which it declares. */
+void dom_set_namespace(xmlNode *node, const char *prefix, const char *href);
 void dom_drop(xmlNode *node);
 
 #endif

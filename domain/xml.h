@@ -51,7 +51,7 @@ const char *domain_uuid(const struct domain *domain);
 const Wire__Essence *domain_essence(const struct domain *domain);
 
 /*
- * Appends the canonical definition, at most WIRE_XML_MAX bytes: elements and attributes in
+ * Appends the canonical definition, at most WIRE_XML_MAX - 512 bytes: elements and attributes in
  * the order given, one line each, without comments, without our mark and without what only
  * a running domain has (id, aliases, labels given by libvirt, ends of ptys, taps). Reading
  * it again gives the same text.

@@ -24,3 +24,7 @@ AM_TESTS_ENVIRONMENT = \
 	CHECK_LDFLAGS='$(HARDEN_LDFLAGS)'; export CHECK_LDFLAGS; \
 	CHECK_PROGRAMS='$(bin_PROGRAMS) $(sbin_PROGRAMS) $(pkglibexec_PROGRAMS)'; \
 	export CHECK_PROGRAMS;
+
+# The world of the trace tests: a cluster of cores in one process.
+check_LIBRARIES += %D%/trace/libtrace.a
+%C%_trace_libtrace_a_SOURCES = %D%/trace/host.c %D%/trace/host.h %D%/trace/world.c %D%/trace/world.h

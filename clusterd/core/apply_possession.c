@@ -70,7 +70,8 @@ void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, bool death,
 	enum vmop_gone gone;
 	struct vmop op;
 
-	if (vm->owner == node)
+	/* A failed restore leaves the way back to where it was saved. */
+	if (vm->owner == node && before != VMOP_RESTORING)
 		vm->last_node = node;
 	vm_to_op(vm, &op);
 	gone = vmop_node_gone(&op, node);

@@ -301,6 +301,35 @@ int core_load_done(struct core *core)
 	return replica_load_done(core->replica);
 }
 
+int core_genesis(const Wire__Command *genesis, struct update *update)
+{
+	struct state *state;
+	struct persist *persist;
+	Wire__Verdict *verdict;
+	Wire__Entry entry = WIRE__ENTRY__INIT;
+	_cleanup_(buf_free) struct buf packed = { 0 };
+	uint64_t request;
+	int r = 0;
+
+	if (genesis->body_case != WIRE__COMMAND__BODY_GENESIS ||
+	    wire_command_pack(genesis, &packed, NULL) < 0)
+		return -EINVAL;
+	update_persist(update, PERSIST_PROMISE)->value = 1;
+	persist = update_persist(update, PERSIST_APPEND);
+	persist->index = persist->epoch = 1;
+	buf_append(&persist->data, packed.data, packed.len);
+	entry.index = entry.epoch = 1;
+	entry.command.data = packed.data;
+	entry.command.len = packed.len;
+	state = state_new();
+	apply_entry(state, &entry, update, &verdict, &request);
+	if (verdict->code != WIRE__VERDICT__CODE__OK)
+		r = -EINVAL;
+	wire_free(verdict);
+	state_free(state);
+	return r;
+}
+
 /* ------------------------------------------------------------------ for the other files */
 
 void core_propose(struct core *core, Wire__Command *command, struct update *update)

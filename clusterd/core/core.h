@@ -41,6 +41,12 @@ int core_load_record(struct core *core, uint32_t table, uint64_t id, const void 
 int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data, size_t size);
 int core_load_done(struct core *core);
 
+/*
+ * What an empty store holds when a cluster begins: entry 1 of epoch 1, the given Genesis
+ * command, committed and applied by definition. -EINVAL if it is not one.
+ */
+int core_genesis(const Wire__Command *genesis, struct update *update);
+
 /* Appends to update, which the caller has initialised or reset. */
 void core_step(struct core *core, const struct event *event, struct update *update);
 

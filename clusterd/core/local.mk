@@ -45,3 +45,6 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/sync.h \
 	%D%/update.c \
 	%D%/update.h
+
+unit_tests += tests/unit/test_core_life
+tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)

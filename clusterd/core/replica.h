@@ -46,15 +46,16 @@ struct replica_ops {
 	bool (*cluster)(void *above, uint8_t ret_uuid[16]);
 	/*
 	 * Snapshot out: fills records, index, epoch and digest of a chunk from `cursor`,
-	 * which starts at 0, with records of at most `room` packed bytes, but for a single
-	 * one that is larger. The records are the chunk's, from malloc. False when nothing
-	 * is left after this chunk. Called until then without a step between.
+	 * which starts at 0, with records of at most `room` packed bytes, 32 more for each;
+	 * there is room for any single one. The records are the chunk's, from malloc. False
+	 * when nothing is left after this chunk. Called until then without a step between.
 	 */
 	bool (*snap_fill)(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, size_t room);
 	/*
 	 * Snapshot in: kept aside until taken whole. A begin forgets what was aside before.
-	 * The end compares the digest, -EBADMSG if it differs, and then makes the snapshot
-	 * the state: PERSIST_WIPE, a PERSIST_PUT for every record, PERSIST_APPLIED.
+	 * The end compares the digest and makes the snapshot the state: a PERSIST_PUT for
+	 * every record, PERSIST_APPLIED; the PERSIST_WIPE before them is in the update
+	 * already. -EBADMSG if the digest differs; then it changes nothing.
 	 */
 	void (*snap_begin)(void *above);
 	int (*snap_chunk)(void *above, const Wire__SnapChunk *chunk);

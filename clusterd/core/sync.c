@@ -12,14 +12,16 @@
 #include "wire/message.h"
 
 enum {
-	CHUNK_MAX = 56 * 1024,			/* bytes of entries or records */
-	CHUNK_ENTRIES_MAX = 4096,		/* as wire/check.c has it */
+	CHUNK_MAX = 56 * 1024,			/* bytes of entries */
+	CHUNK_ENTRIES_MAX = 1024,
+	SNAP_ROOM = FRAME_BODY_MAX - 512,	/* bytes of records */
 	ENTRY_OVERHEAD = 40,			/* index, epoch, tags and lengths */
 	IN_FLIGHT_MAX = 4,
 	SNAP_CHUNKS_MAX = 4096,			/* 224 MiB */
 };
 
-_Static_assert(WIRE_COMMAND_MAX + ENTRY_OVERHEAD + 64 <= FRAME_BODY_MAX, "an entry fits in a chunk");
+_Static_assert(WIRE_COMMAND_MAX + ENTRY_OVERHEAD + 64 <= FRAME_BODY_MAX, "any entry fits");
+_Static_assert(WIRE_RECORD_MAX + 32 <= SNAP_ROOM, "any record fits");
 
 /* ---------------------------------------------------------------- who needs what */
 
@@ -135,7 +137,7 @@ static int encode_snap(struct replica *replica, uint64_t *cursor, bool *more)
 
 	if (sync->snaps_n == SNAP_CHUNKS_MAX)
 		return -EFBIG;
-	*more = config->ops->snap_fill(config->above, chunk, cursor, CHUNK_MAX);
+	*more = config->ops->snap_fill(config->above, chunk, cursor, SNAP_ROOM);
 	chunk->seq = (uint32_t)sync->snaps_n;
 	chunk->last = !*more;
 	r = replica_encode(replica, FRAME_SNAP_CHUNK, 0, &chunk->base, &frame);
@@ -328,8 +330,13 @@ static void swap_in(struct replica *replica, const struct delivery *delivery)
 	const struct replica_config *config = &replica->config;
 	struct sync *sync = &replica->sync;
 
+	size_t before = delivery->update->persists_n;
+
+	update_persist(delivery->update, PERSIST_WIPE);
 	if (config->ops->snap_end(config->above, sync->snap_index, sync->snap_epoch,
 				  sync->snap_digest, delivery->update) < 0) {
+		/* The disk stays as it is, for whoever wants to look at it. */
+		delivery->update->persists_n = before;
 		replica_leave(replica, LEAVE_RESYNC,
 			      "the copy of the state does not have the digest of the source's",
 			      delivery->update);

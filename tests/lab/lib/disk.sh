@@ -2,9 +2,12 @@
 # A node's disk before its first boot: its /etc and /var. The rest of /etc is
 # the machine's, by symbolic links.
 
+capabilities=var/cache/libvirt/qemu/capabilities
+
 write_disk() {
 	local node=$1 disk=$dir/nodes/$1 entry
-	mkdir -p "$disk"/{etc/{lab,corosync,libvirt/hooks},var/{log,tmp,spool,lib/corosync,lib/libvirt,cache/libvirt/qemu/capabilities}}
+	mkdir -p "$disk"/etc/{lab,corosync,libvirt/hooks} \
+		"$disk"/var/{log,tmp,spool,lib/corosync,lib/libvirt} "$disk/$capabilities"
 	chmod 1777 "$disk/var/tmp"
 	ln -s /run "$disk/var/run"
 	ln -s /run/lock "$disk/var/lock"
@@ -100,8 +103,6 @@ write_qemu_conf() {
 # What libvirt finds out about QEMU at its first use, which takes it a second:
 # n1 asks unless the cache knows, the other nodes get a copy. libvirt itself
 # sees when a copy is out of date.
-capabilities=var/cache/libvirt/qemu/capabilities
-
 copy_capabilities() {
 	local node
 	for node in $(node_names); do

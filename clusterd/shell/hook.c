@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterd/shell/hook.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "clusterd/shell/local_socket.h"
+#include "clusterd/shell/log.h"
+
+enum { WHY_SIZE = 500, REPLY_MAX = 4096 };
+
+struct caller {
+	struct hook *hook;
+	int fd;			/* -1: free */
+	uint64_t since_ms;
+};
+
+struct hook {
+	const struct shell *shell;
+	const struct core *core;
+	int listener;
+	struct caller callers[HOOK_CLIENTS_MAX];
+};
+
+static void hang_up(struct caller *caller)
+{
+	qb_loop_poll_del(caller->hook->shell->loop, caller->fd);
+	shell_close_fd(&caller->fd);
+}
+
+/* ---------------------------------------------------------------- the answer */
+
+static bool right_named(const char *op, enum core_right *ret)
+{
+	static const struct {
+		const char *op;
+		enum core_right right;
+	} rights[] = {
+		{ "start", RIGHT_START },
+		{ "restore", RIGHT_RESTORE },
+		{ "incoming", RIGHT_INCOMING },
+	};
+
+	for (size_t i = 0; op && i < ARRAY_SIZE(rights); i++)
+		if (strcmp(rights[i].op, op) == 0) {
+			*ret = rights[i].right;
+			return true;
+		}
+	return false;
+}
+
+/* 1, 0 or -ENOENT as core_may_run; -EINVAL: not understood, which is a no. */
+static int judge(const struct hook *hook, const json_t *request, char *why, size_t size)
+{
+	const char *verb = json_string_value(json_object_get(request, "do"));
+	const char *uuid = json_string_value(json_object_get(request, "uuid"));
+	const char *op = json_string_value(json_object_get(request, "op"));
+	enum core_right right;
+
+	if (!verb || strcmp(verb, "may-run") != 0 || !uuid || !right_named(op, &right)) {
+		snprintf(why, size, "clusterd did not understand the question of the libvirt hook: "
+			 "are both of the same version?");
+		return -EINVAL;
+	}
+	if (!hook->core) {
+		snprintf(why, size, "clusterd does not know yet which node this is, because "
+			 "Corosync does not answer");
+		return 0;
+	}
+	return core_may_run(hook->core, uuid, right, why, size);
+}
+
+static void answer(struct caller *caller, const json_t *request)
+{
+	char why[WHY_SIZE] = "", reply[REPLY_MAX];
+	int verdict = judge(caller->hook, request, why, sizeof(why));
+	const char *uuid = json_string_value(json_object_get(request, "uuid"));
+	const char *op = json_string_value(json_object_get(request, "op"));
+	bool ok = verdict == 1 || verdict == -ENOENT;
+	json_t *json = json_pack("{s:b, s:s, s:b}", "ok", ok, "why", why, "managed",
+				 verdict != -ENOENT);
+	size_t size;
+
+	if (!json)
+		json = json_pack("{s:b, s:s, s:b}", "ok", ok, "why", "", "managed",
+				 verdict != -ENOENT);
+	if (!ok)
+		log_notice("hook refused uuid=%.40s op=%.20s why=\"%s\"", uuid ? uuid : "",
+			   op ? op : "", why);
+	size = json_dumpb(json, reply, sizeof(reply), JSON_COMPACT);
+	json_decref(json);
+	if (size == 0 || size > sizeof(reply) ||
+	    send(caller->fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		hang_up(caller);
+}
+
+static int32_t on_caller(int32_t fd, int32_t revents, void *context)
+{
+	struct caller *caller = context;
+	char data[HOOK_REQUEST_MAX];
+	ssize_t size = recv(caller->fd, data, sizeof(data), MSG_DONTWAIT | MSG_TRUNC);
+	json_t *request = NULL;
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (size <= 0) {
+		hang_up(caller);
+		return 0;
+	}
+	if ((size_t)size <= sizeof(data))
+		request = json_loadb(data, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+	answer(caller, request);
+	json_decref(request);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- callers */
+
+/* A free place; the oldest caller gives way when he had his time. */
+static struct caller *find_place(struct hook *hook)
+{
+	struct caller *oldest = &hook->callers[0];
+
+	for (size_t i = 0; i < HOOK_CLIENTS_MAX; i++) {
+		if (hook->callers[i].fd < 0)
+			return &hook->callers[i];
+		if (hook->callers[i].since_ms < oldest->since_ms)
+			oldest = &hook->callers[i];
+	}
+	if (shell_boot_ms() - oldest->since_ms < HOOK_LIFE_MS)
+		return NULL;
+	hang_up(oldest);
+	return oldest;
+}
+
+static int32_t on_listener(int32_t fd, int32_t revents, void *context)
+{
+	struct hook *hook = context;
+	struct local_peer peer;
+	struct caller *caller;
+	int client = -1;
+
+	if (local_accept(hook->listener, LOCAL_GROUP_NONE, &peer, &client) < 0)
+		return 0;
+	caller = find_place(hook);
+	if (!peer.trusted || !caller) {
+		shell_close_fd(&client);
+		return 0;
+	}
+	*caller = (struct caller){ hook, client, shell_boot_ms() };
+	if (qb_loop_poll_add(hook->shell->loop, QB_LOOP_HIGH, client, POLLIN, caller, on_caller) < 0)
+		shell_close_fd(&caller->fd);
+	return 0;
+}
+
+int hook_new(const struct shell *shell, const char *run_dir, struct hook **ret)
+{
+	struct hook *hook = mem_new(struct hook);
+	char path[120];
+	int error;
+
+	hook->shell = shell;
+	hook->listener = -1;
+	for (size_t i = 0; i < HOOK_CLIENTS_MAX; i++)
+		hook->callers[i].fd = -1;
+	snprintf(path, sizeof(path), "%s/hook.sock", run_dir);
+	error = local_listen(path, 0600, LOCAL_GROUP_NONE, &hook->listener);
+	if (!error)
+		error = qb_loop_poll_add(shell->loop, QB_LOOP_HIGH, hook->listener, POLLIN, hook,
+					 on_listener);
+	if (error) {
+		shell_close_fd(&hook->listener);
+		free(hook);
+		return error;
+	}
+	*ret = hook;
+	return 0;
+}
+
+void hook_set_core(struct hook *hook, const struct core *core)
+{
+	hook->core = core;
+}
+
+void hook_free(struct hook *hook)
+{
+	if (!hook)
+		return;
+	for (size_t i = 0; i < HOOK_CLIENTS_MAX; i++)
+		if (hook->callers[i].fd >= 0)
+			hang_up(&hook->callers[i]);
+	qb_loop_poll_del(hook->shell->loop, hook->listener);
+	shell_close_fd(&hook->listener);
+	free(hook);
+}

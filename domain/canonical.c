@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "domain/canonical.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "domain/dom.h"
+#include "domain/metadata.h"
+
+static bool starts(const char *text, const char *with)
+{
+	return text && strncmp(text, with, strlen(with)) == 0;
+}
+
+void canonical_drop_mark(xmlNode *domain)
+{
+	xmlNode *metadata = dom_child(domain, "metadata");
+	xmlNode *next;
+
+	if (!metadata)
+		return;
+	for (xmlNode *node = dom_element(metadata); node; node = next) {
+		next = dom_element_next(node);
+		if (node->ns && node->ns->href &&
+		    strcmp((const char *)node->ns->href, DOMAIN_METADATA_NAMESPACE) == 0)
+			dom_drop(node);
+	}
+	if (!metadata->children)
+		dom_drop(metadata);
+}
+
+/* A label that libvirt chose shows the result; one that was asked for shows the wish. */
+static void clean_labels(xmlNode *domain)
+{
+	xmlNode *next;
+
+	for (xmlNode *label = dom_child(domain, "seclabel"); label; label = next) {
+		xmlNode *chosen = dom_child(label, "label");
+		xmlNode *image = dom_child(label, "imagelabel");
+
+		next = dom_next(label, "seclabel");
+		if (!dom_attr_is(label, "type", "dynamic") || (!chosen && !image))
+			continue;
+		if (chosen)
+			dom_drop(chosen);
+		if (image)
+			dom_drop(image);
+		if (!label->children)
+			dom_drop(label);
+	}
+}
+
+/* libvirt's own default, filled in when the domain starts. */
+static void clean_resource(xmlNode *domain)
+{
+	xmlNode *resource = dom_child(domain, "resource");
+	xmlNode *partition = dom_child(resource, "partition");
+
+	if (!partition || strcmp(dom_text(partition), "/machine") != 0)
+		return;
+	dom_drop(partition);
+	if (!resource->children)
+		dom_drop(resource);
+}
+
+/* Aliases that begin with ua- were chosen by somebody, all others number what is there. */
+static void clean_alias(xmlNode *device)
+{
+	xmlNode *alias = dom_child(device, "alias");
+
+	if (alias && !starts(dom_attr(alias, "name"), "ua-"))
+		dom_drop(alias);
+}
+
+static void clean_disk(xmlNode *disk)
+{
+	xmlNode *mirror = dom_child(disk, "mirror");
+	xmlNode *node;
+
+	if (mirror)
+		dom_drop(mirror);
+	if ((node = dom_child(disk, "source")))
+		dom_drop_attr(node, "index");
+	if ((node = dom_child(disk, "target")))
+		dom_drop_attr(node, "tray");
+	for (node = dom_child(disk, "backingStore"); node; node = dom_child(node, "backingStore"))
+		dom_drop_attr(node, "index");
+}
+
+static void clean_interface(xmlNode *interface)
+{
+	static const char *const given[] = { "vnet", "macvtap", "macvlan", "vif" };
+	xmlNode *target = dom_child(interface, "target");
+	xmlNode *source = dom_child(interface, "source");
+
+	for (size_t i = 0; target && i < ARRAY_SIZE(given); i++)
+		if (starts(dom_attr(target, "dev"), given[i])) {
+			dom_drop(target);
+			target = NULL;
+		}
+	if (source && dom_attr_is(interface, "type", "network")) {
+		dom_drop_attr(source, "portid");
+		dom_drop_attr(source, "bridge");
+	}
+}
+
+/* serial, parallel, console, channel */
+static void clean_character(xmlNode *device)
+{
+	xmlNode *source = dom_child(device, "source");
+	xmlNode *target = dom_child(device, "target");
+	const char *path = dom_attr(source, "path");
+
+	dom_drop_attr(device, "tty");
+	if (target)
+		dom_drop_attr(target, "state");
+	/* The socket that libvirt makes has the number of one run in its path. */
+	if (path && (dom_attr_is(device, "type", "pty") ||
+		     (dom_is(device, "channel") && strstr(path, "/channel/target/domain-"))))
+		dom_drop(source);
+}
+
+static void clean_graphics(xmlNode *graphics)
+{
+	if (!dom_attr_is(graphics, "autoport", "yes"))
+		return;
+	dom_drop_attr(graphics, "port");
+	dom_drop_attr(graphics, "tlsPort");
+	dom_drop_attr(graphics, "websocketGenerated");
+}
+
+static const struct {
+	const char *device;
+	void (*clean)(xmlNode *device);
+} cleaners[] = {
+	{ "disk", clean_disk },
+	{ "interface", clean_interface },
+	{ "serial", clean_character },
+	{ "parallel", clean_character },
+	{ "console", clean_character },
+	{ "channel", clean_character },
+	{ "graphics", clean_graphics },
+};
+
+void canonical_clean(xmlNode *domain)
+{
+	xmlNode *devices = dom_child(domain, "devices");
+
+	dom_drop_attr(domain, "id");
+	canonical_drop_mark(domain);
+	clean_labels(domain);
+	clean_resource(domain);
+	for (xmlNode *device = dom_element(devices); device; device = dom_element_next(device)) {
+		clean_alias(device);
+		for (size_t i = 0; i < ARRAY_SIZE(cleaners); i++)
+			if (dom_is(device, cleaners[i].device))
+				cleaners[i].clean(device);
+	}
+}

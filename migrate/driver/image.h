@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Image: a guest's memory in a file on a shared volume, between two nodes (quick migration).
+ *
+ * An image may be resumed once. Who restores it renames it to NAME.consumed before the guest runs,
+ * and syncs that; what happens then is for the cluster's records to decide, never for this module.
+ * libvirt syncs the data but neither the header that declares it complete nor the directory, so both
+ * are done here, and no return code is believed: what counts is the header and whether the guest is
+ * still there.
+ */
+#ifndef MIGRATE_DRIVER_IMAGE_H
+#define MIGRATE_DRIVER_IMAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <libvirt/libvirt.h>
+
+#include "migrate/driver/outcome.h"
+
+/*
+ * Saves and ends the guest. OK: the image is complete and durable, no process is left; also when all
+ * that was done before. FAILED, CANCELLED: the guest is still here, no image. ABSENT: it is gone and
+ * there is no complete image. The path must be VOLUME/.clusterd/state/NAME.
+ */
+void image_save(virConnectPtr conn, const char *uuid, const char *path, const atomic_bool *cancel,
+		struct outcome *ret);
+
+/*
+ * Restores from path, or from path.consumed, with its virtual CPUs stopped. OK: it is here, paused,
+ * and the image is path.consumed; also when all that was done before. FAILED: it is not here, and
+ * the image as it was.
+ */
+void image_restore(virConnectPtr conn, const char *uuid, const char *path, struct outcome *ret);
+
+/* Removes both names. OK also if there was none. */
+void image_drop(const char *path, struct outcome *ret);
+
+enum image_state { IMAGE_NONE, IMAGE_PARTIAL, IMAGE_COMPLETE };
+/* What the file's first bytes say; -errno: cannot be told. */
+int image_look(const char *path, enum image_state *ret);
+
+/* Whether a path is of the form VOLUME/.clusterd/state/NAME, without "." or "..". */
+bool image_path_ok(const char *path);
+
+#endif

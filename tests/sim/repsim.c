@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * repsim: the replicated log under random faults, one seed after the other.
+ *
+ *	repsim [-v] [-n VOTERS] [-s STEPS] [-f FIRST] [SEEDS]
+ *
+ * Each seed has its own mix of faults. After so many steps they stop, and then all nodes must
+ * come together and commit a new command. Ends with one line; exit status 1 and the first bad
+ * seed if anything was wrong. `repsim -v -f SEED 1` tells the story of one.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "clusterd/core/round.h"
+#include "tests/sim/world.h"
+
+enum {
+	HEALED_MS = 60000,		/* until all are ready again in one new view */
+	UNAIDED_MS = 400000,		/* the same without a new view */
+	COMMIT_MS = 5000,
+};
+
+/* How often what happens, per mille of steps. */
+struct mix {
+	uint32_t view, crash, start, propose, sync, lose, wipe, ghost, jump;
+};
+
+struct sim {
+	struct world world;
+	struct mix mix;
+	bool aided;			/* faults end with a new view */
+};
+
+static uint32_t some_node(struct sim *sim)
+{
+	return 1 + rng_below(&sim->world.rng, sim->world.nodes_n);
+}
+
+/* ---------------------------------------------------------------- one seed */
+
+static void mix_choose(struct sim *sim)
+{
+	struct rng *rng = &sim->world.rng;
+	struct mix *mix = &sim->mix;
+
+	mix->view = 1 + rng_below(rng, 12);
+	mix->crash = rng_below(rng, 8);
+	mix->start = 2 + 2 * mix->crash;
+	mix->propose = 10 + rng_below(rng, 100);
+	mix->sync = 20 + rng_below(rng, 300);
+	mix->jump = rng_below(rng, 6);
+	mix->lose = rng_below(rng, 3) ? 0 : 1 + rng_below(rng, 15);
+	mix->ghost = rng_below(rng, 3) ? 0 : 200;
+	mix->wipe = rng_below(rng, 3) ? 0 : 300;
+	sim->aided = mix->lose == 0 || rng_below(rng, 2);
+	sim->world.keep = rng_below(rng, 2) ? 0 : 2 + rng_below(rng, 20);
+}
+
+/*
+ * Either a young cluster, of which but one node knows; then the loss of a disk goes beyond
+ * what the protocol promises until all nodes have met. Or one that has been running.
+ */
+static void begin(struct sim *sim)
+{
+	struct world *world = &sim->world;
+	uint64_t all = (UINT64_C(1) << world->nodes_n) - 1;
+
+	if (rng_below(&world->rng, 4) == 0) {
+		world_genesis(world, UINT64_C(1) << rng_below(&world->rng, world->voters_n),
+			      false);
+		sim->mix.wipe = 0;
+	} else {
+		world_genesis(world, all, true);
+	}
+	for (uint32_t node = 1; node <= world->nodes_n; node++)
+		world_boot(world, node);
+}
+
+static void change_views(struct sim *sim)
+{
+	struct world *world = &sim->world;
+	struct rng *rng = &world->rng;
+	uint32_t of[WORLD_NODES_MAX], parts = 1 + (rng_below(rng, 3) ? 0 : rng_below(rng, 3));
+	uint64_t ghosts = 0;
+
+	world->counts.views++;
+	for (uint32_t i = 0; i < world->nodes_n; i++) {
+		of[i] = rng_below(rng, parts);
+		if (!world->nodes[i].up && rng_permille(rng, sim->mix.ghost))
+			ghosts |= UINT64_C(1) << i;
+	}
+	group_regroup(world->group, of, rng_below(rng, 2), ghosts, rng_below(rng, 2));
+}
+
+static void crash(struct sim *sim, uint32_t node)
+{
+	struct world *world = &sim->world;
+
+	if (!world->nodes[node - 1].up)
+		return;
+	world_crash(world, node, rng_below(&world->rng, 4));
+	if (rng_permille(&world->rng, sim->mix.wipe) && node <= world->voters_n &&
+	    world->voters_n >= 3 && world_disks_known(world))
+		world_wipe(world, node);
+}
+
+static void start(struct sim *sim, uint32_t node)
+{
+	if (sim->world.nodes[node - 1].up)
+		return;
+	world_boot(&sim->world, node);
+	change_views(sim);
+}
+
+static void work(struct sim *sim, uint32_t node)
+{
+	struct world *world = &sim->world;
+	struct rng *rng = &world->rng;
+
+	if (world_tick(world, node))
+		return;
+	if (rng_permille(rng, sim->mix.sync) &&
+	    world_sync(world, node, 1 + rng_below(rng, 3)))
+		return;
+	if (rng_below(rng, 2) &&
+	    group_place(world->group, node, rng_permille(rng, sim->mix.lose)))
+		return;
+	if (!group_deliver(world->group, node))
+		group_place(world->group, node, rng_permille(rng, sim->mix.lose));
+}
+
+static void step(struct sim *sim)
+{
+	const struct mix *mix = &sim->mix;
+	struct world *world = &sim->world;
+	uint32_t what = rng_below(&world->rng, 1000), node = some_node(sim);
+
+	world->now_ms += rng_below(&world->rng, 4);
+	if (what < mix->view)
+		change_views(sim);
+	else if ((what -= mix->view) < mix->crash)
+		crash(sim, node);
+	else if ((what -= mix->crash) < mix->start)
+		start(sim, node);
+	else if ((what -= mix->start) < mix->jump)
+		world->now_ms += rng_below(&world->rng, 6000);
+	else if ((what -= mix->jump) >= mix->propose)
+		work(sim, node);
+	else if (rng_below(&world->rng, 4) || !world_report(world, node))
+		world_propose(world, node);
+}
+
+/* ---------------------------------------------------------------- after the faults */
+
+static bool all_together(struct world *world)
+{
+	struct replica_standing first, other;
+
+	world_standing(world, 1, &first);
+	for (uint32_t node = 1; node <= world->nodes_n; node++) {
+		world_standing(world, node, &other);
+		if (!other.ready || other.epoch != first.epoch || other.leader != first.leader ||
+		    other.applied != first.applied || other.applied != other.last_index)
+			return false;
+	}
+	return true;
+}
+
+static void run_until_together(struct world *world, uint64_t within_ms)
+{
+	uint64_t until_ms = world->now_ms + within_ms;
+
+	while (!world->wrong[0] && !all_together(world) && world->now_ms < until_ms)
+		world_run(world, world->now_ms + 100);
+}
+
+static void say_who_is_missing(struct world *world, const char *what)
+{
+	for (uint32_t node = 1; node <= world->nodes_n; node++) {
+		struct replica_standing standing;
+
+		world_standing(world, node, &standing);
+		if (standing.why_not)
+			world_fail(world, "%s: n%u: %s", what, node, standing.why_not);
+	}
+	world_fail(world, "%s: the nodes differ", what);
+}
+
+static void heal(struct sim *sim)
+{
+	struct world *world = &sim->world;
+	bool all_up = true;
+	size_t before;
+
+	for (uint32_t node = 1; node <= world->nodes_n; node++)
+		all_up &= world->nodes[node - 1].up;
+	for (uint32_t node = 1; node <= world->nodes_n; node++)
+		if (!world->nodes[node - 1].up)
+			world_boot(world, node);
+	if (sim->aided || !all_up ||
+	    nodes_count(group_members(world->group, 1)) != world->nodes_n) {
+		world_gather(world);
+		run_until_together(world, HEALED_MS);
+	} else {
+		run_until_together(world, UNAIDED_MS);
+	}
+	if (!all_together(world)) {
+		say_who_is_missing(world, "not together again");
+		return;
+	}
+	before = world->truth_n;
+	if (!world_propose(world, some_node(sim)))
+		world_fail(world, "a ready node takes no proposal");
+	world_run(world, world->now_ms + COMMIT_MS);
+	if (world->truth_n <= before || !all_together(world))
+		say_who_is_missing(world, "a new command is not committed everywhere");
+}
+
+static void run(struct sim *sim, uint64_t seed, uint32_t voters, uint64_t steps, struct buf *trace)
+{
+	struct world *world = &sim->world;
+	struct rng first = { seed };
+
+	/* Every fourth cluster has a node more, that only learns. */
+	world_init(world, seed, voters + (rng_below(&first, 4) == 0), voters);
+	world->trace = trace;
+	mix_choose(sim);
+	begin(sim);
+	change_views(sim);
+	for (uint64_t i = 0; i < steps && !world->wrong[0]; i++)
+		step(sim);
+	if (!world->wrong[0])
+		heal(sim);
+}
+
+/* ---------------------------------------------------------------- all seeds */
+
+struct options {
+	uint64_t seeds, first, steps, voters;
+	bool verbose;
+};
+
+static int usage(void)
+{
+	fputs("usage: repsim [-v] [-n VOTERS] [-s STEPS] [-f FIRST] [SEEDS]\n", stderr);
+	return 2;
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+	int c, r = 0;
+
+	while (r == 0 && (c = getopt(argc, argv, "vn:s:f:")) != -1) {
+		if (c == 'v')
+			options->verbose = true;
+		else if (c == 'n')
+			r = text_parse_uint(optarg, 1, WORLD_NODES_MAX - 1, &options->voters);
+		else if (c == 's')
+			r = text_parse_uint(optarg, 1, 1000000, &options->steps);
+		else if (c == 'f')
+			r = text_parse_uint(optarg, 0, UINT64_MAX / 2, &options->first);
+		else
+			r = -1;
+	}
+	if (r == 0 && optind < argc)
+		r = text_parse_uint(argv[optind++], 1, UINT64_MAX / 2, &options->seeds);
+	return r < 0 || optind < argc ? -1 : 0;
+}
+
+static void counts_add(struct world_counts *sum, const struct world_counts *counts)
+{
+	const uint64_t *from = (const uint64_t *)counts;
+	uint64_t *to = (uint64_t *)sum;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+static void report(const struct options *options, const struct world_counts *sum, uint64_t bad)
+{
+	printf("repsim: voters=%" PRIu64 " seeds=%" PRIu64 " events=%" PRIu64 " views=%" PRIu64
+	       " crashes=%" PRIu64 " wipes=%" PRIu64 " epochs=%" PRIu64 " committed=%" PRIu64
+	       " snapshots=%" PRIu64 " cuts=%" PRIu64 " bad=%" PRIu64 "\n",
+	       options->voters, options->seeds, sum->steps, sum->views, sum->crashes, sum->wipes,
+	       sum->opened, sum->committed, sum->snapshots, sum->cuts, bad);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .seeds = 300, .first = 1, .steps = 2000, .voters = 3 };
+	struct world_counts sum = { 0 };
+	uint64_t bad = 0;
+
+	if (parse(argc, argv, &options) < 0)
+		return usage();
+	for (uint64_t i = 0; i < options.seeds; i++) {
+		struct sim sim = { 0 };
+		struct buf trace = { 0 };
+		uint64_t seed = options.first + i;
+
+		run(&sim, seed, (uint32_t)options.voters, options.steps,
+		    options.verbose ? &trace : NULL);
+		fputs(buf_str(&trace), stdout);
+		if (sim.world.wrong[0] && bad++ < 10)
+			printf("seed %" PRIu64 ": %s\n", seed, sim.world.wrong);
+		counts_add(&sum, &sim.world.counts);
+		world_free(&sim.world);
+		buf_free(&trace);
+	}
+	report(&options, &sum, bad);
+	return bad > 0;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/sim/toy.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/mem.h"
+#include "wire/command.h"
+
+enum { TABLE = WIRE__TABLE__TABLE_EVENT };
+
+static const char uuid[] = "0c0c0c0c-0c0c-4c0c-8c0c-0c0c0c0c0c0c";
+
+struct toy *toy_new(void)
+{
+	return mem_new(struct toy);
+}
+
+static void command_free(void *value)
+{
+	struct toy_command *command = value;
+
+	buf_free(&command->packed);
+	free(command);
+}
+
+void toy_free(struct toy *toy)
+{
+	if (!toy)
+		return;
+	toy_free(toy->incoming);
+	idmap_free(&toy->commands, command_free);
+	free(toy);
+}
+
+uint64_t toy_digest(const struct buf *command)
+{
+	return digest_bytes(command->data, command->len);
+}
+
+/* ---------------------------------------------------------------- what commands mean */
+
+static void set_disk(struct toy *toy, uint64_t node, uint64_t disk)
+{
+	if (node >= 1 && node <= TOY_VOTERS_MAX)
+		toy->disks[node - 1] = disk;
+}
+
+static void carry_out(struct toy *toy, const Wire__Command *command)
+{
+	const Wire__Genesis *genesis = command->genesis;
+
+	if (command->body_case == WIRE__COMMAND__BODY_NODE_REPORT)
+		set_disk(toy, command->node, command->node_report->disk_id);
+	if (command->body_case != WIRE__COMMAND__BODY_GENESIS)
+		return;
+	toy->voters_n = genesis->cluster->n_voters;
+	assert(toy->voters_n <= TOY_VOTERS_MAX);
+	memcpy(toy->voters, genesis->cluster->voters, toy->voters_n * sizeof(toy->voters[0]));
+	for (size_t i = 0; i < genesis->n_nodes; i++)
+		set_disk(toy, genesis->nodes[i]->id, genesis->nodes[i]->disk_id);
+}
+
+static void add(struct toy *toy, uint64_t index, uint64_t epoch, const void *data, size_t size)
+{
+	struct toy_command *own = mem_new(struct toy_command);
+	Wire__Command *command = NULL;
+	uint64_t running = digest_start();
+
+	own->epoch = epoch;
+	buf_append(&own->packed, data, size);
+	own->digest = toy_digest(&own->packed);
+	running = digest_add_u64(running, index);
+	running = digest_add_u64(running, own->digest);
+	toy->digest = digest_set_add(toy->digest, digest_finish(running));
+	assert(!idmap_put(&toy->commands, index, own));
+	toy->index = index;
+	toy->epoch = epoch;
+	if (wire_command_unpack(data, size, &command) == 0)
+		carry_out(toy, command);
+	wire_free(command);
+}
+
+/* A record: eight bytes of epoch, lowest first, and the command. */
+static void record_write(const struct toy_command *command, struct buf *out)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		buf_append_byte(out, (uint8_t)(command->epoch >> 8 * i));
+	buf_append(out, command->packed.data, command->packed.len);
+}
+
+static int record_take(struct toy *toy, uint64_t id, const uint8_t *data, size_t size)
+{
+	uint64_t epoch = 0;
+
+	if (size < 8 || id != toy->index + 1)
+		return -EBADMSG;
+	for (unsigned int i = 0; i < 8; i++)
+		epoch |= (uint64_t)data[i] << 8 * i;
+	add(toy, id, epoch, data + 8, size - 8);
+	return 0;
+}
+
+static void persist_command(const struct toy *toy, uint64_t index, struct update *update)
+{
+	struct persist *persist = update_persist(update, PERSIST_PUT);
+
+	persist->table = TABLE;
+	persist->id = index;
+	record_write(idmap_get(&toy->commands, index), &persist->data);
+}
+
+static void persist_applied(const struct toy *toy, struct update *update)
+{
+	struct persist *persist = update_persist(update, PERSIST_APPLIED);
+
+	persist->value = persist->index = toy->index;
+	persist->epoch = toy->epoch;
+}
+
+/* ---------------------------------------------------------------- ops */
+
+static void on_apply(void *above, const Wire__Entry *entry, struct update *update)
+{
+	struct toy *toy = above;
+	const struct toy_command *command;
+
+	assert(entry->index == toy->index + 1);
+	add(toy, entry->index, entry->epoch, entry->command.data, entry->command.len);
+	persist_command(toy, entry->index, update);
+	persist_applied(toy, update);
+	command = idmap_get(&toy->commands, entry->index);
+	if (toy->applied)
+		toy->applied(toy->world, toy, entry->index, entry->epoch, command->digest);
+}
+
+static size_t on_voters(void *above, uint32_t *ret_voters, size_t max)
+{
+	const struct toy *toy = above;
+
+	assert(toy->voters_n <= max);
+	memcpy(ret_voters, toy->voters, toy->voters_n * sizeof(*ret_voters));
+	return toy->voters_n;
+}
+
+static uint64_t on_disk_of(void *above, uint32_t node)
+{
+	const struct toy *toy = above;
+
+	return node >= 1 && node <= TOY_VOTERS_MAX ? toy->disks[node - 1] : 0;
+}
+
+static void on_position(void *above, uint64_t *ret_index, uint64_t *ret_epoch)
+{
+	const struct toy *toy = above;
+
+	*ret_index = toy->index;
+	*ret_epoch = toy->epoch;
+}
+
+static bool on_cluster(void *above, uint8_t ret_uuid[16])
+{
+	const struct toy *toy = above;
+
+	if (toy->voters_n == 0)
+		return false;
+	memset(ret_uuid, 12, 16);
+	return true;
+}
+
+static bool on_snap_fill(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, size_t room)
+{
+	struct toy *toy = above;
+
+	chunk->index = toy->index;
+	chunk->epoch = toy->epoch;
+	chunk->digest = toy->digest;
+	for (; *cursor < idmap_count(&toy->commands); ++*cursor) {
+		uint64_t id;
+		const struct toy_command *command = idmap_at(&toy->commands, *cursor, &id);
+		_cleanup_(buf_free) struct buf body = { 0 };
+		Wire__Record *record;
+
+		/* A few to a chunk, so that even a small state is cut up. */
+		if (chunk->n_records == 8 || command->packed.len + 8 + 32 > room)
+			return true;
+		room -= command->packed.len + 8 + 32;
+		record = wire_new(&wire__record__descriptor);
+		record->table = (Wire__Table)TABLE;
+		record->id = id;
+		record_write(command, &body);
+		record->body.data = mem_dup(body.data, body.len);
+		record->body.len = body.len;
+		chunk->records = mem_resize(chunk->records, chunk->n_records + 1,
+					    sizeof(*chunk->records));
+		chunk->records[chunk->n_records++] = record;
+	}
+	return false;
+}
+
+static void on_snap_begin(void *above)
+{
+	struct toy *toy = above;
+
+	toy_free(toy->incoming);
+	toy->incoming = toy_new();
+}
+
+static int on_snap_chunk(void *above, const Wire__SnapChunk *chunk)
+{
+	struct toy *toy = above;
+	int r = 0;
+
+	for (size_t i = 0; i < chunk->n_records && r == 0; i++)
+		r = record_take(toy->incoming, chunk->records[i]->id, chunk->records[i]->body.data,
+				chunk->records[i]->body.len);
+	return r;
+}
+
+static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t digest,
+		       struct update *update)
+{
+	struct toy *toy = above;
+	struct toy *incoming = steal_ptr(toy->incoming);
+	struct toy old = *toy;
+
+	if (incoming->digest != digest || incoming->index != index || incoming->epoch != epoch) {
+		toy_free(incoming);
+		return -EBADMSG;
+	}
+	/* They change places; what watches the toy stays with it. */
+	incoming->applied = toy->applied;
+	incoming->world = toy->world;
+	*toy = *incoming;
+	*incoming = old;
+	toy_free(incoming);
+	for (uint64_t i = 1; i <= index; i++)
+		persist_command(toy, i, update);
+	persist_applied(toy, update);
+	return 0;
+}
+
+const struct replica_ops toy_ops = {
+	.apply = on_apply,
+	.voters = on_voters,
+	.disk_of = on_disk_of,
+	.position = on_position,
+	.cluster = on_cluster,
+	.snap_fill = on_snap_fill,
+	.snap_begin = on_snap_begin,
+	.snap_chunk = on_snap_chunk,
+	.snap_end = on_snap_end,
+};
+
+/* ---------------------------------------------------------------- disks */
+
+void toy_load(struct toy *toy, const struct disk *disk)
+{
+	const struct buf *record;
+
+	idmap_each(&disk->records[TABLE], i, record) {
+		int r = record_take(toy, i + 1, record->data, record->len);
+
+		assert(r == 0);
+	}
+	assert(toy->index == disk->applied && toy->epoch == disk->applied_epoch);
+}
+
+void toy_genesis(uint32_t voters, const uint64_t *disks, struct buf *ret_command)
+{
+	Wire__Command *command = wire_new(&wire__command__descriptor);
+	Wire__Genesis *genesis = wire_new(&wire__genesis__descriptor);
+	Wire__Cluster *cluster = wire_new(&wire__cluster__descriptor);
+	int r;
+
+	cluster->id = 1;
+	cluster->uuid = mem_strdup(uuid);
+	cluster->voters = mem_new_array(uint32_t, voters);
+	genesis->nodes = mem_new_array(Wire__Node *, voters);
+	for (uint32_t i = 0; i < voters; i++) {
+		cluster->voters[cluster->n_voters++] = i + 1;
+		genesis->nodes[genesis->n_nodes] = wire_new(&wire__node__descriptor);
+		genesis->nodes[genesis->n_nodes]->id = i + 1;
+		genesis->nodes[genesis->n_nodes++]->disk_id = disks ? disks[i] : 0;
+	}
+	genesis->cluster = cluster;
+	command->body_case = WIRE__COMMAND__BODY_GENESIS;
+	command->genesis = genesis;
+	r = wire_command_pack(command, ret_command, NULL);
+	assert(r == 0);
+	wire_free(command);
+}
+
+void toy_install(struct disk *disk, const struct buf *genesis)
+{
+	struct toy *toy = toy_new();
+	struct update update;
+	struct persist *persist;
+
+	update_init(&update);
+	update.persist_seq = 1;
+	persist = update_persist(&update, PERSIST_APPEND);
+	persist->index = persist->epoch = 1;
+	buf_append(&persist->data, genesis->data, genesis->len);
+	add(toy, 1, 1, genesis->data, genesis->len);
+	persist_command(toy, 1, &update);
+	persist_applied(toy, &update);
+	disk_submit(disk, &update);
+	disk_sync(disk, 1);
+	update_reset(&update);
+	toy_free(toy);
+}

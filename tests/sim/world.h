@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+/*
+ * A world is a cluster of replicas in one process: real replicas, real frames, with a model
+ * of the group, of the disks and of time. It knows the truth, which no node does, and holds
+ * it against every node after every event:
+ *
+ *	- what was committed once stays, at its index, for ever; and is on the disks of a
+ *	  majority of voters when the first node says that it is committed;
+ *	- an epoch is opened by one round only, and holds all that was committed before it;
+ *	- commands are applied in order, and states at the same index are the same;
+ *	- no node is told to leave.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/idmap.h"
+#include "clusterd/core/replica.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/group.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/toy.h"
+
+enum { WORLD_NODES_MAX = GROUP_NODES_MAX };
+
+struct world;
+
+struct world_node {
+	struct world *world;
+	uint32_t id;
+	bool up;
+	uint64_t boot_id;
+	uint64_t deadline_ms;		/* 0 = none */
+	struct disk *disk;
+	struct toy *toy;
+	struct replica *replica;
+	uint64_t told_epoch, told_commit;	/* for the trace */
+	uint64_t checked_epoch;		/* last one seen open and ready here */
+};
+
+struct world_truth {
+	uint64_t epoch, digest, state;
+};
+
+struct world_counts {
+	uint64_t steps, views, crashes, wipes, opened, committed, snapshots, cuts, refused;
+};
+
+struct world {
+	struct rng rng;
+	uint64_t now_ms;
+	uint32_t nodes_n, voters_n;
+	size_t keep;			/* of the replicas' logs */
+	bool disks_may_vanish;		/* then a committed entry may be on fewer disks */
+	struct group *group;
+	struct world_node nodes[WORLD_NODES_MAX];
+	struct world_truth *truth;	/* entry 1, 2, … */
+	size_t truth_n, truth_cap;
+	struct idmap epochs;		/* who opened which */
+	uint64_t last_id;		/* for boot ids, disk ids, requests */
+	struct world_counts counts;
+	struct buf *trace;		/* told what happens, if set */
+	char wrong[200];		/* the first thing found wrong; "" = nothing */
+};
+
+void world_init(struct world *world, uint64_t seed, uint32_t nodes, uint32_t voters);
+void world_free(struct world *world);
+struct world_node *world_node(struct world *world, uint32_t node);
+uint64_t world_new_id(struct world *world);
+
+/* Entry 1 on the disks of these nodes; known: with the disk ids of all voters. */
+void world_genesis(struct world *world, uint64_t nodes, bool known);
+/* Starts the daemon of a node, from its disk. */
+void world_boot(struct world *world, uint32_t node);
+/* `durable` batches still reach the disk. */
+void world_crash(struct world *world, uint32_t node, size_t durable);
+/* A node that is down gets a new, empty disk. */
+void world_wipe(struct world *world, uint32_t node);
+
+/* One event for a node each; false if there is nothing of the kind to do. */
+bool world_sync(struct world *world, uint32_t node, size_t batches);
+bool world_tick(struct world *world, uint32_t node);
+/* A command that is not like any other; false if the replica does not take it. */
+bool world_propose(struct world *world, uint32_t node);
+/* The node's NodeReport, by which its disk becomes known. */
+bool world_report(struct world *world, uint32_t node);
+
+void world_standing(struct world *world, uint32_t node, struct replica_standing *ret_standing);
+/* The next deadline of a node that is up; 0 = none. */
+uint64_t world_deadline(const struct world *world);
+/* All messages, disks and deadlines, in turns, until it is until_ms. */
+void world_run(struct world *world, uint64_t until_ms);
+/* One view of all nodes that are up. */
+void world_gather(struct world *world);
+/* All voters' disks are on record with every voter, durably. */
+bool world_disks_known(const struct world *world);
+
+void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_TRACE_HOST_H
+#define TESTS_TRACE_HOST_H
+
+/*
+ * A host is the hypervisor of one node of a world, with the vm agent in front of it: it runs
+ * guests as libvirt would, answers asks and tells news. One act at a time, so that a test
+ * can stop between any two.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/schema.pb-c.h"
+
+struct host;
+
+enum host_act_kind { HOST_START, HOST_MOVE, HOST_SAVE, HOST_RESTORE, HOST_ACTS };
+
+struct host *host_new(void *world, unsigned node);
+void host_free(struct host *host);
+void host_meet(struct host *host, unsigned node, struct host *peer);
+
+void host_agent_up(struct host *host);
+void host_agent_down(struct host *host);	/* guests run on */
+void host_power_off(struct host *host);
+void host_peer_gone(struct host *host, unsigned node);
+void host_fail(struct host *host, enum host_act_kind kind, const char *why);
+void host_guest_ends(struct host *host, uint64_t vm, Wire__VmReport__Cause cause);
+
+void host_ask(struct host *host, uint64_t ask, const Wire__AgentRequest *request);
+/* Carries out one step of one ask; false when there is nothing to do. */
+bool host_act(struct host *host);
+
+size_t host_running(const struct host *host, uint64_t *ret_vms, size_t max);
+bool host_runs(const struct host *host, uint64_t vm);
+
+/* Given by the world. */
+void world_news(void *world, unsigned node, const Wire__AgentNews *news);
+void world_reply(void *world, unsigned node, uint64_t ask, const Wire__AgentReply *reply);
+void world_tell(void *world, const char *line);
+
+#endif

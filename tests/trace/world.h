@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_TRACE_WORLD_H
+#define TESTS_TRACE_WORLD_H
+
+/*
+ * A world is a small cluster in one process for trace tests: several real cores, and around
+ * them a group that orders messages, disks that keep what was synced, hypervisors that run
+ * guests and power switches. Time passes only when nothing else is left to do. What happens
+ * outside of the cores is written down, line by line, and compared with the expected story.
+ *
+ * After every event the world checks what must never happen: two nodes running one VM, a
+ * node running what it may not hold, two states that differ at one index.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clusterd/core/core.h"
+
+enum { WORLD_NODES = 7 };
+
+struct world;
+
+/* n nodes n1..nN; voters: the first 3 or 5. A cluster has begun and an epoch is open. */
+struct world *world_new(unsigned nodes);
+void world_free(struct world *world);
+
+/* What happened so far; emptied by asking. The text is good until the next call. */
+const char *world_story(struct world *world);
+/* Lets everything happen that is due, then time pass, until nothing changes for idle_ms. */
+void world_settle(struct world *world, uint64_t idle_ms);
+/* One thing happens; false when nothing is due now. For tests that stop in the middle. */
+bool world_step(struct world *world);
+/* Steps until the story contains the text; false if that never came. */
+bool world_until(struct world *world, const char *text);
+
+/* The plug, the daemon, the agent, the network. */
+void world_kill_node(struct world *world, unsigned node);
+void world_start_node(struct world *world, unsigned node);
+void world_kill_daemon(struct world *world, unsigned node);
+void world_start_daemon(struct world *world, unsigned node);
+void world_kill_agent(struct world *world, unsigned node);
+void world_stop_daemon(struct world *world, unsigned node);	/* SIGTERM */
+/* Bit n-1 = node n: these on one side, the others on the other; 0 heals. */
+void world_split(struct world *world, unsigned side);
+/* The group's member, but not the ring's: the daemon hangs on a dead corosync. */
+
+/* What the hypervisors do when asked. */
+void world_fail_starts(struct world *world, unsigned node, const char *why);	/* NULL: works */
+void world_fail_moves(struct world *world, const char *why);
+void world_fail_saves(struct world *world, const char *why);
+void world_fail_restores(struct world *world, unsigned node, const char *why);
+void world_fence_fails(struct world *world, const char *why);
+/* A guest ends by itself. */
+void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause);
+
+/* An administrator at a node. The verdict's text, "" if it was carried out without a word. */
+const char *world_ask(struct world *world, unsigned node, Wire__Command *command);
+/* Shorthand for the usual ones. */
+const char *world_add_vm(struct world *world, const char *name, unsigned memory_mib);
+const char *world_want(struct world *world, const char *vm, Wire__Vm__Wanted wanted);
+const char *world_move(struct world *world, const char *vm, unsigned to, Wire__VmMove__How how);
+
+/* The node that runs the VM, 0 if none; the record as the lowest live node has it. */
+unsigned world_runs(struct world *world, const char *vm);
+const Wire__Vm *world_vm(struct world *world, const char *vm);
+const struct core *world_core(struct world *world, unsigned node);
+uint64_t world_now(struct world *world);
+
+#endif

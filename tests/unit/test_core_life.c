@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Stories of a whole cluster, told by what happens to guests and power. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/trace/world.h"
+#include "tests/unit/unit.h"
+
+#define STORY(world, expected)                                                                     \
+	do {                                                                                       \
+		const char *story = world_story(world);                                            \
+		if (strcmp(story, expected) != 0)                                                  \
+			fprintf(stderr, "%s:%d story:\n%s", __FILE__, __LINE__, story);            \
+		CU_ASSERT_STRING_EQUAL(story, expected);                                           \
+	} while (0)
+
+static void test_start_stop(void)
+{
+	struct world *world = world_new(3);
+
+	CU_ASSERT_STRING_EQUAL(world_add_vm(world, "web1", 512), "");
+	world_settle(world, 2000);
+	STORY(world, "n1: web1 starts\n");
+	CU_ASSERT_EQUAL(world_runs(world, "web1"), 1);
+	world_want(world, "web1", WIRE__VM__WANTED__PAUSED);
+	world_settle(world, 2000);
+	STORY(world, "n1: web1 paused\n");
+	world_want(world, "web1", WIRE__VM__WANTED__RUNNING);
+	world_settle(world, 2000);
+	STORY(world, "n1: web1 runs\n");
+	world_want(world, "web1", WIRE__VM__WANTED__STOPPED);
+	world_settle(world, 2000);
+	STORY(world, "n1: web1 shut down\n");
+	CU_ASSERT_EQUAL(world_vm(world, "web1")->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL(world_vm(world, "web1")->n_maybe, 0);
+	world_settle(world, 200000);
+	STORY(world, "");
+	world_free(world);
+}
+
+static void test_live(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "web1", 512);
+	world_settle(world, 2000);
+	world_story(world);
+	CU_ASSERT_STRING_EQUAL(world_move(world, "web1", 2, WIRE__VM_MOVE__HOW__LIVE), "");
+	world_settle(world, 2000);
+	STORY(world, "n1: web1 copies to n2\nn1: web1 handed over\nn2: web1 runs\n");
+	CU_ASSERT_EQUAL(world_vm(world, "web1")->owner, 2);
+	CU_ASSERT_EQUAL(world_vm(world, "web1")->n_maybe, 1);
+	world_fail_moves(world, "no route");
+	world_move(world, "web1", 3, WIRE__VM_MOVE__HOW__LIVE);
+	world_settle(world, 5000);
+	STORY(world, "");
+	CU_ASSERT_EQUAL(world_runs(world, "web1"), 2);
+	CU_ASSERT_EQUAL(world_vm(world, "web1")->phase, WIRE__VM__PHASE__RUN);
+	world_free(world);
+}
+
+static void test_quick(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "db", 512);
+	world_settle(world, 2000);
+	world_story(world);
+	world_move(world, "db", 3, WIRE__VM_MOVE__HOW__QUICK);
+	world_settle(world, 2000);
+	STORY(world, "n1: db saved\nn3: db restored\nn3: db runs\n");
+	CU_ASSERT_STRING_EQUAL(world_vm(world, "db")->image, "");
+	world_fail_saves(world, "disk full");
+	world_move(world, "db", 1, WIRE__VM_MOVE__HOW__QUICK);
+	world_settle(world, 2000);
+	STORY(world, "");
+	CU_ASSERT_EQUAL(world_runs(world, "db"), 3);
+	world_fail_saves(world, NULL);
+	world_fail_restores(world, 1, "broken");
+	world_move(world, "db", 1, WIRE__VM_MOVE__HOW__QUICK);
+	world_settle(world, 5000);
+	STORY(world, "n3: db saved\nn3: db restored\nn3: db runs\n");
+	world_free(world);
+}
+
+static void test_node_dies(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_add_vm(world, "b", 512);
+	world_add_vm(world, "c", 512);
+	world_settle(world, 2000);
+	STORY(world, "n1: a starts\nn2: b starts\nn3: c starts\n");
+	world_kill_node(world, 1);
+	world_settle(world, 5000);
+	STORY(world, "power of n1 off, by n2\nn2: a starts\n");
+	world_start_node(world, 1);
+	world_settle(world, 60000);
+	STORY(world, "");
+	world_kill_node(world, 2);
+	world_fence_fails(world, "no route to host");
+	world_settle(world, 60000);
+	STORY(world, "");
+	world_fence_fails(world, NULL);
+	world_settle(world, 60000);
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_story(world), "power of n2 off, by"));
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "a"), 0);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "b"), 0);
+	world_free(world);
+}
+
+static void test_split(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 2000);
+	world_story(world);
+	world_split(world, 1);
+	world_settle(world, 20000);
+	STORY(world, "power of n1 off, by n2\nn2: a starts\n");
+	world_free(world);
+}
+
+static void test_daemon_dies(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 2000);
+	world_story(world);
+	world_kill_daemon(world, 1);
+	world_settle(world, 60000);
+	STORY(world, "");
+	world_start_daemon(world, 1);
+	world_settle(world, 5000);
+	STORY(world, "");
+	CU_ASSERT_EQUAL(world_runs(world, "a"), 1);
+	world_stop_daemon(world, 1);
+	world_settle(world, 60000);
+	STORY(world, "n1: daemon ends: left cleanly\n");
+	world_start_daemon(world, 1);
+	world_settle(world, 5000);
+	STORY(world, "");
+	world_kill_agent(world, 1);
+	world_settle(world, 5000);
+	STORY(world, "");
+	CU_ASSERT_EQUAL(world_runs(world, "a"), 1);
+	world_free(world);
+}
+
+static void test_guest_ends(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 2000);
+	world_story(world);
+	world_guest_dies(world, "a", WIRE__VM_REPORT__CAUSE__CRASHED);
+	world_settle(world, 2000);
+	STORY(world, "n1: a ends\nn1: a starts\n");
+	world_guest_dies(world, "a", WIRE__VM_REPORT__CAUSE__GUEST_SHUTDOWN);
+	world_settle(world, 60000);
+	STORY(world, "n1: a ends\n");
+	CU_ASSERT_EQUAL(world_vm(world, "a")->wanted, WIRE__VM__WANTED__STOPPED);
+	world_fail_starts(world, 1, "no such file");
+	world_want(world, "a", WIRE__VM__WANTED__RUNNING);
+	world_settle(world, 5000);
+	STORY(world, "n2: a starts\n");
+	world_want(world, "a", WIRE__VM__WANTED__STOPPED);
+	world_settle(world, 5000);
+	world_fail_starts(world, 2, "no such file");
+	world_fail_starts(world, 3, "no such file");
+	world_want(world, "a", WIRE__VM__WANTED__RUNNING);
+	world_settle(world, 1000000);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->phase, WIRE__VM__PHASE__FAILED);
+	world_free(world);
+}
+
+UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
+	  { "quick", test_quick }, { "node_dies", test_node_dies }, { "split", test_split },
+	  { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends })
