@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # clusterd: the daemon's program and what systemd needs to run it. Its code is in core/ and shell/.
 
-# Uncomment when %D%/main.c is there:
-#sbin_PROGRAMS += %D%/clusterd
-#%C%_clusterd_SOURCES = %D%/main.c
-#%C%_clusterd_LDADD = $(DAEMON_LIBS) $(DAEMON_EXT)
+sbin_PROGRAMS += %D%/clusterd
+%C%_clusterd_SOURCES = %D%/main.c
+%C%_clusterd_LDADD = $(DAEMON_LIBS) $(DAEMON_EXT)
 
 # configure leaves ${prefix} in directory names, so the names are filled in here.
 fill_in = $(SED) \

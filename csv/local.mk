@@ -9,3 +9,4 @@ noinst_LIBRARIES += %D%/libcsv.a
 %C%_libcsv_a_SOURCES = \
 	%D%/volume.c \
 	%D%/volume.h
+unit_tests += tests/unit/test_csv_volume

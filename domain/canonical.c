@@ -72,19 +72,30 @@ static void clean_alias(xmlNode *device)
 		dom_drop(alias);
 }
 
+static void drop_child(xmlNode *parent, const char *name)
+{
+	xmlNode *child = dom_child(parent, name);
+
+	if (child)
+		dom_drop(child);
+}
+
 static void clean_disk(xmlNode *disk)
 {
-	xmlNode *mirror = dom_child(disk, "mirror");
-	xmlNode *node;
+	xmlNode *source = dom_child(disk, "source");
+	xmlNode *target = dom_child(disk, "target");
 
-	if (mirror)
-		dom_drop(mirror);
-	if ((node = dom_child(disk, "source")))
-		dom_drop_attr(node, "index");
-	if ((node = dom_child(disk, "target")))
-		dom_drop_attr(node, "tray");
-	for (node = dom_child(disk, "backingStore"); node; node = dom_child(node, "backingStore"))
-		dom_drop_attr(node, "index");
+	drop_child(disk, "mirror");
+	if (source)
+		dom_drop_attr(source, "index");
+	if (target)
+		dom_drop_attr(target, "tray");
+	/*
+	 * A running domain shows the chain it found. Written into a definition it would hold
+	 * for ever, whatever became of the images in the meantime.
+	 */
+	if (dom_attr(xmlDocGetRootElement(disk->doc), "id"))
+		drop_child(disk, "backingStore");
 }
 
 static void clean_interface(xmlNode *interface)
@@ -146,7 +157,6 @@ void canonical_clean(xmlNode *domain)
 {
 	xmlNode *devices = dom_child(domain, "devices");
 
-	dom_drop_attr(domain, "id");
 	canonical_drop_mark(domain);
 	clean_labels(domain);
 	clean_resource(domain);
@@ -156,4 +166,5 @@ void canonical_clean(xmlNode *domain)
 			if (dom_is(device, cleaners[i].device))
 				cleaners[i].clean(device);
 	}
+	dom_drop_attr(domain, "id");	/* last: the cleaners ask for it */
 }

@@ -9,3 +9,4 @@ noinst_LIBRARIES += %D%/libmigrate.a
 %C%_libmigrate_a_SOURCES = \
 	%D%/vmop.c \
 	%D%/vmop.h
+unit_tests += tests/unit/test_migrate_vmop

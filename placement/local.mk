@@ -10,3 +10,4 @@ noinst_LIBRARIES += %D%/libplacement.a
 %C%_libplacement_a_SOURCES = \
 	%D%/planner.c \
 	%D%/planner.h
+unit_tests += tests/unit/test_placement_planner

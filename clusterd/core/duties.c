@@ -238,7 +238,9 @@ static void fence_reply(struct core *core, uint64_t ask, const Wire__AgentReply 
 
 void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply)
 {
-	if (!vm_reply(core, ask, reply))
+	if (ask == core->duties->watch && !reply)
+		core->duties->watch = 0;	/* unanswered: told again */
+	else if (!vm_reply(core, ask, reply))
 		fence_reply(core, ask, reply);
 }
 

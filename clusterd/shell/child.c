@@ -65,13 +65,9 @@ static void become_agent(int fd, pid_t daemon, char *const *argv, char *const *e
 
 static char *const *agent_environment(void)
 {
+	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C.UTF-8";
 	static char home[300];
-	static char *environment[] = {
-		(char[]){ "PATH=/usr/sbin:/usr/bin:/sbin:/bin" },
-		(char[]){ "LC_ALL=C.UTF-8" },
-		home,
-		NULL,
-	};
+	static char *const environment[] = { path, locale, home, NULL };
 	const char *own = getenv("HOME");
 
 	snprintf(home, sizeof(home), "HOME=%s", own && own[0] == '/' ? own : "/");

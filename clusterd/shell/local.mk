@@ -2,8 +2,45 @@
 # clusterd/shell: the daemon's dealings with the outside; all of clusterd but main.c. Uses core.
 #
 # To add a source file: one line below for NAME.c and one for NAME.h, both as %D%/NAME.
-# To add its test: unit_tests += tests/unit/test_shell_NAME  (source beside it; links everything).
+# To add its test: unit_tests += tests/unit/test_clusterd_shell_NAME (source beside it; links
+# everything).
 # Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
 
 noinst_LIBRARIES += %D%/libshell.a
-%C%_libshell_a_SOURCES =
+%C%_libshell_a_SOURCES = \
+	%D%/agents.c \
+	%D%/agents.h \
+	%D%/child.c \
+	%D%/child.h \
+	%D%/conf.c \
+	%D%/conf.h \
+	%D%/genesis.c \
+	%D%/genesis.h \
+	%D%/group.c \
+	%D%/group.h \
+	%D%/hook.c \
+	%D%/hook.h \
+	%D%/local_socket.c \
+	%D%/local_socket.h \
+	%D%/log.c \
+	%D%/log.h \
+	%D%/loop.c \
+	%D%/loop.h \
+	%D%/operator.c \
+	%D%/operator.h \
+	%D%/operator_read.c \
+	%D%/operator_read.h \
+	%D%/operator_view.c \
+	%D%/operator_view.h \
+	%D%/operator_write.c \
+	%D%/operator_write.h \
+	%D%/seal.c \
+	%D%/seal.h \
+	%D%/shell.c \
+	%D%/shell.h \
+	%D%/store.c \
+	%D%/store.h \
+	%D%/store_write.c \
+	%D%/store_write.h \
+	%D%/tell.c \
+	%D%/tell.h

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "config.h"
+
 #include "clusterd/shell/operator_view.h"
 
 #include <stdio.h>

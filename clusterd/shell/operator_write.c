@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/cleanup.h"
 #include "base/digest.h"
@@ -20,7 +19,7 @@
 #include "wire/command.h"
 #include "wire/json.h"
 
-enum { WHY_SIZE = 500, UUID_SIZE = 37, NUMBER_DIGITS = 16 };
+enum { WHY_SIZE = 500, NUMBER_DIGITS = 16 };
 
 /* What is being made. */
 struct writing {
@@ -205,15 +204,6 @@ static int make_command(struct writing *writing)
 
 /* ---------------------------------------------------------------- definitions */
 
-static void make_uuid(char uuid[UUID_SIZE])
-{
-	uint64_t a = shell_random(), b = shell_random();
-
-	snprintf(uuid, UUID_SIZE, "%08x-%04x-4%03x-%04x-%012" PRIx64, (unsigned)(a >> 32),
-		 (unsigned)(a >> 16 & 0xffff), (unsigned)(a & 0xfff),
-		 (unsigned)(0x8000 | (b >> 48 & 0x3fff)), b & UINT64_C(0xffffffffffff));
-}
-
 /* Reads the definition of the request. What lies on a volume of the cluster is not local. */
 static int read_definition(struct writing *writing, const char *uuid, bool local_is_fine,
 			   struct domain **ret)
@@ -280,7 +270,7 @@ static int make_vm_add(struct writing *writing)
 					    "stop_timeout_s", NULL };
 	_cleanup_(domain_freep) struct domain *domain = NULL;
 	Wire__VmAdd *add = wire_new(&wire__vm_add__descriptor);
-	char uuid[UUID_SIZE];
+	char uuid[SHELL_UUID_SIZE];
 	int error;
 
 	writing->command->body_case = WIRE__COMMAND__BODY_VM_ADD;
@@ -289,7 +279,7 @@ static int make_vm_add(struct writing *writing)
 	error = only_keys(writing, keys);
 	if (!error)
 		error = take_vm_keys(writing, add->vm);
-	make_uuid(uuid);
+	shell_uuid(uuid);
 	if (!error)
 		error = read_definition(writing, uuid, add->vm->no_ha, &domain);
 	if (error)

@@ -2,6 +2,8 @@
 #include "clusterd/shell/shell.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +34,15 @@ uint64_t shell_random(void)
 		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 			number = 0;
 	return number;
+}
+
+void shell_uuid(char uuid[SHELL_UUID_SIZE])
+{
+	uint64_t a = shell_random(), b = shell_random();
+
+	snprintf(uuid, SHELL_UUID_SIZE, "%08x-%04x-4%03x-%04x-%012" PRIx64, (unsigned)(a >> 32),
+		 (unsigned)(a >> 16 & 0xffff), (unsigned)(a & 0xfff),
+		 (unsigned)(0x8000 | (b >> 48 & 0x3fff)), b & UINT64_C(0xffffffffffff));
 }
 
 void shell_timer_arm(const struct shell *shell, struct shell_timer *timer, uint64_t in_ms,

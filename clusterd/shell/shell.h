@@ -27,6 +27,9 @@ uint64_t shell_boot_ms(void);	/* CLOCK_BOOTTIME: for everything that is measured
 uint64_t shell_wall_ms(void);	/* for display */
 uint64_t shell_random(void);	/* never 0 */
 
+enum { SHELL_UUID_SIZE = 37 };
+void shell_uuid(char uuid[SHELL_UUID_SIZE]);	/* random, RFC 4122 version 4 */
+
 /* A timer that is armed or not. Arming it again replaces the time. */
 struct shell_timer {
 	qb_loop_timer_handle handle;

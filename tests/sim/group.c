@@ -14,6 +14,7 @@ struct message {
 
 struct view {
 	uint64_t members;
+	bool told;				/* not so the one a node starts in */
 	struct message *messages;
 	size_t n, cap;
 	unsigned int users;
@@ -241,7 +242,7 @@ static bool unchanged(struct group *group, uint64_t members)
 				return false;
 			view = member_of(group, node)->view;
 		}
-	return view && view->members == members;
+	return view && view->told && view->members == members;
 }
 
 static void form(struct group *group, uint64_t members, uint64_t ghosts, bool in_ring)
@@ -251,6 +252,7 @@ static void form(struct group *group, uint64_t members, uint64_t ghosts, bool in
 	finish_old(group, members);
 	view = view_new(members | ghosts);
 	view->users = 1;
+	view->told = true;
 	for (uint32_t node = 1; node <= group->nodes; node++)
 		if ((members >> (node - 1) & 1) && group_up(group, node))
 			view_enter(member_of(group, node), view);

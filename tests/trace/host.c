@@ -220,9 +220,13 @@ static void send_facts(struct host *host)
 	world_news(host->world, host->node, &news);
 }
 
-void host_agent_up(struct host *host)
+void host_agent_begins(struct host *host)
 {
 	host->agent = true;
+}
+
+void host_agent_up(struct host *host)
+{
 	send_facts(host);
 }
 
@@ -340,7 +344,7 @@ static void do_migrate(struct host *host, struct waiting *waiting)
 		answer(host, waiting, waiting->step >= 2 ? CODE(OK) : CODE(FAILED), "gone");
 		return;
 	}
-	if (!to || !to->agent || host->fails[HOST_MOVE]) {
+	if (!to || !to->agent || host->fails[HOST_MOVE] || waiting->step == 2) {
 		there = to ? find(to, domain->vm) : NULL;
 		if (exists(there) && there->state == STATE(INCOMING))
 			end(to, there, WIRE__VM_REPORT__CAUSE__INCOMING_LOST);
@@ -470,11 +474,15 @@ static void act_on(struct host *host, struct waiting *waiting)
 /* A migration that is complete waits for the hand-over; everything else can go on. */
 static bool can_act(struct host *host, const struct waiting *waiting)
 {
+	struct host *to;
+
 	if (!waiting->id)
 		return false;
 	if (waiting->request->body_case != WIRE__AGENT_REQUEST__BODY_MIGRATE || waiting->step < 2)
 		return true;
-	return !exists(find(host, waiting->request->domain->vm));
+	to = destination(host, waiting->request->migrate->data_uri);
+	return !exists(find(host, waiting->request->domain->vm)) || !to ||
+	       !exists(find(to, waiting->request->domain->vm));
 }
 
 bool host_act(struct host *host)

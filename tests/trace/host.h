@@ -22,6 +22,7 @@ struct host *host_new(void *world, unsigned node);
 void host_free(struct host *host);
 void host_meet(struct host *host, unsigned node, struct host *peer);
 
+void host_agent_begins(struct host *host);	/* then the world tells the core */
 void host_agent_up(struct host *host);
 void host_agent_down(struct host *host);	/* guests run on */
 void host_power_off(struct host *host);

@@ -543,6 +543,7 @@ void world_start_daemon(struct world *world, unsigned node)
 	machine->daemon = true;
 	machine->persisted = machine->to_persist = 0;
 	machine->deadline_ms = 0;
+	host_agent_begins(machine->host);
 	up = at(world, EVENT_AGENT_UP);
 	step_core(world, node, &up);
 	host_agent_up(machine->host);
@@ -574,6 +575,7 @@ void world_kill_agent(struct world *world, unsigned node)
 
 	host_agent_down(world->machines[node].host);
 	step_core(world, node, &event);
+	host_agent_begins(world->machines[node].host);
 	event = at(world, EVENT_AGENT_UP);
 	step_core(world, node, &event);
 	host_agent_up(world->machines[node].host);

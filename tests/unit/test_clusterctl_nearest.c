@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterctl/nearest.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void test_distance(void)
+{
+	static const struct {
+		const char *a, *b;
+		size_t distance;
+	} cases[] = {
+		{ "", "", 0 },		    { "", "abc", 3 },		{ "abc", "", 3 },
+		{ "list", "list", 0 },	    { "lsit", "list", 1 },	{ "lst", "list", 1 },
+		{ "liist", "list", 1 },	    { "lint", "list", 1 },	{ "ab", "ba", 1 },
+		{ "kitten", "sitting", 3 }, { "migrat", "migrate", 1 }, { "abcd", "badc", 2 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t distance = nearest_distance(cases[i].a, cases[i].b);
+
+		if (distance != cases[i].distance)
+			printf("%s %s: %zu\n", cases[i].a, cases[i].b, distance);
+		CU_ASSERT_EQUAL(distance, cases[i].distance);
+		CU_ASSERT_EQUAL(nearest_distance(cases[i].b, cases[i].a), cases[i].distance);
+	}
+}
+
+static void test_long_words(void)
+{
+	char longest[NEAREST_WORD_MAX + 1] = { 0 }, longer[NEAREST_WORD_MAX + 2] = { 0 };
+
+	memset(longest, 'a', NEAREST_WORD_MAX);
+	memset(longer, 'a', NEAREST_WORD_MAX + 1);
+	CU_ASSERT_EQUAL(nearest_distance(longest, longest), 0);
+	CU_ASSERT_EQUAL(nearest_distance(longest, longer), NEAREST_WORD_MAX);
+	CU_ASSERT_EQUAL(nearest_distance(longer, longer), NEAREST_WORD_MAX);
+}
+
+static void test_word(void)
+{
+	static const char *const words[] = { "start", "stop", "status", "list", "migrate", "n1" };
+	static const struct {
+		const char *typed, *near;
+	} cases[] = {
+		{ "strat", "start" },	   { "stpo", "stop" }, { "statsu", "status" },
+		{ "migrrate", "migrate" }, { "ls", NULL },     { "completely", NULL },
+		{ "x", NULL },		   { "", NULL },       { "lists", "list" },
+		{ "n2", "n1" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *near = nearest_word(cases[i].typed, words, ARRAY_SIZE(words));
+
+		if (near != cases[i].near && (!near || !cases[i].near || strcmp(near, cases[i].near) != 0)) {
+			printf("%s: %s\n", cases[i].typed, near ? near : "nothing");
+			CU_FAIL("nearest");
+		}
+	}
+	CU_ASSERT_PTR_NULL(nearest_word("a", words, 0));
+}
+
+UNIT_MAIN("clusterctl/nearest", { "distance", test_distance }, { "long-words", test_long_words },
+	  { "word", test_word })
