@@ -29,7 +29,7 @@ struct pool {
 
 struct pool *pool_new(const char *uri)
 {
-	static const unsigned limits[POOL_LANES] = { POOL_SHORT_MAX, POOL_LONG_MAX };
+	static const unsigned limits[POOL_LANES] = { POOL_SHORT_MAX, POOL_START_MAX, POOL_LONG_MAX };
 	struct pool *pool = mem_new(struct pool);
 	pthread_condattr_t clock;
 
@@ -151,7 +151,11 @@ static void wake(struct lane *lane)
 
 static unsigned stuck_locked(const struct pool *pool)
 {
-	return pool->lanes[POOL_SHORT].stuck + pool->lanes[POOL_LONG].stuck;
+	unsigned stuck = 0;
+
+	for (int i = 0; i < POOL_LANES; i++)
+		stuck += pool->lanes[i].stuck;
+	return stuck;
 }
 
 static int submit(struct pool *pool, struct lane *lane, struct job *job, bool anyway)

@@ -2,8 +2,10 @@
 /*
  * Pool: threads for work that may block, so that nothing else has to.
  *
- * Two lanes: short work (calls that return soon: at most POOL_SHORT_MAX at once) and long work (moves,
- * saves, waiting for a guest to shut down). Each worker has its own link to libvirtd. A job that is
+ * Three lanes: short work (calls that return soon), starts, and long work (moves, saves, waiting for a
+ * guest to shut down), so that neither a failover's starts nor a drain's moves keep the short work
+ * waiting. Short work and starts together stay below libvirtd's 20 workers. Each worker has its own
+ * link to libvirtd. A job that is
  * not done when it is due is given up: whoever waits for it is told, its thread is left to itself and
  * counted as stuck until it comes back, and another takes its place.
  */
@@ -15,8 +17,14 @@
 
 #include "migrate/driver/link.h"
 
-enum { POOL_SHORT_MAX = 16, POOL_LONG_MAX = 64, POOL_STUCK_MAX = 8, POOL_QUEUE_MAX = 8192 };
-enum pool_lane { POOL_SHORT, POOL_LONG, POOL_LANES };
+enum {
+	POOL_SHORT_MAX = 10,
+	POOL_START_MAX = 8,
+	POOL_LONG_MAX = 64,
+	POOL_STUCK_MAX = 8,
+	POOL_QUEUE_MAX = 8192,
+};
+enum pool_lane { POOL_SHORT, POOL_START, POOL_LONG, POOL_LANES };
 
 struct pool;
 

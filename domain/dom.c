@@ -55,16 +55,37 @@ static int check_bytes(const char *xml, size_t size, size_t max, struct buf *why
 	return 0;
 }
 
-/* The parser's message without its line end, behind the line it is about. */
-static void describe_error(xmlParserCtxt *parser, struct buf *why)
+/* Of several complaints the first one counts: the others follow from it. */
+static void first_error(void *parser, xmlError *error)
 {
-	const xmlError *error = xmlCtxtGetLastError(parser);
-	const char *message = error && error->message ? error->message : "unreadable";
+	struct buf *why = ((xmlParserCtxt *)parser)->_private;
+	const char *message = error->message ? error->message : "unreadable";
 
-	if (error && error->code == XML_ERR_NO_MEMORY)
+	if (error->code == XML_ERR_NO_MEMORY)
 		abort();
-	buf_printf(why, "the definition is not well-formed XML: line %d: %.*s",
-		   error ? error->line : 0, (int)strcspn(message, "\r\n"), message);
+	if (why->len == 0 && error->level > XML_ERR_WARNING)
+		buf_printf(why, "the definition is not well-formed XML: line %d: %.*s",
+			   error->line, (int)strcspn(message, "\r\n"), message);
+}
+
+/* NULL with a sentence in why. */
+static xmlDoc *parse(const char *xml, size_t size, struct buf *why)
+{
+	xmlParserCtxt *parser = need(xmlNewParserCtxt());
+	xmlDoc *doc;
+
+	parser->_private = why;
+	parser->sax->serror = first_error;
+	/* NOCDATA: a CDATA section is text like any other. */
+	doc = xmlCtxtReadMemory(parser, xml, (int)size, NULL, "UTF-8",
+				XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_COMPACT);
+	/* A prefix without a namespace would make an element look like one of libvirt's. */
+	if (doc && (!parser->wellFormed || !parser->nsWellFormed || why->len > 0))
+		dom_free(steal_ptr(doc));
+	if (!doc && why->len == 0)
+		buf_append_str(why, "the definition is not well-formed XML");
+	xmlFreeParserCtxt(parser);
+	return doc;
 }
 
 static bool only_space(const char *text)
@@ -136,25 +157,14 @@ static void drop_layout(xmlNode *element)
 int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf *why)
 {
 	_cleanup_(dom_freep) xmlDoc *doc = NULL;
-	xmlParserCtxt *parser;
 	xmlNode *root;
-	bool well;
 	int r;
 
 	r = check_bytes(xml, size, max, why);
 	if (r < 0)
 		return r;
-	parser = need(xmlNewParserCtxt());
-	/* NOCDATA: a CDATA section is text like any other. */
-	doc = xmlCtxtReadMemory(parser, xml, (int)size, NULL, "UTF-8",
-				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-				XML_PARSE_NOCDATA | XML_PARSE_COMPACT);
-	/* A prefix without a namespace would make an element look like one of libvirt's. */
-	well = doc && parser->wellFormed && parser->nsWellFormed;
-	if (!well)
-		describe_error(parser, why);
-	xmlFreeParserCtxt(parser);
-	if (!well)
+	doc = parse(xml, size, why);
+	if (!doc)
 		return -EBADMSG;
 	root = xmlDocGetRootElement(doc);
 	if (!root || !dom_is(root, "domain") || doc->intSubset) {

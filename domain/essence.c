@@ -86,7 +86,8 @@ static void diff_disk(struct buf *out, const Wire__Disk *old, const Wire__Disk *
 	diff_source(out, old, new);
 	diff_text(out, name, "kind", old->kind, new->kind);
 	diff_text(out, name, "format", old->format, new->format);
-	diff_text(out, name, "cache", old->cache, new->cache);
+	diff_text(out, name, "cache", *old->cache ? old->cache : "default",
+		  *new->cache ? new->cache : "default");
 	diff_flag(out, name, "readonly", old->readonly, new->readonly);
 	diff_flag(out, name, "cdrom", old->cdrom, new->cdrom);
 	diff_flag(out, name, "shareable", old->shareable, new->shareable);

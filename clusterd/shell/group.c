@@ -89,6 +89,26 @@ const struct group_counts *group_counts(const struct group *group)
 	return &group->counts;
 }
 
+static const char *reason(cs_error_t error)
+{
+	switch (error) {
+	case CS_ERR_LIBRARY:
+		return "corosync does not run";
+	case CS_ERR_TRY_AGAIN:
+		return "corosync is busy";
+	case CS_ERR_ACCESS:
+		return "corosync refuses this user";
+	case CS_ERR_QUEUE_FULL:
+		return "a queue ran over";
+	case CS_ERR_BAD_HANDLE:
+		return "the connection was closed";
+	case CS_ERR_SECURITY:
+		return "not allowed";
+	default:
+		return "unexpected error, see corosync(8)";
+	}
+}
+
 /* ---------------------------------------------------------------- what Corosync tells */
 
 static uint32_t *item_nodes(struct item *item)
@@ -430,7 +450,8 @@ static void break_off(struct group *group, const char *what, cs_error_t error)
 {
 	if (group->broken)
 		return;
-	log_error("corosync lost during=%s reason=\"%s\"", what, cs_strerror(error));
+	log_error("corosync lost during=%s error=%d reason=\"%s\"", what, (int)error,
+		  reason(error));
 	group->broken = true;
 	connect_later(group);
 }
@@ -522,7 +543,8 @@ static void connect_now(void *context)
 		return;
 	}
 	if (group->connect_ms == 0)
-		log_warning("corosync does not answer reason=\"%s\"", cs_strerror(error));
+		log_warning("corosync does not answer error=%d reason=\"%s\"", (int)error,
+			    reason(error));
 	/* While a ring forms, joining is refused for a moment; that needs no new connection. */
 	if (error != CS_ERR_TRY_AGAIN || !group->connected)
 		tear_down(group);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Vm: what the parts of the vm agent share. For the files vm_*.c alone.
+ *
+ * Threads: the main one reads requests and keeps the time (vm_agent.c); libvirt's event loop calls
+ * back (vm_link.c) and may not block; the keeper opens the connection that events come from; workers
+ * (pool.h) do the rest. Nobody waits for another but through the pool and the locks below.
+ *
+ * Locks, in this order: dom->order, agent->lock. Neither is held while libvirt is called, except
+ * dom->order around a look, so that what is told of one domain is in order.
+ */
+#ifndef AGENTS_VM_H
+#define AGENTS_VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <libvirt/libvirt.h>
+
+#include "agents/channel.h"
+#include "agents/pool.h"
+#include "domain/metadata.h"
+#include "migrate/driver/outcome.h"
+#include "migrate/driver/sight.h"
+#include "wire/schema.pb-c.h"
+
+enum {
+	VM_DOMAINS_MAX = 4096,
+	VM_WHY_SIZE = 300,
+	VM_LOOK_MS = 30000, /* a look that takes longer is stuck */
+};
+
+/* What the event loop saw of a move away from here; decides the hand-over. */
+struct vm_move {
+	bool active;		/* libvirt's job is ours and has not returned */
+	bool paused_before, suspended, resumed, handed_over;
+	pid_t pid;
+	uint64_t suspended_ms, vcpu_ns;
+	unsigned life;		/* agent->life when it began; another one: events were missed */
+};
+
+struct dom {
+	char uuid[DOMAIN_UUID_SIZE];
+	pthread_mutex_t order;	/* of looks and of what they tell */
+
+	/* under agent->lock */
+	uint64_t vm, generation;
+	char *name;
+	bool listed;		/* by the last Watch */
+	bool look_queued, look_forced, look_live, look_settle;
+	int stopped;		/* VIR_DOMAIN_EVENT_STOPPED_..., -1: none since it last appeared */
+	bool ending;		/* its end was ordered by us */
+	unsigned jobs;		/* moves and saves of ours on it */
+	atomic_bool cancel;
+	struct vm_move move;
+	enum sight_state state;	/* as told last */
+	pthread_cond_t changed;	/* state did */
+
+	/* under order */
+	bool told;
+	struct sight last;
+	Wire__VmReport__Cause cause;
+	int present_id;		/* libvirt_id of its last life; -1: none */
+	int arrived_id;		/* see sight.h */
+	bool live_told;
+	uint64_t live_digest;
+};
+
+struct vm_volume {
+	char *name, *path;
+	uint64_t there_ms;	/* when it was last seen to be there; 0: never */
+	bool looking;
+};
+
+struct agent {
+	const char *uri;
+	struct channel *channel;
+	struct pool *pool;
+	int bell;		/* eventfd: the main thread has something to look at */
+
+	pthread_mutex_t lock;
+	/* under lock */
+	struct dom *doms[VM_DOMAINS_MAX];
+	size_t doms_n;
+	bool connected;
+	unsigned life;		/* of the connection; +1 with each */
+	char why[VM_WHY_SIZE];	/* not connected: why */
+	bool lost;		/* the event connection broke */
+	pthread_cond_t lost_cond;
+
+	pthread_mutex_t watch_lock; /* one Watch at a time */
+	struct vm_facts *facts;
+};
+
+/* ---- vm_agent.c */
+
+/* Serves the daemon until it is gone. */
+int agent_run(const char *uri);
+/* Ends the process when the daemon cannot be told any more; r is what channel_send() gave. */
+void agent_sent(const struct agent *agent, int r);
+void agent_send_news(struct agent *agent, const Wire__AgentNews *news);
+
+/* The worker's connection; -ENOTCONN and why when libvirtd does not answer. */
+int agent_connect(struct agent *agent, struct link *link, virConnectPtr *ret_conn,
+		  char why[VM_WHY_SIZE]);
+
+/* ---- vm_link.c */
+
+/* Starts the thread that keeps the event connection. */
+int vm_link_start(struct agent *agent);
+
+/* ---- vm_dom.c */
+
+/* The domain with that uuid; NULL if it is unknown. */
+struct dom *dom_find(struct agent *agent, const char *uuid);
+/* The same, made known if it is not; its ids are those of ref. NULL: VM_DOMAINS_MAX are. */
+struct dom *dom_of(struct agent *agent, const Wire__DomainRef *ref);
+
+/*
+ * Queues a look: what is true is told if it is news; forced: anyway; live: the essence of the running
+ * definition too; settle: something is about to change, look again until it has.
+ */
+struct dom_look {
+	bool forced, live, settle;
+};
+void dom_queue_look(struct agent *agent, struct dom *dom, struct dom_look how);
+/* Looks at every domain that is known. */
+void dom_queue_all(struct agent *agent, struct dom_look how);
+/* Looks at those whose state does not last: UNKNOWN, SHUTTING; listed: at all that are listed. */
+void dom_queue_unsure(struct agent *agent, bool listed);
+/* An event about a domain that is not known: it may be ours. */
+void dom_queue_stranger(struct agent *agent, const char *uuid);
+/* In a worker: makes every running domain known that bears our mark. */
+void dom_adopt_all(struct agent *agent, virConnectPtr conn);
+
+/*
+ * In a worker: looks, and gives the news to tell; to be sent before dom_unlock(). Between, nobody
+ * else tells anything about it. -EBUSY: another look hangs.
+ */
+int dom_lock(struct dom *dom, uint64_t timeout_ms);
+void dom_unlock(struct dom *dom);
+void dom_look_locked(struct agent *agent, struct dom *dom, struct link *link);
+/* What the last look found; free with wire_free(). Notes that it is told. */
+Wire__DomainNews *dom_news_locked(struct agent *agent, struct dom *dom);
+void dom_tell_locked(struct agent *agent, struct dom *dom, bool forced);
+
+/* Waits until the state told last is ABSENT; false: not until then. */
+bool dom_wait_absent(struct agent *agent, struct dom *dom, uint64_t until_ms);
+
+/* ---- vm_request.c */
+
+/* Takes the request. */
+void vm_request(struct agent *agent, uint64_t id, Wire__AgentRequest *request);
+
+struct request {
+	struct job job;
+	struct agent *agent;
+	uint64_t id;
+	Wire__AgentRequest *body;
+	struct dom *dom;	/* NULL: about none */
+	atomic_bool answered;
+};
+/* The one answer; later ones are dropped. */
+void request_answer(struct request *request, Wire__AgentReply *reply);
+/* Looks at the domain and answers with what is true about it. Takes chain and xml, which may be NULL. */
+void request_finish(struct request *request, struct link *link, Wire__AgentReply__Code code,
+		    const char *text, const char *chain);
+Wire__AgentReply__Code request_code(enum outcome_code code);
+/* Text as the schema wants it. */
+void vm_set_text(char **field, const char *text);
+
+/* ---- vm_power.c, vm_move.c: one function for each request, called in a worker */
+void vm_do_start(struct request *request, struct link *link);
+void vm_do_stop(struct request *request, struct link *link);
+void vm_do_kill(struct request *request, struct link *link);
+void vm_do_pause(struct request *request, struct link *link);
+void vm_do_resume(struct request *request, struct link *link);
+void vm_do_action(struct request *request, struct link *link);
+void vm_do_xml(struct request *request, struct link *link);
+void vm_do_migrate(struct request *request, struct link *link);
+void vm_do_cancel(struct request *request, struct link *link);
+void vm_do_hand_over(struct request *request, struct link *link);
+void vm_do_save(struct request *request, struct link *link);
+void vm_do_restore(struct request *request, struct link *link);
+void vm_do_drop_image(struct request *request, struct link *link);
+void vm_do_watch(struct request *request, struct link *link);
+
+/* ---- vm_facts.c */
+
+struct vm_facts *vm_facts_new(void);
+/* What a Watch says. */
+void vm_facts_watch(struct agent *agent, const Wire__Watch *watch);
+/* Queues their gathering; fresh: what libvirt can do may have changed. Told when they differ. */
+void vm_facts_queue(struct agent *agent, bool fresh);
+/* From the main thread, now and then: tells at once when the agent is no longer, or again, able. */
+void vm_facts_check(struct agent *agent, uint64_t now_ms);
+
+#endif
