@@ -91,7 +91,7 @@ static int send_packet(int fd, const struct buf *frame)
 			return 0;
 		if (errno == EINTR)
 			continue;
-		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+		if (errno == EAGAIN || errno == ENOBUFS)
 			return -EAGAIN;
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	}

@@ -6,12 +6,27 @@
 # Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
 
 noinst_LIBRARIES += %D%/libagents.a
-%C%_libagents_a_SOURCES =
+%C%_libagents_a_SOURCES = \
+	%D%/chain.c \
+	%D%/chain.h \
+	%D%/channel.c \
+	%D%/channel.h \
+	%D%/pool.c \
+	%D%/pool.h \
+	%D%/run.c \
+	%D%/run.h \
+	%D%/vm.h \
+	%D%/vm_agent.c \
+	%D%/vm_guest.c \
+	%D%/vm_facts.c \
+	%D%/vm_link.c \
+	%D%/vm_move.c \
+	%D%/vm_power.c \
+	%D%/vm_request.c
 
-# Uncomment each when its main file is there:
-#pkglibexec_PROGRAMS += %D%/clusterd-agent-vm
-#%C%_clusterd_agent_vm_SOURCES = %D%/vm_main.c
-#%C%_clusterd_agent_vm_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
+pkglibexec_PROGRAMS += %D%/clusterd-agent-vm
+%C%_clusterd_agent_vm_SOURCES = %D%/vm_main.c
+%C%_clusterd_agent_vm_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
 
 #pkglibexec_PROGRAMS += %D%/clusterd-agent-fence
 #%C%_clusterd_agent_fence_SOURCES = %D%/fence_main.c

@@ -6,8 +6,8 @@
  * back (vm_link.c) and may not block; the keeper opens the connection that events come from; workers
  * (pool.h) do the rest. Nobody waits for another but through the pool and the locks below.
  *
- * Locks, in this order: dom->order, agent->lock. Neither is held while libvirt is called, except
- * dom->order around a look, so that what is told of one domain is in order.
+ * Locks, in this order: guest->order, agent->lock. Neither is held while libvirt is called, except
+ * guest->order around a look, so that what is told of one domain is in order.
  */
 #ifndef AGENTS_VM_H
 #define AGENTS_VM_H
@@ -42,7 +42,7 @@ struct vm_move {
 	unsigned life;		/* agent->life when it began; another one: events were missed */
 };
 
-struct dom {
+struct guest {
 	char uuid[DOMAIN_UUID_SIZE];
 	pthread_mutex_t order;	/* of looks and of what they tell */
 
@@ -83,8 +83,8 @@ struct agent {
 
 	pthread_mutex_t lock;
 	/* under lock */
-	struct dom *doms[VM_DOMAINS_MAX];
-	size_t doms_n;
+	struct guest *guests[VM_DOMAINS_MAX];
+	size_t guests_n;
 	bool connected;
 	unsigned life;		/* of the connection; +1 with each */
 	char why[VM_WHY_SIZE];	/* not connected: why */
@@ -112,43 +112,43 @@ int agent_connect(struct agent *agent, struct link *link, virConnectPtr *ret_con
 /* Starts the thread that keeps the event connection. */
 int vm_link_start(struct agent *agent);
 
-/* ---- vm_dom.c */
+/* ---- vm_guest.c */
 
 /* The domain with that uuid; NULL if it is unknown. */
-struct dom *dom_find(struct agent *agent, const char *uuid);
+struct guest *guest_find(struct agent *agent, const char *uuid);
 /* The same, made known if it is not; its ids are those of ref. NULL: VM_DOMAINS_MAX are. */
-struct dom *dom_of(struct agent *agent, const Wire__DomainRef *ref);
+struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref);
 
 /*
  * Queues a look: what is true is told if it is news; forced: anyway; live: the essence of the running
  * definition too; settle: something is about to change, look again until it has.
  */
-struct dom_look {
+struct guest_look {
 	bool forced, live, settle;
 };
-void dom_queue_look(struct agent *agent, struct dom *dom, struct dom_look how);
+void guest_queue_look(struct agent *agent, struct guest *guest, struct guest_look how);
 /* Looks at every domain that is known. */
-void dom_queue_all(struct agent *agent, struct dom_look how);
+void guest_queue_all(struct agent *agent, struct guest_look how);
 /* Looks at those whose state does not last: UNKNOWN, SHUTTING; listed: at all that are listed. */
-void dom_queue_unsure(struct agent *agent, bool listed);
+void guest_queue_unsure(struct agent *agent, bool listed);
 /* An event about a domain that is not known: it may be ours. */
-void dom_queue_stranger(struct agent *agent, const char *uuid);
+void guest_queue_stranger(struct agent *agent, const char *uuid);
 /* In a worker: makes every running domain known that bears our mark. */
-void dom_adopt_all(struct agent *agent, virConnectPtr conn);
+void guest_adopt_all(struct agent *agent, virConnectPtr conn);
 
 /*
- * In a worker: looks, and gives the news to tell; to be sent before dom_unlock(). Between, nobody
+ * In a worker: looks, and gives the news to tell; to be sent before guest_unlock(). Between, nobody
  * else tells anything about it. -EBUSY: another look hangs.
  */
-int dom_lock(struct dom *dom, uint64_t timeout_ms);
-void dom_unlock(struct dom *dom);
-void dom_look_locked(struct agent *agent, struct dom *dom, struct link *link);
+int guest_lock(struct guest *guest, uint64_t timeout_ms);
+void guest_unlock(struct guest *guest);
+void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link);
 /* What the last look found; free with wire_free(). Notes that it is told. */
-Wire__DomainNews *dom_news_locked(struct agent *agent, struct dom *dom);
-void dom_tell_locked(struct agent *agent, struct dom *dom, bool forced);
+Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest);
+void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced);
 
 /* Waits until the state told last is ABSENT; false: not until then. */
-bool dom_wait_absent(struct agent *agent, struct dom *dom, uint64_t until_ms);
+bool guest_wait_absent(struct agent *agent, struct guest *guest, uint64_t until_ms);
 
 /* ---- vm_request.c */
 
@@ -160,11 +160,11 @@ struct request {
 	struct agent *agent;
 	uint64_t id;
 	Wire__AgentRequest *body;
-	struct dom *dom;	/* NULL: about none */
+	struct guest *guest;	/* NULL: about none */
 	atomic_bool answered;
 };
-/* The one answer; later ones are dropped. */
-void request_answer(struct request *request, Wire__AgentReply *reply);
+/* The one answer; later ones are dropped: false. */
+bool request_answer(struct request *request, Wire__AgentReply *reply);
 /* Looks at the domain and answers with what is true about it. Takes chain and xml, which may be NULL. */
 void request_finish(struct request *request, struct link *link, Wire__AgentReply__Code code,
 		    const char *text, const char *chain);

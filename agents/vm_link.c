@@ -22,7 +22,7 @@ enum { BACKOFF_MIN_MS = 200, BACKOFF_MAX_MS = 2000, CALLBACKS_MAX = 8 };
 /* ---------------------------------------------------------------- callbacks */
 
 /* The move has stopped its virtual CPUs: from here on they must not have run. */
-static void note_suspended(struct agent *agent, struct dom *dom)
+static void note_suspended(struct agent *agent, struct guest *guest)
 {
 	uint64_t now_ms = process_now_ms();
 	struct process_vcpus vcpus = { 0 };
@@ -30,48 +30,48 @@ static void note_suspended(struct agent *agent, struct dom *dom)
 	bool active;
 
 	pthread_mutex_lock(&agent->lock);
-	active = dom->move.active;
-	pid = dom->move.pid;
+	active = guest->move.active;
+	pid = guest->move.pid;
 	pthread_mutex_unlock(&agent->lock);
 	if (!active || process_vcpus_read(pid, &vcpus) < 0)
 		return;
 	pthread_mutex_lock(&agent->lock);
-	dom->move.suspended = true;
-	dom->move.suspended_ms = now_ms;
-	dom->move.vcpu_ns = vcpus.total_ns;
+	guest->move.suspended = true;
+	guest->move.suspended_ms = now_ms;
+	guest->move.vcpu_ns = vcpus.total_ns;
 	pthread_mutex_unlock(&agent->lock);
 }
 
-static void note_event(struct agent *agent, struct dom *dom, int event, int detail)
+static void note_event(struct agent *agent, struct guest *guest, int event, int detail)
 {
 	if (event == VIR_DOMAIN_EVENT_SUSPENDED && detail == VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED)
-		note_suspended(agent, dom);
+		note_suspended(agent, guest);
 	pthread_mutex_lock(&agent->lock);
 	if (event == VIR_DOMAIN_EVENT_STOPPED)
-		dom->stopped = detail;
+		guest->stopped = detail;
 	if (event == VIR_DOMAIN_EVENT_RESUMED)
-		dom->move.resumed = true;
+		guest->move.resumed = true;
 	pthread_mutex_unlock(&agent->lock);
 }
 
 static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *context)
 {
 	struct agent *agent = context;
-	struct dom_look how = {
+	struct guest_look how = {
 		.settle = event == VIR_DOMAIN_EVENT_SUSPENDED,
 		.live = event == VIR_DOMAIN_EVENT_RESUMED,
 	};
 	char uuid[VIR_UUID_STRING_BUFLEN];
-	struct dom *dom;
+	struct guest *guest;
 
 	if (virDomainGetUUIDString(domain, uuid) < 0)
 		return 0;
-	dom = dom_find(agent, uuid);
-	if (dom) {
-		note_event(agent, dom, event, detail);
-		dom_queue_look(agent, dom, how);
+	guest = guest_find(agent, uuid);
+	if (guest) {
+		note_event(agent, guest, event, detail);
+		guest_queue_look(agent, guest, how);
 	} else if (event != VIR_DOMAIN_EVENT_STOPPED && event != VIR_DOMAIN_EVENT_UNDEFINED) {
-		dom_queue_stranger(agent, uuid);
+		guest_queue_stranger(agent, uuid);
 	}
 	return 0;
 }
@@ -80,10 +80,10 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int 
 static void look_at_live(struct agent *agent, virDomainPtr domain)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
-	struct dom *dom = virDomainGetUUIDString(domain, uuid) < 0 ? NULL : dom_find(agent, uuid);
+	struct guest *guest = virDomainGetUUIDString(domain, uuid) < 0 ? NULL : guest_find(agent, uuid);
 
-	if (dom)
-		dom_queue_look(agent, dom, (struct dom_look){ .live = true });
+	if (guest)
+		guest_queue_look(agent, guest, (struct guest_look){ .live = true });
 }
 
 static void on_device(virConnectPtr conn, virDomainPtr domain, const char *alias, void *context)
@@ -158,7 +158,7 @@ static void set_connected(struct agent *agent, bool connected, const char *why)
 		 why);
 	pthread_mutex_unlock(&agent->lock);
 	if (before || connected)
-		dom_queue_all(agent, (struct dom_look){ .forced = connected });
+		guest_queue_all(agent, (struct guest_look){ .forced = connected });
 	vm_facts_queue(agent, connected);
 	if (write(agent->bell, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
 		return; /* the counter is full: it is ringing */
@@ -189,7 +189,7 @@ static bool keep_once(struct agent *agent)
 	memset(ids, -1, sizeof(ids));
 	if (listen_to_events(agent, conn, ids) == 0) {
 		set_connected(agent, true, "");
-		dom_adopt_all(agent, conn);
+		guest_adopt_all(agent, conn);
 		wait_until_lost(agent);
 		set_connected(agent, false, "the connection broke");
 	} else {

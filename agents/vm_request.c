@@ -48,12 +48,12 @@ Wire__AgentReply__Code request_code(enum outcome_code code)
 	return codes[code];
 }
 
-void request_answer(struct request *request, Wire__AgentReply *reply)
+bool request_answer(struct request *request, Wire__AgentReply *reply)
 {
 	int r;
 
 	if (atomic_exchange(&request->answered, true))
-		return;
+		return false;
 	r = channel_send(request->agent->channel, FRAME_AGENT_REPLY, request->id, &reply->base);
 	if (r == -EMSGSIZE || r == -EBADMSG) {
 		/* Something in it is larger than may be; the answer itself counts. */
@@ -63,6 +63,7 @@ void request_answer(struct request *request, Wire__AgentReply *reply)
 		r = channel_send(request->agent->channel, FRAME_AGENT_REPLY, request->id, &bare.base);
 	}
 	agent_sent(request->agent, r);
+	return true;
 }
 
 static void answer_plainly(struct request *request, Wire__AgentReply__Code code, const char *text)
@@ -78,20 +79,22 @@ void request_finish(struct request *request, struct link *link, Wire__AgentReply
 		    const char *text, const char *chain)
 {
 	_cleanup_(wire_freep) Wire__AgentReply *reply = wire_new(&wire__agent_reply__descriptor);
-	struct dom *dom = request->dom;
+	struct guest *guest = request->guest;
 
 	reply->code = code;
 	vm_set_text(&reply->text, text);
 	if (chain)
 		wire_set(&reply->chain, chain);
-	if (!dom || dom_lock(dom, ORDER_MS) < 0) {
+	if (!guest || guest_lock(guest, ORDER_MS) < 0) {
 		request_answer(request, reply);
 		return;
 	}
-	dom_look_locked(request->agent, dom, link);
-	reply->domain = dom_news_locked(request->agent, dom);
-	request_answer(request, reply);
-	dom_unlock(dom);
+	guest_look_locked(request->agent, guest, link);
+	reply->domain = guest_news_locked(request->agent, guest);
+	/* The answer came too late: what is true is told all the same. */
+	if (!request_answer(request, reply))
+		guest_tell_locked(request->agent, guest, true);
+	guest_unlock(guest);
 }
 
 /* ---------------------------------------------------------------- the table */
@@ -167,8 +170,8 @@ static const char *prepare(struct request *request, const struct handler *handle
 		return NULL;
 	if (!ref)
 		return "the request names no domain";
-	request->dom = dom_of(request->agent, ref);
-	return request->dom ? NULL : "the domain's uuid is none, or there are too many domains";
+	request->guest = guest_of(request->agent, ref);
+	return request->guest ? NULL : "the domain's uuid is none, or there are too many domains";
 }
 
 void vm_request(struct agent *agent, uint64_t id, Wire__AgentRequest *body)

@@ -45,7 +45,8 @@ static const char *how_it_ended(const char *outcome)
 
 static void say_ended(const json_t *operation, const struct change *change)
 {
-	const char *outcome = field_text(operation, "outcome"), *text = field_text(operation, "text");
+	const char *outcome = field_text(operation, "outcome"),
+		   *text = field_text(operation, "text");
 	_cleanup_(freep) char *done = sentence(change);
 
 	if (strcmp(outcome, "done") == 0 && !change->cancels)

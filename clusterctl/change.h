@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Change: asks for a change, waits for the operation that it began, and says how it went. The way of all that change. */
+/*
+ * Change: asks for a change, waits for the operation that it began, and says how it went. The
+ * way of all that change.
+ */
 #ifndef CLUSTERCTL_CHANGE_H
 #define CLUSTERCTL_CHANGE_H
 
 #include "clusterctl/ctl.h"
 
 struct change {
-	enum cli_kind kind;	/* what it is about, for suggestions */
+	enum cli_kind kind; /* what it is about, for suggestions */
 	const char *name;
-	const char *done;	/* what to say when the daemon has nothing to say; a %s becomes the name */
-	bool cancels;		/* it is good when the operation ends as cancelled */
+	const char
+		*done; /* what to say when the daemon has nothing to say; a %s becomes the name */
+	bool cancels;  /* it is good when the operation ends as cancelled */
 };
 
 /* Takes the request over; returns the exit. */

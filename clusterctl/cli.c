@@ -16,9 +16,9 @@ struct parser {
 	const struct cli *cli;
 	FILE *err;
 	struct cli_call *call;
-	size_t own;	/* words that name the command */
-	bool help;	/* --help is somewhere: be lenient, only find out which command */
-	bool only_words;	/* behind -- */
+	size_t own;      /* words that name the command */
+	bool help;       /* --help is somewhere: be lenient, only find out which command */
+	bool only_words; /* behind -- */
 };
 
 /* ---- looking up ---- */
@@ -126,8 +126,8 @@ const char *cli_word(const struct cli_call *call, size_t position)
 
 /* ---- saying what is wrong ---- */
 
-static void __attribute__((format(printf, 2, 3))) complain(struct parser *p, const char *format,
-							   ...)
+static void __attribute__((format(printf, 2, 3)))
+complain(struct parser *p, const char *format, ...)
 {
 	const struct cli_command *command = p->call->command;
 	va_list args;
@@ -430,7 +430,7 @@ static int take(struct parser *p, char *const *argv, int argc, int *i)
 		return 0;
 	}
 	if (strcmp(word, "-h") == 0)
-		return 0;	/* found before, by asks_help() */
+		return 0; /* found before, by asks_help() */
 	if (word[1] == '-')
 		return take_option(p, argv, argc, i);
 	complain(p, "unknown option %.2s; options are written out, as in --json\n", word);

@@ -37,7 +37,10 @@ void cli_write_synopsis(const struct cli_command *command, FILE *out)
 	}
 }
 
-/* Text in lines of at most HELP_COLUMNS, each behind `indent` blanks; `at` is the column it starts in. */
+/*
+ * Text in lines of at most HELP_COLUMNS, each behind `indent` blanks; `at` is the column it
+ * starts in.
+ */
 static void write_wrapped(const char *text, int at, int indent, FILE *out)
 {
 	int column = at;

@@ -14,8 +14,8 @@
 
 struct client {
 	int fd;
-	json_int_t id;	/* of the last request */
-	json_int_t seq;	/* of the next record */
+	json_int_t id;  /* of the last request */
+	json_int_t seq; /* of the next record */
 	char record[CLIENT_REPLY_MAX + 1];
 };
 
@@ -137,7 +137,10 @@ int client_next(struct client *client, int timeout_ms, struct client_record *ret
 		if (r < 0 || (r = receive(client, &json)) < 0)
 			return r;
 		id = json_object_get(json, "id");
-		/* What is left of an earlier request, given up after a timeout, is no answer to this one. */
+		/*
+		 * What is left of an earlier request, given up after a timeout, is no answer to
+		 * this one.
+		 */
 		if (json_is_integer(id) && json_integer_value(id) < client->id) {
 			json_decref(json);
 			continue;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Clock: the time for waiting, in ms since some moment; never set back, so no change of the date shortens a wait. */
+/*
+ * Clock: the time for waiting, in ms since some moment; never set back, so no change of the
+ * date shortens a wait.
+ */
 #ifndef CLUSTERCTL_CLOCK_H
 #define CLUSTERCTL_CLOCK_H
 

@@ -38,7 +38,7 @@ static void row_of_event(struct table *table, const json_t *event, void *context
 
 struct follow {
 	struct ctl *ctl;
-	json_int_t last;	/* id of the newest event seen */
+	json_int_t last; /* id of the newest event seen */
 	json_int_t limit;
 };
 
@@ -69,17 +69,18 @@ static int print_events(struct follow *follow, json_t *data)
 
 	if (json_is_object(data))
 		return print_event(follow, data);
-	json_array_foreach(data, i, event)
-		if (r == 0)
-			r = print_event(follow, event);
+	json_array_foreach(data, i, event) if (r == 0) r = print_event(follow, event);
 	return r;
 }
 
-/* Prints what comes until the connection ends or the daemon says no. -EPIPE of stdout comes as -ESPIPE. */
+/*
+ * Prints what comes until the connection ends or the daemon says no. -EPIPE of stdout comes as
+ * -ESPIPE.
+ */
 static int listen_on(struct follow *follow, json_t **ret_refusal)
 {
-	json_t *request = json_pack("{s:s,s:I,s:b}", "do", "events", "limit", follow->limit, "follow",
-				    1);
+	json_t *request =
+		json_pack("{s:s,s:I,s:b}", "do", "events", "limit", follow->limit, "follow", 1);
 	struct client_record record = { 0 };
 	int r;
 
@@ -155,9 +156,9 @@ static int follow_events(struct ctl *ctl, json_int_t limit)
 int cmd_events(struct ctl *ctl, const struct cli_call *call)
 {
 	static const char *const columns[] = { "TIME", "LEVEL", "SUBJECT", "EVENT", NULL };
-	struct show_list list = {
-		.columns = columns, .row = row_of_event, .empty = "There were no events yet."
-	};
+	struct show_list list = { .columns = columns,
+				  .row = row_of_event,
+				  .empty = "There were no events yet." };
 	const char *given = cli_value(call, "limit");
 	struct ctl_error error = { 0 };
 	uint64_t limit = DEFAULT_LIMIT;

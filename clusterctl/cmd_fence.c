@@ -19,7 +19,8 @@ static char *targets_text(const json_t *fence, const json_t *nodes)
 	const json_t *target;
 	size_t i;
 
-	json_array_foreach(json_object_get(fence, "targets"), i, target) {
+	json_array_foreach(json_object_get(fence, "targets"), i, target)
+	{
 		const char *plug = field_text(target, "plug");
 
 		buf_printf(&out, "%s%s%s%s", out.len ? ", " : "",
@@ -60,7 +61,7 @@ static void row_of_fence(struct table *table, const json_t *fence, void *context
 
 int cmd_fence_list(struct ctl *ctl, const struct cli_call *call)
 {
-	static const char *const columns[] = { "NAME",	 "AGENT",  "NODES", "TESTED",
+	static const char *const columns[] = { "NAME",   "AGENT",  "NODES", "TESTED",
 					       "RESULT", "PARAMS", NULL };
 	struct ctl_error error = { 0 };
 	json_t *nodes = NULL;
@@ -68,14 +69,16 @@ int cmd_fence_list(struct ctl *ctl, const struct cli_call *call)
 
 	if (!ctl->json && !ctl_ask_list(ctl, ctl_request("nodes"), &nodes, &error))
 		return ctl_fail(ctl, &error);
-	exit = show_list(ctl, &(struct show_list){
-		.verb = "fences",
-		.columns = columns,
-		.row = row_of_fence,
-		.context = nodes,
-		.empty = "There are no fence devices: no node's death can be proven, nothing fails "
-			 "over. clusterctl fence add adds one.",
-	});
+	exit = show_list(
+		ctl, &(struct show_list){
+			     .verb = "fences",
+			     .columns = columns,
+			     .row = row_of_fence,
+			     .context = nodes,
+			     .empty = "There are no fence devices: no node's death can be proven, "
+				      "nothing fails "
+				      "over. clusterctl fence add adds one.",
+		     });
 	json_decref(nodes);
 	return exit;
 }
@@ -110,7 +113,8 @@ static bool read_stdin(struct buf *secret, struct ctl_error *ret_error)
 	if (r == -EINVAL)
 		*ret_error = ctl_error_make(EXIT_USAGE, "invalid",
 					    "line %u of stdin is not of the form KEY=VALUE: for a "
-					    "password write password=…", line);
+					    "password write password=…",
+					    line);
 	else
 		*ret_error = ctl_error_make(EXIT_USAGE, "invalid", "no secret on stdin: %s",
 					    r == -ENODATA ? "it is empty" : strerror(-r));
@@ -124,10 +128,11 @@ static bool ask_terminal(const char *name, struct buf *secret, struct ctl_error 
 
 	if (r == 0)
 		return true;
-	*ret_error = ctl_error_make(EXIT_USAGE, "invalid", "no password: %s",
-				    r == -ENOTTY    ? "there is no terminal to ask at, use --secret-stdin"
-				    : r == -ENODATA ? "nothing was typed"
-						    : strerror(-r));
+	*ret_error =
+		ctl_error_make(EXIT_USAGE, "invalid", "no password: %s",
+			       r == -ENOTTY ? "there is no terminal to ask at, use --secret-stdin"
+			       : r == -ENODATA ? "nothing was typed"
+					       : strerror(-r));
 	return false;
 }
 
@@ -160,10 +165,11 @@ int cmd_fence_add(struct ctl *ctl, const struct cli_call *call)
 	}
 	if (!get_secret(call, &secret, &error))
 		return ctl_fail(ctl, &error);
-	request = json_pack("{s:s,s:s,s:s,s:o,s:o}", "do", "fence-add", "name", change.name, "agent",
-			    cli_word(call, 1), "targets", targets_of(call), "params",
+	request = json_pack("{s:s,s:s,s:s,s:o,s:o}", "do", "fence-add", "name", change.name,
+			    "agent", cli_word(call, 1), "targets", targets_of(call), "params",
 			    params_object(call, 2));
-	if (secret.len && json_object_set_new(request, "secret", json_string(buf_str(&secret))) < 0) {
+	if (secret.len &&
+	    json_object_set_new(request, "secret", json_string(buf_str(&secret))) < 0) {
 		json_decref(request);
 		error = ctl_error_make(EXIT_USAGE, "invalid", "the secret is not UTF-8 text");
 		return ctl_fail(ctl, &error);
@@ -188,5 +194,6 @@ int cmd_fence_remove(struct ctl *ctl, const struct cli_call *call)
 {
 	struct change change = { CLI_FENCE, cli_word(call, 0), "%s is removed", false };
 
-	return change_command(ctl, "fence_remove", json_pack("{s:s}", "name", change.name), &change);
+	return change_command(ctl, "fence_remove", json_pack("{s:s}", "name", change.name),
+			      &change);
 }

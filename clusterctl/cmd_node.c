@@ -14,8 +14,10 @@ static char *node_fences(const json_t *fences, json_int_t node)
 	const json_t *fence, *target;
 	size_t i, j;
 
-	json_array_foreach(fences, i, fence) {
-		json_array_foreach(json_object_get(fence, "targets"), j, target) {
+	json_array_foreach(fences, i, fence)
+	{
+		json_array_foreach(json_object_get(fence, "targets"), j, target)
+		{
 			if (field_number(target, "node") != node)
 				continue;
 			buf_printf(&out, "%s%s%s", out.len ? ", " : "", field_text(fence, "name"),
@@ -61,9 +63,9 @@ static void row_of_node(struct table *table, const json_t *node, void *context)
 
 	table_cell(table, field_text(node, "name"));
 	table_cell_toned(table,
-			 up				    ? TABLE_GOOD
-			 : strcmp(state, "lost") == 0	    ? TABLE_BAD
-							    : TABLE_WARN,
+			 up                           ? TABLE_GOOD
+			 : strcmp(state, "lost") == 0 ? TABLE_BAD
+						      : TABLE_WARN,
 			 *text ? text : state);
 	table_cellf(table, "%s%s", field_true(node, "member") ? "yes" : "no",
 		    field_true(node, "voter") ? ", voter" : "");
@@ -76,7 +78,7 @@ static void row_of_node(struct table *table, const json_t *node, void *context)
 
 int cmd_node_list(struct ctl *ctl, const struct cli_call *call)
 {
-	static const char *const columns[] = { "NAME",	 "STATE", "MEMBER", "VMS",
+	static const char *const columns[] = { "NAME",   "STATE", "MEMBER", "VMS",
 					       "MEMORY", "FENCE", "REASON", NULL };
 	struct ctl_error error = { 0 };
 	json_t *fences = NULL;
@@ -85,13 +87,13 @@ int cmd_node_list(struct ctl *ctl, const struct cli_call *call)
 	if (!ctl->json && !ctl_ask_list(ctl, ctl_request("fences"), &fences, &error))
 		return ctl_fail(ctl, &error);
 	exit = show_list(ctl, &(struct show_list){
-		.verb = "nodes",
-		.columns = columns,
-		.right = 1u << 3 | 1u << 4,
-		.row = row_of_node,
-		.context = fences,
-		.empty = "This node has not learnt of a cluster yet.",
-	});
+				      .verb = "nodes",
+				      .columns = columns,
+				      .right = 1u << 3 | 1u << 4,
+				      .row = row_of_node,
+				      .context = fences,
+				      .empty = "This node has not learnt of a cluster yet.",
+			      });
 	json_decref(fences);
 	return exit;
 }
@@ -117,7 +119,8 @@ static void lines_of_facts(struct table *table, const json_t *facts)
 	show_line(table, "networks", networks);
 	show_line(table, "volumes", volumes);
 	show_linef(table, "vm agent", "%s%s%s", field_true(facts, "agent_ok") ? "ok" : "not ok",
-		   *field_text(facts, "agent_reason") ? ": " : "", field_text(facts, "agent_reason"));
+		   *field_text(facts, "agent_reason") ? ": " : "",
+		   field_text(facts, "agent_reason"));
 }
 
 static void print_node(struct ctl *ctl, const json_t *node, const json_t *fences)
@@ -173,8 +176,8 @@ int cmd_node_set(struct ctl *ctl, const struct cli_call *call)
 {
 	struct change change = { CLI_NODE, cli_word(call, 0), "%s is changed", false };
 
-	return change_command(ctl, "node_set",
-			      json_pack("{s:s,s:o}", "name", change.name, "changes",
-					params_changes(call, 1)),
-			      &change);
+	return change_command(
+		ctl, "node_set",
+		json_pack("{s:s,s:o}", "name", change.name, "changes", params_changes(call, 1)),
+		&change);
 }

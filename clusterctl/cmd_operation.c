@@ -30,7 +30,8 @@ static void cell_duration(struct table *table, const json_t *operation)
 	char text[TEXT_QUANTITY_SIZE];
 
 	/* Wall clocks of two nodes: they may disagree. */
-	table_cell(table, ended >= begun && ended ? text_format_ms(text, (uint64_t)(ended - begun)) : "");
+	table_cell(table,
+		   ended >= begun && ended ? text_format_ms(text, (uint64_t)(ended - begun)) : "");
 }
 
 static void row_of_operation(struct table *table, const json_t *operation, void *context)
@@ -55,16 +56,16 @@ static void row_of_operation(struct table *table, const json_t *operation, void 
 
 int cmd_operation_list(struct ctl *ctl, const struct cli_call *call)
 {
-	static const char *const columns[] = { "ID",   "BEGUN",	  "KIND", "SUBJECT", "NODE",
-					       "OUTCOME", "TOOK", "TEXT", NULL };
+	static const char *const columns[] = { "ID",      "BEGUN", "KIND", "SUBJECT", "NODE",
+					       "OUTCOME", "TOOK",  "TEXT", NULL };
 
 	return show_list(ctl, &(struct show_list){
-		.verb = "operations",
-		.columns = columns,
-		.right = 1u << 0,
-		.row = row_of_operation,
-		.empty = "There were no operations yet.",
-	});
+				      .verb = "operations",
+				      .columns = columns,
+				      .right = 1u << 0,
+				      .row = row_of_operation,
+				      .empty = "There were no operations yet.",
+			      });
 }
 
 /* ---- one of them ---- */
@@ -79,7 +80,8 @@ static bool parse_id(const struct cli_call *call, json_int_t *ret_id, struct ctl
 	}
 	*ret_error = ctl_error_make(EXIT_USAGE, "invalid",
 				    "'%s' is no operation: they have numbers, see clusterctl "
-				    "operation list", cli_word(call, 0));
+				    "operation list",
+				    cli_word(call, 0));
 	return false;
 }
 
@@ -100,7 +102,8 @@ static void lines_of_marks(struct table *table, const json_t *operation, const j
 	const json_t *mark;
 	size_t i;
 
-	json_array_foreach(json_object_get(operation, "marks"), i, mark) {
+	json_array_foreach(json_object_get(operation, "marks"), i, mark)
+	{
 		json_int_t node = field_number(mark, "node");
 
 		show_linef(table, "mark", "%+" JSON_INTEGER_FORMAT " ms  %s%s%s",

@@ -14,18 +14,20 @@ static void row_of_setting(struct table *table, const json_t *setting, void *con
 }
 
 /* The one of that name as a list of one, or nothing and the error. */
-static bool pick(const json_t *settings, const char *name, json_t **ret, struct ctl_error *ret_error)
+static bool pick(const json_t *settings, const char *name, json_t **ret,
+		 struct ctl_error *ret_error)
 {
 	json_t *setting;
 	size_t i;
 
-	json_array_foreach(settings, i, setting)
-		if (field_is(setting, "name", name)) {
-			*ret = json_incref(setting);
-			return true;
-		}
-	*ret_error = ctl_error_make(EXIT_NO_SUCH, "no-such",
-				    "there is no setting '%s'; clusterctl settings get shows all", name);
+	json_array_foreach(settings, i, setting) if (field_is(setting, "name", name))
+	{
+		*ret = json_incref(setting);
+		return true;
+	}
+	*ret_error =
+		ctl_error_make(EXIT_NO_SUCH, "no-such",
+			       "there is no setting '%s'; clusterctl settings get shows all", name);
 	return false;
 }
 
@@ -46,7 +48,9 @@ static int get_one(struct ctl *ctl, const json_t *settings, const char *name)
 
 int cmd_settings_get(struct ctl *ctl, const struct cli_call *call)
 {
-	static const char *const columns[] = { "NAME", "VALUE", "UNIT", "DEFAULT", "MEANING", NULL };
+	static const char *const columns[] = {
+		"NAME", "VALUE", "UNIT", "DEFAULT", "MEANING", NULL
+	};
 	struct show_list list = {
 		.verb = "settings",
 		.columns = columns,
@@ -70,7 +74,7 @@ int cmd_settings_set(struct ctl *ctl, const struct cli_call *call)
 {
 	struct change change = { CLI_SETTING, cli_word(call, 0), "%s is set", false };
 
-	return change_command(ctl, "setting_set",
-			      json_pack("{s:s,s:s}", "name", change.name, "value", cli_word(call, 1)),
-			      &change);
+	return change_command(
+		ctl, "setting_set",
+		json_pack("{s:s,s:s}", "name", change.name, "value", cli_word(call, 1)), &change);
 }

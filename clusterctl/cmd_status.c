@@ -26,11 +26,13 @@ static void print_head(const json_t *status)
 	const json_t *standing = json_object_get(status, "standing");
 	const json_t *quorum = json_object_get(status, "quorum");
 
-	printf("\ncluster  %s  %s\n", *field_text(cluster, "name") ? field_text(cluster, "name") : "-",
+	printf("\ncluster  %s  %s\n",
+	       *field_text(cluster, "name") ? field_text(cluster, "name") : "-",
 	       field_text(cluster, "uuid"));
 	printf("node     %s  clusterd %s\n", field_text(node, "name"), field_text(node, "version"));
 	printf("quorum   %s: %" JSON_INTEGER_FORMAT " of %zu voters present, %" JSON_INTEGER_FORMAT
-	       " needed\n", field_true(quorum, "have") ? "yes" : "no", field_number(quorum, "present"),
+	       " needed\n",
+	       field_true(quorum, "have") ? "yes" : "no", field_number(quorum, "present"),
 	       json_array_size(json_object_get(quorum, "voters")), field_number(quorum, "needed"));
 	printf("leader   %s  epoch %" JSON_INTEGER_FORMAT ", entry %" JSON_INTEGER_FORMAT "\n",
 	       *field_text(standing, "leader_name") ? field_text(standing, "leader_name") : "none",
@@ -43,11 +45,12 @@ static void print_vms(const json_t *status)
 	const char *state, *gap = "";
 
 	printf("vms      %" JSON_INTEGER_FORMAT, field_number(vms, "total"));
-	json_object_foreach(json_object_get(vms, "states"), state, number) {
+	json_object_foreach(json_object_get(vms, "states"), state, number)
+	{
 		if (json_integer_value(number) == 0)
 			continue;
-		printf("%s %" JSON_INTEGER_FORMAT " %s", *gap ? gap : ":", json_integer_value(number),
-		       state);
+		printf("%s %" JSON_INTEGER_FORMAT " %s", *gap ? gap : ":",
+		       json_integer_value(number), state);
 		gap = ",";
 	}
 	printf("; %" JSON_INTEGER_FORMAT " protected\n\n", field_number(vms, "protected"));
@@ -61,7 +64,8 @@ static void print_nodes(struct ctl *ctl, const json_t *nodes)
 	size_t i;
 
 	table_align_right(table, 3);
-	json_array_foreach(nodes, i, node) {
+	json_array_foreach(nodes, i, node)
+	{
 		const char *text = field_text(node, "state_text");
 		bool up = field_is(node, "state", "up");
 
@@ -83,12 +87,14 @@ static void print_problems(struct ctl *ctl, const struct health *health)
 
 	if (json_array_size(health->problems) == 0)
 		return;
-	json_array_foreach(health->problems, i, problem) {
+	json_array_foreach(health->problems, i, problem)
+	{
 		bool critical = field_is(problem, "level", "critical");
 
 		if (i == PROBLEMS_SHOWN)
 			break;
-		table_cell_toned(table, critical ? TABLE_BAD : TABLE_WARN, field_text(problem, "level"));
+		table_cell_toned(table, critical ? TABLE_BAD : TABLE_WARN,
+				 field_text(problem, "level"));
 		table_cell(table, field_text(problem, "text"));
 	}
 	printf("\n");
@@ -105,8 +111,10 @@ static void print_operations(struct ctl *ctl, const json_t *operations)
 
 	if (json_array_size(operations) == 0)
 		return;
-	json_array_foreach(operations, i, operation) {
-		table_cellf(table, "operation %" JSON_INTEGER_FORMAT, field_number(operation, "id"));
+	json_array_foreach(operations, i, operation)
+	{
+		table_cellf(table, "operation %" JSON_INTEGER_FORMAT,
+			    field_number(operation, "id"));
 		table_cell(table, field_text(operation, "kind"));
 		table_cell(table, *field_text(operation, "vm_name")
 					  ? field_text(operation, "vm_name")

@@ -50,6 +50,7 @@ static void cell_protected(struct table *table, const json_t *vm)
 static void row_of_vm(struct table *table, const json_t *vm, void *context)
 {
 	const json_t *essence = json_object_get(vm, "essence");
+	json_int_t memory_mib = field_number(essence, "memory_mib");
 	const char *state = field_text(vm, "state");
 	char text[TEXT_QUANTITY_SIZE];
 
@@ -57,7 +58,7 @@ static void row_of_vm(struct table *table, const json_t *vm, void *context)
 	table_cell_toned(table, tone_of_state(state), state);
 	cell_place(table, vm);
 	table_cell(table, field_text(vm, "wanted"));
-	table_cell(table, text_format_mib(text, (uint64_t)field_number(essence, "memory_mib")));
+	table_cell(table, memory_mib > 0 ? text_format_mib(text, (uint64_t)memory_mib) : "");
 	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(essence, "vcpus"));
 	table_cell(table, field_text(vm, "priority"));
 	cell_protected(table, vm);
@@ -66,16 +67,17 @@ static void row_of_vm(struct table *table, const json_t *vm, void *context)
 
 int cmd_vm_list(struct ctl *ctl, const struct cli_call *call)
 {
-	static const char *const columns[] = { "NAME",	"STATE",    "NODE",	 "WANTED", "MEMORY",
+	static const char *const columns[] = { "NAME",  "STATE",    "NODE",      "WANTED", "MEMORY",
 					       "VCPUS", "PRIORITY", "PROTECTED", "DETAIL", NULL };
 
-	return show_list(ctl, &(struct show_list){
-		.verb = "vms",
-		.columns = columns,
-		.right = 1u << 4 | 1u << 5,
-		.row = row_of_vm,
-		.empty = "There are no VMs yet; clusterctl vm add FILE adds one.",
-	});
+	return show_list(ctl,
+			 &(struct show_list){
+				 .verb = "vms",
+				 .columns = columns,
+				 .right = 1u << 4 | 1u << 5,
+				 .row = row_of_vm,
+				 .empty = "There are no VMs yet; clusterctl vm add FILE adds one.",
+			 });
 }
 
 /* ---- vm show ---- */
@@ -112,8 +114,8 @@ static void lines_of_disks(struct table *table, const json_t *essence)
 			   *field_text(disk, "format") ? ", " : "", field_text(disk, "format"),
 			   field_true(disk, "readonly") ? ", read only" : "");
 	json_array_foreach(json_object_get(essence, "nics"), i, nic)
-		show_linef(table, "nic", "%s %s %s", field_text(nic, "mac"), field_text(nic, "kind"),
-			   field_text(nic, "source"));
+		show_linef(table, "nic", "%s %s %s", field_text(nic, "mac"),
+			   field_text(nic, "kind"), field_text(nic, "source"));
 }
 
 static void lines_of_state(struct table *table, const json_t *vm)
@@ -234,7 +236,8 @@ int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 	json_int_t to = 0;
 
 	if (cli_has(call, "live") && cli_has(call, "quick")) {
-		error = ctl_error_make(EXIT_USAGE, "invalid", "--live and --quick exclude each other");
+		error = ctl_error_make(EXIT_USAGE, "invalid",
+				       "--live and --quick exclude each other");
 		return ctl_fail(ctl, &error);
 	}
 	if (node && !params_node_id(ctl, node, &to, &error))
@@ -263,18 +266,19 @@ int cmd_vm_set(struct ctl *ctl, const struct cli_call *call)
 {
 	struct change change = { CLI_VM, cli_word(call, 0), "%s is changed", false };
 
-	return change_command(ctl, "vm_set",
-			      json_pack("{s:s,s:o}", "name", change.name, "changes",
-					params_changes(call, 1)),
-			      &change);
+	return change_command(
+		ctl, "vm_set",
+		json_pack("{s:s,s:o}", "name", change.name, "changes", params_changes(call, 1)),
+		&change);
 }
 
 int cmd_vm_remove(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_VM, cli_word(call, 0), "%s is removed; its disks stay", false };
+	struct change change = { CLI_VM, cli_word(call, 0), "%s is removed; its disks stay",
+				 false };
 
-	return change_command(ctl, "vm_remove",
-			      json_pack("{s:s,s:b}", "name", change.name, "force",
-					cli_has(call, "force")),
-			      &change);
+	return change_command(
+		ctl, "vm_remove",
+		json_pack("{s:s,s:b}", "name", change.name, "force", cli_has(call, "force")),
+		&change);
 }

@@ -109,15 +109,19 @@ static bool read_definition(const char *path, struct buf *ret, struct ctl_error 
 
 	if (r == 0 && ret->len > 0)
 		return true;
-	*ret_error = ctl_error_make(EXIT_FAILED, "invalid", "%s: %s", path,
-				    r == 0	    ? "there is nothing in it"
-				    : r == -EFBIG   ? "too large for a definition: the limit is 48 KiB"
-				    : r == -EILSEQ  ? "not UTF-8 text"
-						    : strerror(-r));
+	*ret_error =
+		ctl_error_make(EXIT_FAILED, "invalid", "%s: %s", path,
+			       r == 0         ? "there is nothing in it"
+			       : r == -EFBIG  ? "too large for a definition: the limit is 48 KiB"
+			       : r == -EILSEQ ? "not UTF-8 text"
+					      : strerror(-r));
 	return false;
 }
 
-/* The name of the VM that a verdict is about: the definition has it, but only the daemon reads those. */
+/*
+ * The name of the VM that a verdict is about: the definition has it, but only the daemon reads
+ * those.
+ */
 static char *name_of_record(struct ctl *ctl, const json_t *verdict)
 {
 	json_int_t id = field_number(verdict, json_object_get(verdict, "record") ? "record" : "id");
@@ -130,9 +134,8 @@ static char *name_of_record(struct ctl *ctl, const json_t *verdict)
 		ctl_error_free(&error);
 		return NULL;
 	}
-	json_array_foreach(vms, i, vm)
-		if (field_number(vm, "id") == id)
-			name = mem_strdup(field_text(vm, "name"));
+	json_array_foreach(vms, i, vm) if (field_number(vm, "id") == id) name =
+		mem_strdup(field_text(vm, "name"));
 	json_decref(vms);
 	return name;
 }
@@ -170,8 +173,9 @@ static int add(struct ctl *ctl, json_t *request, json_t *later)
 		json_decref(verdict);
 		return ctl_fail(ctl, &error);
 	}
-	return change_finish(ctl, verdict,
-			     &(struct change){ CLI_VM, name ? name : "the VM", "%s is added", false });
+	return change_finish(
+		ctl, verdict,
+		&(struct change){ CLI_VM, name ? name : "the VM", "%s is added", false });
 }
 
 int cmd_vm_add(struct ctl *ctl, const struct cli_call *call)
@@ -205,10 +209,10 @@ bool definition_get(struct ctl *ctl, const char *name, char **ret_xml, struct ct
 	const json_t *part;
 	size_t i;
 
-	if (!ctl_ask(ctl, json_pack("{s:s,s:s}", "do", "dumpxml", "name", name), &records, ret_error))
+	if (!ctl_ask(ctl, json_pack("{s:s,s:s}", "do", "dumpxml", "name", name), &records,
+		     ret_error))
 		return false;
-	json_array_foreach(records, i, part)
-		buf_append_str(&xml, field_text(part, "xml"));
+	json_array_foreach(records, i, part) buf_append_str(&xml, field_text(part, "xml"));
 	json_decref(records);
 	*ret_xml = buf_steal_str(&xml);
 	return true;

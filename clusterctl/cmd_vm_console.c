@@ -2,8 +2,8 @@
 /*
  * vm console: the serial console of a VM, wherever it runs.
  *
- * When a VM moves, its console on the old node ends. Then the cluster is asked again where it is, and the console there is
- * opened; for a VM that was stopped this is the end.
+ * When a VM moves, its console on the old node ends. Then the cluster is asked again where it
+ * is, and the console there is opened; for a VM that was stopped this is the end.
  */
 #include "base/mem.h"
 #include "clusterctl/clock.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum {
-	LOOK_FOR_MS = 60000,	/* after the console ended */
+	LOOK_FOR_MS = 60000, /* after the console ended */
 	LOOK_AGAIN_MS = 500,
 	WHY_MAX = 512,
 };
@@ -26,7 +26,7 @@ struct session {
 	struct ctl *ctl;
 	const char *name;
 	const char *libvirt_uri;
-	char *node;	/* where it was open last; NULL before the first time */
+	char *node; /* where it was open last; NULL before the first time */
 	bool take_over;
 };
 
@@ -39,8 +39,8 @@ static void say_open(struct session *session, const struct place *place)
 	else if (strcmp(session->node, place->node) == 0)
 		ctl_say("Console of %s on %s, open again.%s", session->name, place->node, escape);
 	else
-		ctl_say("%s moved from %s to %s; here is its console.%s", session->name, session->node,
-			place->node, escape);
+		ctl_say("%s moved from %s to %s; here is its console.%s", session->name,
+			session->node, place->node, escape);
 	free(session->node);
 	session->node = mem_strdup(place->node);
 }

@@ -2,8 +2,9 @@
 /*
  * vm edit: a definition in somebody's editor.
  *
- * What was typed is never lost: when the cluster refuses it, the file stays, and the editor is offered again. The digest
- * of the definition the edit began with goes along, so that of two people only one wins and the other is told.
+ * What was typed is never lost: when the cluster refuses it, the file stays, and the editor is
+ * offered again. The digest of the definition the edit began with goes along, so that of two
+ * people only one wins and the other is told.
  */
 #include "base/argv.h"
 #include "base/buf.h"
@@ -22,14 +23,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 struct edit {
 	struct ctl *ctl;
 	const char *name;
-	char *before;		/* the XML it began with */
-	json_t *digest;		/* and its digest as the daemon writes it */
-	char *path;		/* of the file that is edited; NULL: none is there */
+	char *before;   /* the XML it began with */
+	json_t *digest; /* and its digest as the daemon writes it */
+	char *path;     /* of the file that is edited; NULL: none is there */
 };
 
 static void edit_free(struct edit *edit)
@@ -216,7 +215,10 @@ static enum round edit_round(struct edit *edit, int *ret_exit)
 	return send_text(edit, buf_str(&xml), ret_exit);
 }
 
-/* The digest is asked for before the text: if somebody is faster in between, the edit is refused, not his change lost. */
+/*
+ * The digest is asked for before the text: if somebody is faster in between, the edit is
+ * refused, not his change lost.
+ */
 static bool fetch(struct edit *edit, struct ctl_error *ret_error)
 {
 	json_t *vm = NULL;
@@ -224,8 +226,7 @@ static bool fetch(struct edit *edit, struct ctl_error *ret_error)
 	if (!ctl_ask_object(edit->ctl, json_pack("{s:s,s:s}", "do", "vm", "name", edit->name), &vm,
 			    ret_error))
 		return false;
-	edit->digest = json_incref(
-		json_object_get(json_object_get(vm, "essence"), "digest"));
+	edit->digest = json_incref(json_object_get(json_object_get(vm, "essence"), "digest"));
 	json_decref(vm);
 	return definition_get(edit->ctl, edit->name, &edit->before, ret_error);
 }

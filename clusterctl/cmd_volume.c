@@ -16,12 +16,13 @@ int cmd_volume_list(struct ctl *ctl, const struct cli_call *call)
 {
 	static const char *const columns[] = { "NAME", "DRIVER", "TARGET", "SHARED", NULL };
 
-	return show_list(ctl, &(struct show_list){
-		.verb = "volumes",
-		.columns = columns,
-		.row = row_of_volume,
-		.empty = "There are no volumes yet; clusterctl volume add adds one.",
-	});
+	return show_list(
+		ctl, &(struct show_list){
+			     .verb = "volumes",
+			     .columns = columns,
+			     .row = row_of_volume,
+			     .empty = "There are no volumes yet; clusterctl volume add adds one.",
+		     });
 }
 
 int cmd_volume_add(struct ctl *ctl, const struct cli_call *call)
@@ -34,7 +35,8 @@ int cmd_volume_add(struct ctl *ctl, const struct cli_call *call)
 	if (strncmp(target, driver, strlen(driver)) != 0 || target[strlen(driver)] != '/') {
 		error = ctl_error_make(EXIT_USAGE, "invalid",
 				       "'%s' is no volume this version knows: give dir:/PATH, a "
-				       "directory that is the same on every node", target);
+				       "directory that is the same on every node",
+				       target);
 		return ctl_fail(ctl, &error);
 	}
 	return change_command(ctl, "volume_add",
@@ -49,5 +51,6 @@ int cmd_volume_remove(struct ctl *ctl, const struct cli_call *call)
 	struct change change = { CLI_VOLUME, cli_word(call, 0), "%s is removed; its files stay",
 				 false };
 
-	return change_command(ctl, "volume_remove", json_pack("{s:s}", "name", change.name), &change);
+	return change_command(ctl, "volume_remove", json_pack("{s:s}", "name", change.name),
+			      &change);
 }

@@ -8,53 +8,50 @@
 #define YES_NO "yes no"
 
 static const struct cli_key vm_keys[] = {
-	{ "priority", "high medium low", "who starts first, and who gives way", CLI_TEXT },
-	{ "ha", YES_NO, "start it on another node when its node dies", CLI_TEXT },
-	{ "managed", YES_NO, "no: the cluster leaves it alone", CLI_TEXT },
+	{ "priority", "high medium low", "who starts first, and who gives way" },
+	{ "ha", YES_NO, "start it on another node when its node dies" },
+	{ "managed", YES_NO, "no: the cluster leaves it alone" },
 	{ "owners", NULL, "nodes that may run it, with commas; empty: all", CLI_NODE },
 	{ "prefer", NULL, "nodes it likes best, with commas, the best first", CLI_NODE },
-	{ "stop_timeout", NULL, "time to shut down before it is stopped hard, like 90s", CLI_TEXT },
-	{ "on_guest_shutdown", "stop restart", "what a shutdown from inside leads to", CLI_TEXT },
-	{ "cold_start_on_lost_save", YES_NO, "start anew when its saved memory is lost", CLI_TEXT },
-	{ NULL, NULL, NULL, CLI_TEXT },
+	{ "stop_timeout", NULL, "time to shut down before it is stopped hard, like 90s" },
+	{ "on_guest_shutdown", "stop restart", "what a shutdown from inside leads to" },
+	{ "cold_start_on_lost_save", YES_NO, "start anew when its saved memory is lost" },
+	{ 0 },
 };
 
 static const struct cli_key node_keys[] = {
-	{ "address", NULL, "where other nodes send guests to", CLI_TEXT },
-	{ "domain", NULL, "failure domain, like rack1", CLI_TEXT },
-	{ "placement", YES_NO, "no: it takes no VMs; those it has stay", CLI_TEXT },
-	{ NULL, NULL, NULL, CLI_TEXT },
+	{ "address", NULL, "where other nodes send guests to" },
+	{ "domain", NULL, "failure domain, like rack1" },
+	{ "placement", YES_NO, "no: it takes no VMs; those it has stay" },
+	{ 0 },
 };
 
 static const struct cli_option globals[] = {
-	{ "json", NULL, "write one JSON document to stdout", CLI_TEXT, false },
-	{ "socket", "PATH", "talk to the daemon there, not at /run/clusterd/operator.sock", CLI_FILE,
-	  false },
-	{ "help", NULL, "say how it is used", CLI_TEXT, false },
-	{ "version", NULL, "say which version this is", CLI_TEXT, false },
-	{ NULL, NULL, NULL, CLI_TEXT, false },
+	{ "json", NULL, "write one JSON document to stdout" },
+	{ "socket", "PATH", "talk to the daemon there, not at /run/clusterd/operator.sock",
+	  CLI_FILE, false },
+	{ "help", NULL, "say how it is used" },
+	{ "version", NULL, "say which version this is" },
+	{ 0 },
 };
 
 static const struct cli_option changing[] = {
-	{ "wait", NULL, "wait until it is done (the default)", CLI_TEXT, false },
-	{ "no-wait", NULL, "end when the cluster has agreed to it", CLI_TEXT, false },
-	{ "timeout", "TIME", "stop waiting after a time like 60s, with exit 6", CLI_TEXT, false },
-	{ NULL, NULL, NULL, CLI_TEXT, false },
+	{ "wait", NULL, "wait until it is done (the default)" },
+	{ "no-wait", NULL, "end when the cluster has agreed to it" },
+	{ "timeout", "TIME", "stop waiting after a time like 60s, with exit 6" },
+	{ 0 },
 };
-
-#define VM { "NAME", CLI_VM, CLI_ONE }
-#define NODE { "NAME", CLI_NODE, CLI_ONE }
 
 static const struct cli_command commands[] = {
 	{
 		.words = "status",
 		.run = cmd_status,
 		.brief = "whether all is well, for people and for monitoring",
-		.help = "Says in one line whether all is well, then what is not, then the nodes. It "
-			"exits as a monitoring plugin does, unlike every other command: 0 all is well, 1 "
-			"warning (a node is not up, a VM is not protected or not where it is wanted), 2 "
-			"critical (no quorum, or a VM that should run does not), 3 unknown (the daemon "
-			"does not answer).",
+		.help = "Says in one line whether all is well, then what is not, then the nodes. "
+			"It exits as a monitoring plugin does, unlike every other command: 0 all "
+			"is well, 1 warning (a node is not up, a VM is not protected or not "
+			"where it is wanted), 2 critical (no quorum, or a VM that should run "
+			"does not), 3 unknown (the daemon does not answer).",
 		.example = "  clusterctl status",
 	},
 
@@ -63,28 +60,28 @@ static const struct cli_command commands[] = {
 		.words = "node list",
 		.run = cmd_node_list,
 		.brief = "all nodes",
-		.help = "Lists the nodes with their state, whether they are members of the cluster now, "
-			"what they run and which fence device can prove their death.",
+		.help = "Lists the nodes with their state, whether they are members of the "
+			"cluster now, what they run and which fence device can prove their death.",
 		.example = "  clusterctl node list",
 	},
 	{
 		.words = "node show",
-		.args = { NODE },
+		.args = { { "NAME", CLI_NODE, CLI_ONE } },
 		.run = cmd_node_show,
 		.brief = "one node, with all that it tells about itself",
-		.help = "Shows the record of a node and what the node reported: processors, memory, "
-			"versions, bridges, networks and volumes.",
+		.help = "Shows the record of a node and what the node reported: processors, "
+			"memory, versions, bridges, networks and volumes.",
 		.example = "  clusterctl node show n1",
 	},
 	{
 		.words = "node set",
-		.args = { NODE, { "KEY=VALUE", CLI_KEYS, CLI_MANY } },
+		.args = { { "NAME", CLI_NODE, CLI_ONE }, { "KEY=VALUE", CLI_KEYS, CLI_MANY } },
 		.keys = node_keys,
 		.flags = CLI_CHANGES,
 		.run = cmd_node_set,
 		.brief = "change what the cluster knows of a node",
-		.help = "Changes one or more things about a node. placement=no keeps VMs away from it "
-			"without touching those it runs.",
+		.help = "Changes one or more things about a node. placement=no keeps VMs away "
+			"from it without touching those it runs.",
 		.example = "  clusterctl node set n2 domain=rack1 placement=no",
 	},
 
@@ -93,17 +90,19 @@ static const struct cli_command commands[] = {
 		.words = "vm list",
 		.run = cmd_vm_list,
 		.brief = "all VMs",
-		.help = "Lists the VMs: what each does, where, what is wanted of it, its size, and "
-			"whether it would survive the death of its node (PROTECTED; vm show says why "
-			"not).",
-		.example = "  clusterctl vm list --json | jq -r '.[] | select(.protected.ok | not).name'",
+		.help = "Lists the VMs: what each does, where, what is wanted of it, its size, "
+			"and whether it would survive the death of its node (PROTECTED; vm show "
+			"says why not).",
+		.example = "  clusterctl vm list --json | jq -r '.[] | select(.protected.ok | "
+			   "not).name'",
 	},
 	{
 		.words = "vm show",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.run = cmd_vm_show,
 		.brief = "one VM, with its settings",
-		.help = "Shows what a VM does and why, its disks and network cards, and its settings.",
+		.help = "Shows what a VM does and why, its disks and network cards, and its "
+			"settings.",
 		.example = "  clusterctl vm show web1",
 	},
 	{
@@ -111,53 +110,57 @@ static const struct cli_command commands[] = {
 		.args = { { "FILE", CLI_FILE, CLI_ONE } },
 		.options = {
 			{ "set", "KEY=VALUE", "as with vm set; may be repeated", CLI_KEYS, true },
-			{ "stopped", NULL, "do not start it", CLI_TEXT, false },
+			{ "stopped", NULL, "do not start it" },
 		},
 		.keys = vm_keys,
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_add,
 		.brief = "take a VM into the cluster",
-		.help = "Reads a libvirt domain definition from FILE, or from stdin for '-', gives it to "
-			"the cluster and starts it. The disks must be where every node can reach them. A "
-			"definition without a <uuid> gets one.",
+		.help = "Reads a libvirt domain definition from FILE, or from stdin for '-', "
+			"gives it to the cluster and starts it. The disks must be where every "
+			"node can reach them. A definition without a <uuid> gets one.",
 		.example = "  clusterctl vm add web1.xml --set priority=high --set owners=n1,n2\n"
 			   "  virsh dumpxml web1 | clusterctl vm add - --stopped",
 	},
 	{
 		.words = "vm start",
-		.args = { VM },
-		.options = { { "cold", NULL, "give up memory that was saved, start anew", CLI_TEXT,
-			       false } },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
+		.options = {
+			{ "cold", NULL, "give up memory that was saved, start anew" },
+		},
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_start,
 		.brief = "have it run",
-		.help = "Wants a VM running. The cluster chooses the node. From then on it is started "
-			"again whenever it is found not to run.",
+		.help = "Wants a VM running. The cluster chooses the node. From then on it is "
+			"started again whenever it is found not to run.",
 		.example = "  clusterctl vm start web1",
 	},
 	{
 		.words = "vm stop",
-		.args = { VM },
-		.options = { { "force", NULL, "at once, as if its plug was pulled", CLI_TEXT, false } },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
+		.options = {
+			{ "force", NULL, "at once, as if its plug was pulled" },
+		},
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_stop,
 		.brief = "have it off",
-		.help = "Wants a VM off. The guest is asked to shut down; when its stop_timeout has "
-			"passed, it is stopped hard.",
+		.help = "Wants a VM off. The guest is asked to shut down; when its stop_timeout "
+			"has passed, it is stopped hard.",
 		.example = "  clusterctl vm stop web1 --timeout 5m",
 	},
 	{
 		.words = "vm reset",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_reset,
 		.brief = "press its reset button",
-		.help = "Resets the machine without asking the guest. What was not on its disks is lost.",
+		.help = "Resets the machine without asking the guest. What was not on its disks "
+			"is lost.",
 		.example = "  clusterctl vm reset web1",
 	},
 	{
 		.words = "vm reboot",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_reboot,
 		.brief = "ask the guest to reboot",
@@ -166,62 +169,64 @@ static const struct cli_command commands[] = {
 	},
 	{
 		.words = "vm pause",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_pause,
 		.brief = "stop its processors",
-		.help = "Stops the processors of a VM. Its memory stays where it is; vm resume goes on.",
+		.help = "Stops the processors of a VM. Its memory stays where it is; vm resume "
+			"goes on.",
 		.example = "  clusterctl vm pause web1",
 	},
 	{
 		.words = "vm resume",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_resume,
 		.brief = "let a paused VM go on",
-		.help = "Lets a paused VM go on, whether it was paused by vm pause or by a disk error.",
+		.help = "Lets a paused VM go on, whether it was paused by vm pause or by a disk "
+			"error.",
 		.example = "  clusterctl vm resume web1",
 	},
 	{
 		.words = "vm migrate",
-		.args = { VM, { "NODE", CLI_NODE, CLI_OPTIONAL } },
+		.args = { { "NAME", CLI_VM, CLI_ONE }, { "NODE", CLI_NODE, CLI_OPTIONAL } },
 		.options = {
-			{ "live", NULL, "while it runs (the default)", CLI_TEXT, false },
-			{ "quick", NULL, "save its memory, restore it there", CLI_TEXT, false },
+			{ "live", NULL, "while it runs (the default)" },
+			{ "quick", NULL, "save its memory, restore it there" },
 		},
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_migrate,
 		.brief = "move it to another node",
-		.help = "Moves a VM to NODE, or to the node that the cluster finds best. --live copies its "
-			"memory while it runs and pauses it for a moment at the end. --quick saves the "
-			"memory to a shared volume and restores it there: the guest stands still "
-			"meanwhile, but it always ends.",
+		.help = "Moves a VM to NODE, or to the node that the cluster finds best. --live "
+			"copies its memory while it runs and pauses it for a moment at the end. "
+			"--quick saves the memory to a shared volume and restores it there: the "
+			"guest stands still meanwhile, but it always ends.",
 		.example = "  clusterctl vm migrate web1 n2",
 	},
 	{
 		.words = "vm cancel",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_cancel,
 		.brief = "call off a migration that is under way",
-		.help = "Calls off the migration of a VM; it stays where it is. Too late once the "
-			"hand-over has begun.",
+		.help = "Calls off the migration of a VM; it stays where it is. Too late once "
+			"the hand-over has begun.",
 		.example = "  clusterctl vm cancel web1",
 	},
 	{
 		.words = "vm accept",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_accept,
 		.brief = "take what changed outside as right",
-		.help = "Takes a change that was made outside of the cluster as the truth: a definition "
-			"changed by virsh, or disks whose backing chain is not the one it ran with last. "
-			"vm show says what changed.",
+		.help = "Takes a change that was made outside of the cluster as the truth: a "
+			"definition changed by virsh, or disks whose backing chain is not the "
+			"one it ran with last. vm show says what changed.",
 		.example = "  clusterctl vm accept web1",
 	},
 	{
 		.words = "vm set",
-		.args = { VM, { "KEY=VALUE", CLI_KEYS, CLI_MANY } },
+		.args = { { "NAME", CLI_VM, CLI_ONE }, { "KEY=VALUE", CLI_KEYS, CLI_MANY } },
 		.keys = vm_keys,
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_set,
@@ -231,19 +236,19 @@ static const struct cli_command commands[] = {
 	},
 	{
 		.words = "vm edit",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_edit,
 		.brief = "change its definition in an editor",
-		.help = "Opens the definition of a VM in $VISUAL or $EDITOR. When the cluster refuses it, "
-			"the text is kept and the editor offered again. If somebody else changed it "
-			"meanwhile, it is refused. What a running VM cannot take over waits for its next "
-			"start.",
+		.help = "Opens the definition of a VM in $VISUAL or $EDITOR. When the cluster "
+			"refuses it, the text is kept and the editor offered again. If somebody "
+			"else changed it meanwhile, it is refused. What a running VM cannot take "
+			"over waits for its next start.",
 		.example = "  EDITOR=nano clusterctl vm edit web1",
 	},
 	{
 		.words = "vm dumpxml",
-		.args = { VM },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
 		.run = cmd_vm_dumpxml,
 		.brief = "write its definition",
 		.help = "Writes the definition that the cluster keeps of a VM to stdout.",
@@ -251,20 +256,23 @@ static const struct cli_command commands[] = {
 	},
 	{
 		.words = "vm console",
-		.args = { VM },
-		.options = { { "force", NULL, "end the session of somebody else", CLI_TEXT, false } },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
+		.options = {
+			{ "force", NULL, "end the session of somebody else" },
+		},
 		.run = cmd_vm_console,
 		.brief = "its serial console, wherever it runs",
-		.help = "Connects to the serial console of a VM; ^] ends it. When the VM moves to another "
-			"node, the console follows. Without a terminal stdin and stdout are passed "
-			"through.",
+		.help = "Connects to the serial console of a VM; ^] ends it. When the VM moves "
+			"to another node, the console follows. Without a terminal stdin and "
+			"stdout are passed through.",
 		.example = "  clusterctl vm console web1",
 	},
 	{
 		.words = "vm remove",
-		.args = { VM },
-		.options = { { "force", NULL, "also while it runs, if it is set managed=no", CLI_TEXT,
-			       false } },
+		.args = { { "NAME", CLI_VM, CLI_ONE } },
+		.options = {
+			{ "force", NULL, "also while it runs, if it is set managed=no" },
+		},
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_remove,
 		.brief = "take it out of the cluster",
@@ -279,19 +287,21 @@ static const struct cli_command commands[] = {
 			  { "AGENT", CLI_TEXT, CLI_ONE },
 			  { "KEY=VALUE", CLI_KEYS, CLI_SOME } },
 		.options = {
-			{ "node", "NODE[=PLUG]", "node that it fences, with the plug; may be repeated",
+			{ "node", "NODE[=PLUG]", "node that it fences, with the plug; may be "
+						 "repeated",
 			  CLI_NODE, true },
-			{ "secret-stdin", NULL, "read lines KEY=VALUE with secrets from stdin", CLI_TEXT,
-			  false },
-			{ "ask-secret", NULL, "ask for the password at the terminal", CLI_TEXT, false },
+			{ "secret-stdin", NULL, "read lines KEY=VALUE with secrets from stdin" },
+			{ "ask-secret", NULL, "ask for the password at the terminal" },
 		},
 		.flags = CLI_CHANGES,
 		.run = cmd_fence_add,
 		.brief = "add a device that can cut a node's power",
-		.help = "Adds a fence device: AGENT is one of the ClusterLabs fence agents, KEY=VALUE its "
-			"parameters. A password never stands on the command line, where every user of "
-			"the machine can read it: --secret-stdin or --ask-secret take it.",
-		.example = "  clusterctl fence add ipmi-n1 fence_ipmilan ip=192.0.2.11 username=admin "
+		.help = "Adds a fence device: AGENT is one of the ClusterLabs fence agents, "
+			"KEY=VALUE its parameters. A password never stands on the command line, "
+			"where every user of the machine can read it: --secret-stdin or "
+			"--ask-secret take it.",
+		.example = "  clusterctl fence add ipmi-n1 fence_ipmilan ip=192.0.2.11 "
+			   "username=admin "
 			   "lanplus=1 \\\n      --node n1 --ask-secret\n"
 			   "  printf 'password=%s\\n' \"$PW\" | clusterctl fence add pdu fence_apc "
 			   "ip=192.0.2.9 \\\n      --node n1=4 --node n2=5 --secret-stdin",
@@ -300,8 +310,8 @@ static const struct cli_command commands[] = {
 		.words = "fence list",
 		.run = cmd_fence_list,
 		.brief = "all fence devices",
-		.help = "Lists the fence devices with the nodes they fence and how their last test went. "
-			"Secrets are never shown.",
+		.help = "Lists the fence devices with the nodes they fence and how their last "
+			"test went. Secrets are never shown.",
 		.example = "  clusterctl fence list",
 	},
 	{
@@ -310,8 +320,9 @@ static const struct cli_command commands[] = {
 		.flags = CLI_CHANGES,
 		.run = cmd_fence_test,
 		.brief = "ask a device for the power of a node",
-		.help = "Asks a fence device whether a node (its first, if none is given) has power. It "
-			"changes nothing, but shows that address, password and plug are right.",
+		.help = "Asks a fence device whether a node (its first, if none is given) has "
+			"power. It changes nothing, but shows that address, password and plug "
+			"are right.",
 		.example = "  clusterctl fence test ipmi-n1",
 	},
 	{
@@ -320,8 +331,8 @@ static const struct cli_command commands[] = {
 		.flags = CLI_CHANGES,
 		.run = cmd_fence_remove,
 		.brief = "remove a fence device",
-		.help = "Removes a fence device. VMs on a node that nothing else fences are no longer "
-			"protected.",
+		.help = "Removes a fence device. VMs on a node that nothing else fences are no "
+			"longer protected.",
 		.example = "  clusterctl fence remove ipmi-n1",
 	},
 
@@ -329,14 +340,17 @@ static const struct cli_command commands[] = {
 	{
 		.words = "volume add",
 		.args = { { "NAME", CLI_TEXT, CLI_ONE }, { "dir:PATH", CLI_TEXT, CLI_ONE } },
-		.options = { { "declared-shared", NULL,
-			       "you vouch that it is the same storage on every node", CLI_TEXT, false } },
+		.options = {
+			{ "declared-shared", NULL, "you vouch that all nodes have the same there" },
+		},
 		.flags = CLI_CHANGES,
 		.run = cmd_volume_add,
 		.brief = "add a place for disks",
-		.help = "Adds a directory that is the same on every node. The cluster cannot see by itself "
-			"that two directories are one, so --declared-shared says that you vouch for it.",
-		.example = "  clusterctl volume add data1 dir:/clusterstorage/data1 --declared-shared",
+		.help = "Adds a directory that is the same on every node. The cluster cannot see "
+			"by itself that two directories are one, so --declared-shared says that "
+			"you vouch for it.",
+		.example = "  clusterctl volume add data1 dir:/clusterstorage/data1 "
+			   "--declared-shared",
 	},
 	{
 		.words = "volume list",
@@ -359,20 +373,21 @@ static const struct cli_command commands[] = {
 	{
 		.words = "events",
 		.options = {
-			{ "follow", NULL, "go on with each new one", CLI_TEXT, false },
-			{ "limit", "N", "how many of the newest (50)", CLI_TEXT, false },
+			{ "follow", NULL, "go on with each new one" },
+			{ "limit", "N", "how many of the newest (50)" },
 		},
 		.run = cmd_events,
 		.brief = "what happened, and why",
-		.help = "Shows the newest events, oldest first. With --follow it goes on until Ctrl-C, and "
-			"with --json each event is a line of its own then.",
+		.help = "Shows the newest events, oldest first. With --follow it goes on until "
+			"Ctrl-C, and with --json each event is a line of its own then.",
 		.example = "  clusterctl events --follow",
 	},
 	{
 		.words = "operation list",
 		.run = cmd_operation_list,
 		.brief = "what was done and is being done",
-		.help = "Lists the operations that are under way and those that have ended, oldest first.",
+		.help = "Lists the operations that are under way and those that have ended, "
+			"oldest first.",
 		.example = "  clusterctl operation list",
 	},
 	{
@@ -380,7 +395,8 @@ static const struct cli_command commands[] = {
 		.args = { { "ID", CLI_OPERATION, CLI_ONE } },
 		.run = cmd_operation_show,
 		.brief = "one operation, with its timeline",
-		.help = "Shows an operation: who asked for it, how it ended, and what happened when.",
+		.help = "Shows an operation: who asked for it, how it ended, and what happened "
+			"when.",
 		.example = "  clusterctl operation show 42",
 	},
 	{
@@ -389,8 +405,8 @@ static const struct cli_command commands[] = {
 		.flags = CLI_CHANGES,
 		.run = cmd_operation_wait,
 		.brief = "wait until an operation has ended",
-		.help = "Waits for an operation that was begun with --no-wait, or by somebody else, and "
-			"exits as the command that began it would have.",
+		.help = "Waits for an operation that was begun with --no-wait, or by somebody "
+			"else, and exits as the command that began it would have.",
 		.example = "  clusterctl operation wait 42 --timeout 10m",
 	},
 	{
@@ -409,7 +425,8 @@ static const struct cli_command commands[] = {
 		.args = { { "NAME", CLI_SETTING, CLI_OPTIONAL } },
 		.run = cmd_settings_get,
 		.brief = "the settings of the cluster",
-		.help = "Lists all settings with their meaning, or writes the value of one of them.",
+		.help = "Lists all settings with their meaning, or writes the value of one of "
+			"them.",
 		.example = "  clusterctl settings get migration.max_downtime_ms",
 	},
 	{

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands: those who carry commands out, by the noun they are about. The table that names them is in commands.c. */
+/*
+ * Commands: those who carry commands out, by the noun they are about. The table that names them
+ * is in commands.c.
+ */
 #ifndef CLUSTERCTL_COMMANDS_H
 #define CLUSTERCTL_COMMANDS_H
 

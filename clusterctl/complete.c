@@ -15,15 +15,15 @@ struct completing {
 	complete_names names;
 	void *context;
 	FILE *out;
-	const struct cli_command *command;	/* NULL: not named whole yet */
-	const char *words[CLI_WORDS_MAX];	/* those of the command, or of its arguments */
+	const struct cli_command *command; /* NULL: not named whole yet */
+	const char *words[CLI_WORDS_MAX];  /* those of the command, or of its arguments */
 	size_t words_n;
-	const struct cli_option *option;	/* wants its value next */
+	const struct cli_option *option; /* wants its value next */
 	bool only_words;
 };
 
-static void offer(struct completing *c, const char *before, const char *candidate, const char *after,
-		  const char *typed)
+static void offer(struct completing *c, const char *before, const char *candidate,
+		  const char *after, const char *typed)
 {
 	_cleanup_(freep) char *line = mem_printf("%s%s%s", before, candidate, after);
 
@@ -42,13 +42,13 @@ static void offer_names(struct completing *c, enum cli_kind kind, const char *be
 		return;
 	}
 	names = c->names ? c->names(c->context, kind) : NULL;
-	json_array_foreach(names, i, name)
-		offer(c, before, json_string_value(name), "", typed);
+	json_array_foreach(names, i, name) offer(c, before, json_string_value(name), "", typed);
 	json_decref(names);
 }
 
 /* Words of a list with blanks in between. */
-static void offer_words(struct completing *c, const char *words, const char *before, const char *typed)
+static void offer_words(struct completing *c, const char *words, const char *before,
+			const char *typed)
 {
 	while (*words) {
 		size_t len = strcspn(words, " ");
@@ -60,7 +60,10 @@ static void offer_words(struct completing *c, const char *words, const char *bef
 	}
 }
 
-/* KEY= of all keys, and behind a KEY= its values; of lists of names the one after the last comma. */
+/*
+ * KEY= of all keys, and behind a KEY= its values; of lists of names the one after the last
+ * comma.
+ */
 static void offer_keys(struct completing *c, const char *typed)
 {
 	const struct cli_key *keys = c->command->keys;
@@ -134,7 +137,8 @@ static void offer_commands(struct completing *c, const char *typed)
 		for (; known < c->words_n; known++) {
 			size_t len = strcspn(at, " ");
 
-			if (len != strlen(c->words[known]) || strncmp(at, c->words[known], len) != 0)
+			if (len != strlen(c->words[known]) ||
+			    strncmp(at, c->words[known], len) != 0)
 				break;
 			at += len;
 			at += strspn(at, " ");

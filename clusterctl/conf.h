@@ -2,8 +2,8 @@
 /*
  * Conf: the two things that clusterctl wants to know from the node's clusterd.conf.
  *
- * Everything else in that file is the daemon's, which also checks it; here a file that cannot be read, and keys that are
- * not known, mean the defaults.
+ * Everything else in that file is the daemon's, which also checks it; here a file that cannot
+ * be read, and keys that are not known, mean the defaults.
  */
 #ifndef CLUSTERCTL_CONF_H
 #define CLUSTERCTL_CONF_H

@@ -16,17 +16,18 @@
 #include <unistd.h>
 
 enum {
-	ESCAPE = 0x1d,		/* ^], as telnet has it */
-	PENDING_MAX = 16384,	/* typed and not yet taken by the guest; then stdin waits */
+	ESCAPE = 0x1d,       /* ^], as telnet has it */
+	PENDING_MAX = 16384, /* typed and not yet taken by the guest; then stdin waits */
 	CHUNK = 4096,
-	KEEPALIVE_S = 2, KEEPALIVE_MISSED = 3,	/* a node whose plug was pulled says no good-bye */
+	KEEPALIVE_S = 2,
+	KEEPALIVE_MISSED = 3, /* a node whose plug was pulled says no good-bye */
 };
 
 struct console {
 	virConnectPtr connection;
 	virDomainPtr domain;
 	virStreamPtr stream;
-	struct buf pending;	/* from stdin, for the guest */
+	struct buf pending; /* from stdin, for the guest */
 	bool is_tty;
 	bool input_over;
 	bool over;
@@ -34,7 +35,10 @@ struct console {
 	int stdin_watch, signal_watch, signal_fd;
 };
 
-/* libvirt writes errors to stderr unless somebody takes them; ours are told by whom they concern. */
+/*
+ * libvirt writes errors to stderr unless somebody takes them; ours are told by whom they
+ * concern.
+ */
 static void ignore_error(void *context, virErrorPtr error)
 {
 }
@@ -67,7 +71,10 @@ static int failed(char *why, size_t size)
 int console_open(const char *uri, const char *uuid, bool take_over, struct console **ret, char *why,
 		 size_t size)
 {
-	/* SAFE: libvirt itself then refuses a second session, also where the pty could be opened twice. */
+	/*
+	 * SAFE: libvirt itself then refuses a second session, also where the pty could be
+	 * opened twice.
+	 */
 	unsigned flags = take_over ? VIR_DOMAIN_CONSOLE_FORCE : VIR_DOMAIN_CONSOLE_SAFE;
 	struct console *console = mem_new(struct console);
 	int r;
@@ -83,7 +90,8 @@ int console_open(const char *uri, const char *uuid, bool take_over, struct conso
 	if (!console->domain)
 		goto fail;
 	console->stream = virStreamNew(console->connection, VIR_STREAM_NONBLOCK);
-	if (!console->stream || virDomainOpenConsole(console->domain, NULL, console->stream, flags) < 0)
+	if (!console->stream ||
+	    virDomainOpenConsole(console->domain, NULL, console->stream, flags) < 0)
 		goto fail;
 	*ret = console;
 	return 0;
@@ -121,7 +129,10 @@ static void finish(struct console *console, enum console_end end)
 	console->end = end;
 }
 
-/* Asks for what can be worked on: no more input than there is room for, no room before there is input. */
+/*
+ * Asks for what can be worked on: no more input than there is room for, no room before there is
+ * input.
+ */
 static void update_watches(struct console *console)
 {
 	int events = VIR_STREAM_EVENT_READABLE;
@@ -253,9 +264,8 @@ static void catch_signals(struct console *console, sigset_t *ret_before)
 	sigprocmask(SIG_BLOCK, &signals, ret_before);
 	console->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (console->signal_fd >= 0)
-		console->signal_watch = virEventAddHandle(console->signal_fd,
-							  VIR_EVENT_HANDLE_READABLE, on_signal,
-							  console, NULL);
+		console->signal_watch = virEventAddHandle(
+			console->signal_fd, VIR_EVENT_HANDLE_READABLE, on_signal, console, NULL);
 }
 
 static void drop_watches(struct console *console)
@@ -277,10 +287,10 @@ enum console_end console_run(struct console *console)
 
 	enter_raw(console, &before);
 	catch_signals(console, &signals);
-	console->stdin_watch = virEventAddHandle(STDIN_FILENO, VIR_EVENT_HANDLE_READABLE, on_stdin,
-						 console, NULL);
-	if (virStreamEventAddCallback(console->stream, VIR_STREAM_EVENT_READABLE, on_stream, console,
-				      NULL) < 0)
+	console->stdin_watch =
+		virEventAddHandle(STDIN_FILENO, VIR_EVENT_HANDLE_READABLE, on_stdin, console, NULL);
+	if (virStreamEventAddCallback(console->stream, VIR_STREAM_EVENT_READABLE, on_stream,
+				      console, NULL) < 0)
 		finish(console, CONSOLE_CLOSED);
 	while (!console->over)
 		if (virEventRunDefaultImpl() < 0)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Console: one connection between our terminal and the serial console of a running domain, through libvirt.
+ * Console: one connection between our terminal and the serial console of a running domain,
+ * through libvirt.
  *
- * On a terminal every key goes to the guest but the escape, ^]. Otherwise stdin and stdout are passed through as they
- * are, and the end of stdin is not the end: what the guest still says is passed on until its side ends.
+ * On a terminal every key goes to the guest but the escape, ^]. Otherwise stdin and stdout are
+ * passed through as they are, and the end of stdin is not the end: what the guest still says is
+ * passed on until its side ends.
  */
 #ifndef CLUSTERCTL_CONSOLE_H
 #define CLUSTERCTL_CONSOLE_H
@@ -14,22 +16,25 @@
 struct console;
 
 enum console_end {
-	CONSOLE_LEFT,		/* escape, or a signal told us to go */
-	CONSOLE_CLOSED,		/* the other side ended: shut down, moved away, its node died */
-	CONSOLE_OUTPUT,		/* nobody reads our stdout any more */
+	CONSOLE_LEFT,   /* escape, or a signal told us to go */
+	CONSOLE_CLOSED, /* the other side ended: shut down, moved away, its node died */
+	CONSOLE_OUTPUT, /* nobody reads our stdout any more */
 };
 
 /* Makes libvirt ready; once, before anything else. 0 or -EIO. */
 int console_init(void);
 
 /*
- * Opens the first console of a domain. take_over: end the session of somebody else. -ENOENT: no such domain is active
- * there; -EIO: anything else; with libvirt's sentence in why.
+ * Opens the first console of a domain. take_over: end the session of somebody else. -ENOENT: no
+ * such domain is active there; -EIO: anything else; with libvirt's sentence in why.
  */
 int console_open(const char *uri, const char *uuid, bool take_over, struct console **ret, char *why,
 		 size_t size);
 
-/* Passes bytes in both directions until one of the two sides ends. The terminal is as before afterwards. */
+/*
+ * Passes bytes in both directions until one of the two sides ends. The terminal is as before
+ * afterwards.
+ */
 enum console_end console_run(struct console *console);
 
 void console_free(struct console *console);

@@ -58,21 +58,25 @@ static struct ctl_error error_of_errno(const struct ctl *ctl, int r)
 	case -EPERM:
 		return ctl_error_make(EXIT_DENIED, "denied",
 				      "no permission to use %s: be root or a member of the group "
-				      "clusterd", ctl->socket);
+				      "clusterd",
+				      ctl->socket);
 	case -E2BIG:
 		return ctl_error_make(EXIT_FAILED, "limit",
 				      "the request is larger than %d bytes: clusterd takes no more "
-				      "at once", CLIENT_REQUEST_MAX);
+				      "at once",
+				      CLIENT_REQUEST_MAX);
 	case -EPROTO:
 		return ctl_error_make(EXIT_NO_DAEMON, "no-daemon",
 				      "what answers at %s does not speak as clusterd of this "
-				      "version does", ctl->socket);
+				      "version does",
+				      ctl->socket);
 	case -EINTR:
 		return ctl_error_make(EXIT_UNKNOWN, "unknown-outcome", "interrupted");
 	default:
-		return ctl_error_make(EXIT_NO_DAEMON, "no-daemon",
-				      "clusterd does not answer at %s: %s; systemctl status clusterd",
-				      ctl->socket, strerror(-r));
+		return ctl_error_make(
+			EXIT_NO_DAEMON, "no-daemon",
+			"clusterd does not answer at %s: %s; systemctl status clusterd",
+			ctl->socket, strerror(-r));
 	}
 }
 
@@ -117,8 +121,8 @@ static uint64_t earlier(uint64_t end_ms, const struct ctl *ctl)
 }
 
 /*
- * Asks until there is an answer. A daemon that was not there at the first try is not waited for; one that went away
- * after it had taken the request, is.
+ * Asks until there is an answer. A daemon that was not there at the first try is not waited
+ * for; one that went away after it had taken the request, is.
  */
 static int ask_again(struct ctl *ctl, json_t *request, uint64_t end_ms, struct client_reply *ret)
 {
@@ -177,7 +181,8 @@ bool ctl_ask_list(struct ctl *ctl, json_t *request, json_t **ret_list, struct ct
 	if (!ctl_ask(ctl, request, &records, ret_error))
 		return false;
 	list = json_array();
-	json_array_foreach(records, i, part) {
+	json_array_foreach(records, i, part)
+	{
 		if (json_array_extend(list, part) == 0)
 			continue;
 		*ret_error = error_of_errno(ctl, -EPROTO);
@@ -306,9 +311,8 @@ static void suggest(struct ctl *ctl, enum cli_kind kind, const char *name)
 
 	if (!ctl_names(ctl, kind, &list))
 		return;
-	json_array_foreach(list, i, item)
-		if (n < ARRAY_SIZE(names))
-			names[n++] = json_string_value(item);
+	json_array_foreach(list, i, item) if (n < ARRAY_SIZE(names)) names[n++] =
+		json_string_value(item);
 	near = nearest_word(name, names, n);
 	if (near)
 		ctl_say("Did you mean '%s'?", near);
@@ -329,8 +333,9 @@ int ctl_fail_name(struct ctl *ctl, struct ctl_error *error, enum cli_kind kind, 
 bool ctl_names(struct ctl *ctl, enum cli_kind kind, json_t **ret_names)
 {
 	static const char *const verbs[] = {
-		[CLI_VM] = "vms",	   [CLI_NODE] = "nodes",       [CLI_FENCE] = "fences",
-		[CLI_VOLUME] = "volumes",  [CLI_SETTING] = "settings", [CLI_OPERATION] = "operations",
+		[CLI_VM] = "vms",           [CLI_NODE] = "nodes",
+		[CLI_FENCE] = "fences",     [CLI_VOLUME] = "volumes",
+		[CLI_SETTING] = "settings", [CLI_OPERATION] = "operations",
 	};
 	const char *verb = (size_t)kind < ARRAY_SIZE(verbs) ? verbs[kind] : NULL;
 	struct ctl_error error = { 0 };
@@ -344,11 +349,11 @@ bool ctl_names(struct ctl *ctl, enum cli_kind kind, json_t **ret_names)
 		return false;
 	}
 	*ret_names = json_array();
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		if (kind == CLI_OPERATION)
-			json_array_append_new(*ret_names,
-					      json_sprintf("%" JSON_INTEGER_FORMAT,
-							   field_number(item, "id")));
+			json_array_append_new(*ret_names, json_sprintf("%" JSON_INTEGER_FORMAT,
+								       field_number(item, "id")));
 		else if (*field_text(item, "name"))
 			json_array_append(*ret_names, json_object_get(item, "name"));
 	}
@@ -361,8 +366,7 @@ json_int_t ctl_node_id(const json_t *nodes, const char *name)
 	const json_t *node;
 	size_t i;
 
-	json_array_foreach(nodes, i, node)
-		if (field_is(node, "name", name))
-			return field_number(node, "id");
+	json_array_foreach(nodes, i,
+			   node) if (field_is(node, "name", name)) return field_number(node, "id");
 	return 0;
 }

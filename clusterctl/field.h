@@ -2,7 +2,8 @@
 /*
  * Field: what a record of the daemon says, with a harmless answer for what it does not say.
  *
- * A field that is missing or has another type reads as "", 0 or false, like a field of the schema that is not set.
+ * A field that is missing or has another type reads as "", 0 or false, like a field of the
+ * schema that is not set.
  */
 #ifndef CLUSTERCTL_FIELD_H
 #define CLUSTERCTL_FIELD_H

@@ -17,8 +17,8 @@ const char *health_word(enum status_exit level)
 	return words[level];
 }
 
-static void __attribute__((format(printf, 4, 5))) found(struct judging *judging, enum status_exit level,
-							const char *subject, const char *format, ...)
+static void __attribute__((format(printf, 4, 5)))
+found(struct judging *judging, enum status_exit level, const char *subject, const char *format, ...)
 {
 	va_list args;
 	char *text;
@@ -39,11 +39,13 @@ static void judge_quorum(struct judging *judging, const json_t *status)
 	const char *why = field_text(standing, "why_not");
 
 	if (!json_is_object(json_object_get(status, "cluster")))
-		found(judging, STATUS_CRITICAL, "cluster", "this node has not learnt of a cluster yet");
+		found(judging, STATUS_CRITICAL, "cluster",
+		      "this node has not learnt of a cluster yet");
 	else if (!field_true(quorum, "have") || !field_true(standing, "open"))
 		found(judging, STATUS_CRITICAL, "cluster",
-		      "no quorum: %" JSON_INTEGER_FORMAT " of %zu voters present, %" JSON_INTEGER_FORMAT
-		      " needed%s%s", field_number(quorum, "present"),
+		      "no quorum: %" JSON_INTEGER_FORMAT
+		      " of %zu voters present, %" JSON_INTEGER_FORMAT " needed%s%s",
+		      field_number(quorum, "present"),
 		      json_array_size(json_object_get(quorum, "voters")),
 		      field_number(quorum, "needed"), *why ? "; " : "", why);
 }
@@ -75,7 +77,9 @@ static bool state_is_one_of(const char *state, const char *const *states)
 /* A VM that is wanted running, by what it is doing. */
 static void judge_wanted_vm(struct judging *judging, const json_t *vm)
 {
-	static const char *const dead[] = { "stopped", "failed", "saved", "unknown", "paused", NULL };
+	static const char *const dead[] = {
+		"stopped", "failed", "saved", "unknown", "paused", NULL
+	};
 	static const char *const passing[] = { "starting", "stopping", NULL };
 	const char *name = field_text(vm, "name"), *state = field_text(vm, "state");
 	const char *detail = field_text(vm, "detail");
@@ -97,9 +101,7 @@ static bool has_id(const json_t *ids, json_int_t id)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(ids, i, item)
-		if (json_integer_value(item) == id)
-			return true;
+	json_array_foreach(ids, i, item) if (json_integer_value(item) == id) return true;
 	return false;
 }
 
@@ -113,8 +115,9 @@ static void judge_place(struct judging *judging, const json_t *vm)
 	if (!owner || !field_is(vm, "state", "running"))
 		return;
 	if (json_array_size(possible) && !has_id(possible, owner))
-		found(judging, STATUS_WARNING, name, "VM %s runs on %s, which is none of its owners",
-		      name, field_text(vm, "owner_name"));
+		found(judging, STATUS_WARNING, name,
+		      "VM %s runs on %s, which is none of its owners", name,
+		      field_text(vm, "owner_name"));
 	else if (json_array_size(preferred) && !has_id(preferred, owner))
 		found(judging, STATUS_WARNING, name,
 		      "VM %s runs on %s, which is none of the nodes it prefers", name,
@@ -147,12 +150,12 @@ static void judge_vm(struct judging *judging, const json_t *vm)
 			found(judging, STATUS_WARNING, name, "VM %s should be off and is %s", name,
 			      state);
 	} else if (strcmp(state, "paused") != 0) {
-		found(judging, STATUS_WARNING, name, "VM %s should be paused and is %s", name, state);
+		found(judging, STATUS_WARNING, name, "VM %s should be paused and is %s", name,
+		      state);
 	}
 	if (*field_text(vm, "changed_outside"))
-		found(judging, STATUS_WARNING, name,
-		      "VM %s was changed outside of the cluster: %s", name,
-		      field_text(vm, "changed_outside"));
+		found(judging, STATUS_WARNING, name, "VM %s was changed outside of the cluster: %s",
+		      name, field_text(vm, "changed_outside"));
 }
 
 static char *first_line(const struct health *health, size_t nodes, size_t vms)
@@ -177,13 +180,11 @@ void health_judge(const json_t *status, const json_t *nodes, const json_t *vms, 
 	size_t i;
 
 	judge_quorum(&judging, status);
-	json_array_foreach(nodes, i, item)
-		judge_node(&judging, item);
-	json_array_foreach(vms, i, item)
-		judge_vm(&judging, item);
-	ret->level = json_array_size(judging.critical)	 ? STATUS_CRITICAL
+	json_array_foreach(nodes, i, item) judge_node(&judging, item);
+	json_array_foreach(vms, i, item) judge_vm(&judging, item);
+	ret->level = json_array_size(judging.critical)  ? STATUS_CRITICAL
 		     : json_array_size(judging.warning) ? STATUS_WARNING
-							 : STATUS_WELL;
+							: STATUS_WELL;
 	ret->problems = judging.critical;
 	json_array_extend(ret->problems, judging.warning);
 	json_decref(judging.warning);

@@ -2,9 +2,10 @@
 /*
  * Health: whether all is well with the cluster, as a judgement over what the daemon says.
  *
- * Critical: there is no quorum, or a VM that should run does not. Warning: a node is not up, a VM is not protected, or not
- * where or what it is wanted to be. A VM that was set managed=no is nobody's business here, and ha=no says that a VM need
- * not be protected. A function of its arguments alone.
+ * Critical: there is no quorum, or a VM that should run does not. Warning: a node is not up, a
+ * VM is not protected, or not where or what it is wanted to be. A VM that was set managed=no is
+ * nobody's business here, and ha=no says that a VM need not be protected. A function of its
+ * arguments alone.
  */
 #ifndef CLUSTERCTL_HEALTH_H
 #define CLUSTERCTL_HEALTH_H
@@ -15,8 +16,8 @@
 
 struct health {
 	enum status_exit level;
-	char *line;		/* "WARNING: n3 is lost: … (and 2 more)" */
-	json_t *problems;	/* array of {"level", "subject", "text"}, the worst first */
+	char *line;       /* "WARNING: n3 is lost: … (and 2 more)" */
+	json_t *problems; /* array of {"level", "subject", "text"}, the worst first */
 };
 
 /* Judges the replies of status, nodes and vms. */

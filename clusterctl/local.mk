@@ -2,7 +2,7 @@
 # clusterctl: the command line; all of it but main.c. Uses domain, base, JSON and libvirt.
 #
 # To add a source file: one line below for NAME.c and one for NAME.h, both as %D%/NAME.
-# To add its test: unit_tests += tests/unit/test_clusterctl_NAME   (source: the same with .c; it links everything).
+# To add its test: unit_tests += tests/unit/test_clusterctl_NAME (source: the same with .c).
 # Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
 
 noinst_LIBRARIES += %D%/libclusterctl.a
@@ -67,3 +67,17 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = %D%/completion/clusterctl
 
 EXTRA_DIST += %D%/README.md
+
+unit_tests += \
+	tests/unit/test_clusterctl_cli \
+	tests/unit/test_clusterctl_complete \
+	tests/unit/test_clusterctl_health \
+	tests/unit/test_clusterctl_man \
+	tests/unit/test_clusterctl_nearest \
+	tests/unit/test_clusterctl_run \
+	tests/unit/test_clusterctl_secret \
+	tests/unit/test_clusterctl_table \
+	tests/unit/test_clusterctl_wait
+
+# The completion in a real bash, with the program that was built.
+checkers += %D%/completion/check

@@ -12,7 +12,10 @@ static size_t min3(size_t a, size_t b, size_t c)
 
 size_t nearest_distance(const char *a, const char *b)
 {
-	/* Three rows of the usual matrix: the one in work, the last one, and the one before for swaps. */
+	/*
+	 * Three rows of the usual matrix: the one in work, the last one, and the one before for
+	 * swaps.
+	 */
 	size_t rows[3][NEAREST_WORD_MAX + 1];
 	size_t *before = rows[0], *last = rows[1], *now = rows[2];
 	size_t a_len = strlen(a), b_len = strlen(b);

@@ -2,15 +2,16 @@
 /*
  * Nearest: which known word somebody meant who typed another one.
  *
- * The distance counts inserted, dropped, changed and swapped letters (Damerau-Levenshtein, optimal string alignment).
- * A word is only suggested when it is near enough that the guess is no nuisance: a third of the letters may differ.
+ * The distance counts inserted, dropped, changed and swapped letters (Damerau-Levenshtein,
+ * optimal string alignment). A word is only suggested when it is near enough that the guess is
+ * no nuisance: a third of the letters may differ.
  */
 #ifndef CLUSTERCTL_NEAREST_H
 #define CLUSTERCTL_NEAREST_H
 
 #include <stddef.h>
 
-enum { NEAREST_WORD_MAX = 64 };	/* longer words are never near to anything */
+enum { NEAREST_WORD_MAX = 64 }; /* longer words are never near to anything */
 
 /* How many edits lead from a to b; NEAREST_WORD_MAX where one of them is longer than that. */
 size_t nearest_distance(const char *a, const char *b);

@@ -17,7 +17,8 @@ json_t *params_changes(const struct cli_call *call, size_t first)
 
 	for (size_t i = first; i < call->words_n; i++)
 		if (cli_split(call->words[i], key, sizeof(key), &value))
-			json_array_append_new(changes, json_pack("{s:s,s:s}", "key", key, "value", value));
+			json_array_append_new(changes,
+					      json_pack("{s:s,s:s}", "key", key, "value", value));
 	return changes;
 }
 
@@ -33,7 +34,8 @@ json_t *params_object(const struct cli_call *call, size_t first)
 	return object;
 }
 
-bool params_node_id(struct ctl *ctl, const char *name, json_int_t *ret_id, struct ctl_error *ret_error)
+bool params_node_id(struct ctl *ctl, const char *name, json_int_t *ret_id,
+		    struct ctl_error *ret_error)
 {
 	json_t *nodes = NULL;
 	json_int_t id;

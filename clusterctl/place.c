@@ -11,8 +11,8 @@ char *place_uri(const char *pattern, const char *address)
 
 	if (!hole || hole[1] != 's' || strchr(hole + 1, '%') || !*address)
 		return NULL;
-	return mem_printf("%.*s%s%s%s%s", (int)(hole - pattern), pattern, is_ipv6 ? "[" : "", address,
-			  is_ipv6 ? "]" : "", hole + 2);
+	return mem_printf("%.*s%s%s%s%s", (int)(hole - pattern), pattern, is_ipv6 ? "[" : "",
+			  address, is_ipv6 ? "]" : "", hole + 2);
 }
 
 void place_free(struct place *place)
@@ -27,7 +27,8 @@ void place_free(struct place *place)
 
 bool place_is_alive(const struct place *place)
 {
-	static const char *const alive[] = { "running", "paused", "migrating", "stopping", "starting" };
+	static const char *const alive[] = { "running", "paused", "migrating", "stopping",
+					     "starting" };
 
 	for (size_t i = 0; place->uri && i < ARRAY_SIZE(alive); i++)
 		if (strcmp(place->state, alive[i]) == 0)
@@ -40,9 +41,8 @@ static const char *value_of(const json_t *records, const char *name, const char 
 	const json_t *record;
 	size_t i;
 
-	json_array_foreach(records, i, record)
-		if (field_is(record, "name", name))
-			return field_text(record, field);
+	json_array_foreach(records, i, record) if (field_is(record, "name",
+							    name)) return field_text(record, field);
 	return "";
 }
 
@@ -62,10 +62,11 @@ static bool remote_uri(struct ctl *ctl, struct place *place, struct ctl_error *r
 	address = value_of(nodes, place->node, "address");
 	place->uri = place_uri(pattern, address);
 	if (!place->uri)
-		*ret_error = ctl_error_make(EXIT_FAILED, "invalid",
-					    "no way to reach libvirt on %s: its address is '%s' and "
-					    "the setting migration.connect_uri '%s'", place->node,
-					    address, pattern);
+		*ret_error =
+			ctl_error_make(EXIT_FAILED, "invalid",
+				       "no way to reach libvirt on %s: its address is '%s' and "
+				       "the setting migration.connect_uri '%s'",
+				       place->node, address, pattern);
 	json_decref(settings);
 	json_decref(nodes);
 	return place->uri;

@@ -7,10 +7,10 @@
 
 struct place {
 	char *uuid;
-	char *state;	/* as the daemon says it: "running" */
+	char *state; /* as the daemon says it: "running" */
 	char *wanted;
-	char *node;	/* name of the owner; "" if there is none */
-	char *uri;	/* of the owner's libvirt; NULL if there is none */
+	char *node; /* name of the owner; "" if there is none */
+	char *uri;  /* of the owner's libvirt; NULL if there is none */
 };
 
 /* Asks the daemon. libvirt_uri is that of this node. */
@@ -21,7 +21,10 @@ void place_free(struct place *place);
 /* Whether a QEMU process is there that can be talked to. */
 bool place_is_alive(const struct place *place);
 
-/* Puts an address into a pattern with one %s; an IPv6 address gets its brackets. NULL for any other pattern. */
+/*
+ * Puts an address into a pattern with one %s; an IPv6 address gets its brackets. NULL for any
+ * other pattern.
+ */
 char *place_uri(const char *pattern, const char *address);
 
 #endif

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 enum { COMPLETE_MS = 1500 };
 
 /* JSON texts may hold a secret on its way to the daemon: nothing of them stays in freed memory. */
@@ -45,7 +44,8 @@ static bool wants_colour(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term &&
+	       strcmp(term, "dumb") != 0;
 }
 
 static bool parse_timeout(struct ctl *ctl, const char *timeout)
@@ -53,7 +53,8 @@ static bool parse_timeout(struct ctl *ctl, const char *timeout)
 	if (!timeout)
 		return true;
 	if (text_parse_duration(timeout, &ctl->timeout_ms) < 0 || ctl->timeout_ms == 0) {
-		ctl_say("%s: --timeout is a time like 60s or 5m, not '%s'", ctl_cli.program, timeout);
+		ctl_say("%s: --timeout is a time like 60s or 5m, not '%s'", ctl_cli.program,
+			timeout);
 		return false;
 	}
 	ctl->end_ms = clock_ms() + ctl->timeout_ms;

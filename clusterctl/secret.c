@@ -44,10 +44,10 @@ static bool ends(const char *key, size_t len, const char *end)
 
 bool secret_is_key(const char *key, size_t len)
 {
-	static const char *const whole[] = { "pass", "pwd", "pw",  "kg",	"hexadecimal_kg",
+	static const char *const whole[] = { "pass", "pwd", "pw",  "kg",       "hexadecimal_kg",
 					     "psk",  "key", "pin", "community" };
-	static const char *const parts[] = { "passw", "passphrase", "secret", "token",
-					     "api_key", "apikey", "api-key", "private_key" };
+	static const char *const parts[] = { "passw",   "passphrase", "secret",  "token",
+					     "api_key", "apikey",     "api-key", "private_key" };
 
 	if (ends(key, len, "_script") || ends(key, len, "-script") || ends(key, len, "_file") ||
 	    ends(key, len, "-file"))
@@ -65,8 +65,8 @@ static bool valid_line(const char *line, size_t len)
 {
 	size_t key = 0;
 
-	while (key < len && (isalnum((unsigned char)line[key]) || line[key] == '_' ||
-			     line[key] == '-'))
+	while (key < len &&
+	       (isalnum((unsigned char)line[key]) || line[key] == '_' || line[key] == '-'))
 		key++;
 	return key > 0 && key < len && line[key] == '=' && !memchr(line, '\0', len);
 }

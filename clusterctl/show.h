@@ -2,8 +2,8 @@
 /*
  * Show: answers of the daemon as people read them.
  *
- * A list command asks, and writes either the JSON as it came or a table; which cells make a row is all that differs from
- * one list to the next.
+ * A list command asks, and writes either the JSON as it came or a table; which cells make a row
+ * is all that differs from one list to the next.
  */
 #ifndef CLUSTERCTL_SHOW_H
 #define CLUSTERCTL_SHOW_H
@@ -16,10 +16,10 @@ enum { SHOW_TIME_SIZE = 32 };
 struct show_list {
 	const char *verb;
 	const char *const *columns;
-	unsigned right;	/* bit n: column n holds numbers */
+	unsigned right; /* bit n: column n holds numbers */
 	void (*row)(struct table *table, const json_t *record, void *context);
 	void *context;
-	const char *empty;	/* what to say of a list without anything */
+	const char *empty; /* what to say of a list without anything */
 };
 
 /* Asks, writes and returns the exit. */
@@ -33,7 +33,10 @@ void show_line(struct table *table, const char *label, const char *value);
 void show_linef(struct table *table, const char *label, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Texts of an array, or the names of nodes whose ids are in it, with a comma in between; the caller frees them. */
+/*
+ * Texts of an array, or the names of nodes whose ids are in it, with a comma in between; the
+ * caller frees them.
+ */
 char *show_texts(const json_t *array);
 char *show_nodes(const json_t *ids, const json_t *nodes);
 const char *show_node(json_int_t id, const json_t *nodes);

@@ -19,15 +19,15 @@ struct cell {
 struct table {
 	size_t columns_n;
 	bool right[COLUMNS_MAX];
-	struct cell *cells;	/* row by row; the headings are the first row */
+	struct cell *cells; /* row by row; the headings are the first row */
 	size_t cells_n, cells_cap;
 };
 
 /* ---- text on a terminal ---- */
 
 /*
- * The character at s and how many bytes it has; 0 for bytes that are no UTF-8 (RFC 3629: no overlong forms, no
- * surrogates, nothing above U+10FFFF).
+ * The character at s and how many bytes it has; 0 for bytes that are no UTF-8 (RFC 3629: no
+ * overlong forms, no surrogates, nothing above U+10FFFF).
  */
 static size_t decode(const char *s, uint32_t *ret)
 {
@@ -58,7 +58,10 @@ static bool in_ranges(uint32_t c, const uint32_t (*ranges)[2], size_t n)
 	return false;
 }
 
-/* Unicode's combining marks and East Asian wide blocks, as far as names and messages are likely to use them. */
+/*
+ * Unicode's combining marks and East Asian wide blocks, as far as names and messages are likely
+ * to use them.
+ */
 static size_t width_of(uint32_t c)
 {
 	static const uint32_t none[][2] = {
@@ -68,9 +71,10 @@ static size_t width_of(uint32_t c)
 		{ 0xfeff, 0xfeff },
 	};
 	static const uint32_t wide[][2] = {
-		{ 0x1100, 0x115f },   { 0x2e80, 0x303e },   { 0x3041, 0x33ff }, { 0x3400, 0x4dbf },
-		{ 0x4e00, 0x9fff },   { 0xa000, 0xa4cf },   { 0xac00, 0xd7a3 }, { 0xf900, 0xfaff },
-		{ 0xfe30, 0xfe6f },   { 0xff00, 0xff60 },   { 0xffe0, 0xffe6 }, { 0x1f300, 0x1f64f },
+		{ 0x1100, 0x115f },   { 0x2e80, 0x303e },   { 0x3041, 0x33ff },
+		{ 0x3400, 0x4dbf },   { 0x4e00, 0x9fff },   { 0xa000, 0xa4cf },
+		{ 0xac00, 0xd7a3 },   { 0xf900, 0xfaff },   { 0xfe30, 0xfe6f },
+		{ 0xff00, 0xff60 },   { 0xffe0, 0xffe6 },   { 0x1f300, 0x1f64f },
 		{ 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
 	};
 
@@ -93,7 +97,10 @@ size_t table_text_width(const char *text)
 	return width;
 }
 
-/* C0, DEL and C1 controls drive terminals; the bidirectional overrides let a name pose as another one. */
+/*
+ * C0, DEL and C1 controls drive terminals; the bidirectional overrides let a name pose as
+ * another one.
+ */
 static bool is_harmful(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
@@ -223,7 +230,8 @@ void table_write(const struct table *table, FILE *out, bool colour)
 		bool right = table->right[column];
 
 		/* Nothing behind the last column: a line that needs no room takes none. */
-		write_cell(&table->cells[i], last && !right ? 0 : widths[column], right, out, colour);
+		write_cell(&table->cells[i], last && !right ? 0 : widths[column], right, out,
+			   colour);
 		if (last)
 			fputc('\n', out);
 		else

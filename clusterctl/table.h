@@ -2,8 +2,9 @@
 /*
  * Table: rows of text with aligned columns, for people.
  *
- * Widths are counted as a terminal shows UTF-8: wide East Asian characters take two columns, combining marks none. What
- * comes from guests and other programs is made harmless: control characters and bytes that are no UTF-8 become '?'.
+ * Widths are counted as a terminal shows UTF-8: wide East Asian characters take two columns,
+ * combining marks none. What comes from guests and other programs is made harmless: control
+ * characters and bytes that are no UTF-8 become '?'.
  */
 #ifndef CLUSTERCTL_TABLE_H
 #define CLUSTERCTL_TABLE_H
@@ -27,9 +28,13 @@ DEFINE_CLEANUP(struct table *, table_free);
 /* Numbers are easier to compare when they end in the same column. */
 void table_align_right(struct table *table, size_t column);
 
-/* Adds the next cell, from left to right; a full row is followed by a new one. NULL and "" show as '-'. */
+/*
+ * Adds the next cell, from left to right; a full row is followed by a new one. NULL and "" show
+ * as '-'.
+ */
 void table_cell(struct table *table, const char *text);
-void table_cellf(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void table_cellf(struct table *table, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void table_cell_toned(struct table *table, enum table_tone tone, const char *text);
 
 /* Cells that are missing in the last row stay empty. colour: write tones as terminal colours. */
@@ -38,7 +43,10 @@ void table_write(const struct table *table, FILE *out, bool colour);
 /* How many columns of a terminal a text takes. */
 size_t table_text_width(const char *text);
 
-/* A copy in which everything that could drive a terminal is '?' and line ends are blanks. The caller frees it. */
+/*
+ * A copy in which everything that could drive a terminal is '?' and line ends are blanks. The
+ * caller frees it.
+ */
 char *table_clean(const char *text);
 
 #endif

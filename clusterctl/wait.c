@@ -99,7 +99,10 @@ static void show_line(struct ctl *ctl, const json_t *operation, uint64_t waited_
 	struct winsize size = { 0 };
 	int columns = 79;
 
-	/* A line that wraps can not be overwritten. Cut by bytes: shorter than it could be is fine. */
+	/*
+	 * A line that wraps can not be overwritten. Cut by bytes: shorter than it could be is
+	 * fine.
+	 */
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
 		columns = size.ws_col - 1;
 	fprintf(stderr, "\r\033[K%.*s", columns, line);
@@ -116,14 +119,15 @@ static bool give_up(struct ctl *ctl, json_int_t id, struct ctl_error *ret_error)
 	if (interrupted) {
 		*ret_error = ctl_error_make(EXIT_UNKNOWN, "unknown-outcome",
 					    "no longer waiting for operation %" JSON_INTEGER_FORMAT
-					    "; %s %" JSON_INTEGER_FORMAT, id, goes_on, id);
+					    "; %s %" JSON_INTEGER_FORMAT,
+					    id, goes_on, id);
 		return true;
 	}
 	if (ctl->end_ms && clock_ms() >= ctl->end_ms) {
 		*ret_error = ctl_error_make(EXIT_UNKNOWN, "unknown-outcome",
 					    "operation %" JSON_INTEGER_FORMAT
-					    " has not ended within %s; %s %" JSON_INTEGER_FORMAT, id,
-					    text_format_ms(text, ctl->timeout_ms), goes_on, id);
+					    " has not ended within %s; %s %" JSON_INTEGER_FORMAT,
+					    id, text_format_ms(text, ctl->timeout_ms), goes_on, id);
 		return true;
 	}
 	return false;
@@ -135,7 +139,8 @@ static bool passes_by(const struct ctl_error *error)
 	return error->exit == EXIT_NO_QUORUM || error->exit == EXIT_UNKNOWN;
 }
 
-static bool look(struct ctl *ctl, json_int_t id, json_t **ret_operation, struct ctl_error *ret_error)
+static bool look(struct ctl *ctl, json_int_t id, json_t **ret_operation,
+		 struct ctl_error *ret_error)
 {
 	json_t *request = json_pack("{s:s,s:I}", "do", "operation", "operation", id);
 	struct ctl_error error = { 0 };
@@ -154,14 +159,33 @@ static bool look(struct ctl *ctl, json_int_t id, json_t **ret_operation, struct 
 	return false;
 }
 
+/* To the next question, or to the end of our time if that comes first. */
+static uint64_t pause_ms(const struct ctl *ctl)
+{
+	uint64_t left_ms = ctl->end_ms ? (uint64_t)clock_until(ctl->end_ms) : POLL_MS;
+
+	return left_ms < POLL_MS ? left_ms : POLL_MS;
+}
+
 static bool wait_for_end(struct ctl *ctl, json_int_t id, json_t **operation,
 			 struct ctl_error *ret_error)
 {
 	uint64_t begun_ms = clock_ms(), shown_ms = begun_ms;
 
 	for (;;) {
-		if (!look(ctl, id, operation, ret_error))
+		struct ctl_error late = { 0 };
+
+		if (!look(ctl, id, operation, ret_error)) {
+			/*
+			 * With its time over, a question that had no time for an answer is no
+			 * fault of the daemon.
+			 */
+			if (give_up(ctl, id, &late)) {
+				ctl_error_free(ret_error);
+				*ret_error = late;
+			}
 			return false;
+		}
 		if (*operation && !field_is(*operation, "outcome", "running"))
 			return true;
 		if (give_up(ctl, id, ret_error))
@@ -170,7 +194,7 @@ static bool wait_for_end(struct ctl *ctl, json_int_t id, json_t **operation,
 			shown_ms = clock_ms();
 			show_line(ctl, *operation, shown_ms - begun_ms);
 		}
-		clock_sleep(POLL_MS);
+		clock_sleep(pause_ms(ctl));
 	}
 }
 

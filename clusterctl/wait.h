@@ -2,9 +2,10 @@
 /*
  * Wait: until an operation of the cluster has ended.
  *
- * Asks every 100 ms, because nothing is lost when a question is: the daemon may restart in between. On a terminal one
- * line tells the phase, how far a move has come and for how long. An operation has deadlines of its own in the daemon;
- * --timeout only bounds how long somebody looks on, and so does Ctrl-C. It goes on all the same.
+ * Asks every 100 ms, because nothing is lost when a question is: the daemon may restart in
+ * between. On a terminal one line tells the phase, how far a move has come and for how long. An
+ * operation has deadlines of its own in the daemon; --timeout only bounds how long somebody
+ * looks on, and so does Ctrl-C. It goes on all the same.
  */
 #ifndef CLUSTERCTL_WAIT_H
 #define CLUSTERCTL_WAIT_H

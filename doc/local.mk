@@ -5,4 +5,4 @@
 # dist_man_MANS.
 
 dist_doc_DATA += %D%/clusterd.conf
-dist_man_MANS +=
+dist_man_MANS += %D%/clusterctl.8 %D%/clusterd.8 %D%/clusterd.conf.5

@@ -12,6 +12,15 @@ static bool starts(const char *text, const char *with)
 	return text && strncmp(text, with, strlen(with)) == 0;
 }
 
+/* Every child of that name, should there be several where one is meant. */
+static void drop_children(xmlNode *parent, const char *name)
+{
+	xmlNode *child;
+
+	while ((child = dom_child(parent, name)))
+		dom_drop(child);
+}
+
 void canonical_drop_mark(xmlNode *domain)
 {
 	xmlNode *metadata = dom_child(domain, "metadata");
@@ -35,16 +44,12 @@ static void clean_labels(xmlNode *domain)
 	xmlNode *next;
 
 	for (xmlNode *label = dom_child(domain, "seclabel"); label; label = next) {
-		xmlNode *chosen = dom_child(label, "label");
-		xmlNode *image = dom_child(label, "imagelabel");
-
 		next = dom_next(label, "seclabel");
-		if (!dom_attr_is(label, "type", "dynamic") || (!chosen && !image))
+		if (!dom_attr_is(label, "type", "dynamic") ||
+		    (!dom_child(label, "label") && !dom_child(label, "imagelabel")))
 			continue;
-		if (chosen)
-			dom_drop(chosen);
-		if (image)
-			dom_drop(image);
+		drop_children(label, "label");
+		drop_children(label, "imagelabel");
 		if (!label->children)
 			dom_drop(label);
 	}
@@ -58,7 +63,7 @@ static void clean_resource(xmlNode *domain)
 
 	if (!partition || strcmp(dom_text(partition), "/machine") != 0)
 		return;
-	dom_drop(partition);
+	drop_children(resource, "partition");
 	if (!resource->children)
 		dom_drop(resource);
 }
@@ -66,18 +71,13 @@ static void clean_resource(xmlNode *domain)
 /* Aliases that begin with ua- were chosen by somebody, all others number what is there. */
 static void clean_alias(xmlNode *device)
 {
-	xmlNode *alias = dom_child(device, "alias");
+	xmlNode *next;
 
-	if (alias && !starts(dom_attr(alias, "name"), "ua-"))
-		dom_drop(alias);
-}
-
-static void drop_child(xmlNode *parent, const char *name)
-{
-	xmlNode *child = dom_child(parent, name);
-
-	if (child)
-		dom_drop(child);
+	for (xmlNode *alias = dom_child(device, "alias"); alias; alias = next) {
+		next = dom_next(alias, "alias");
+		if (!starts(dom_attr(alias, "name"), "ua-"))
+			dom_drop(alias);
+	}
 }
 
 static void clean_disk(xmlNode *disk)
@@ -85,7 +85,7 @@ static void clean_disk(xmlNode *disk)
 	xmlNode *source = dom_child(disk, "source");
 	xmlNode *target = dom_child(disk, "target");
 
-	drop_child(disk, "mirror");
+	drop_children(disk, "mirror");
 	if (source)
 		dom_drop_attr(source, "index");
 	if (target)
@@ -95,40 +95,58 @@ static void clean_disk(xmlNode *disk)
 	 * for ever, whatever became of the images in the meantime.
 	 */
 	if (dom_attr(xmlDocGetRootElement(disk->doc), "id"))
-		drop_child(disk, "backingStore");
+		drop_children(disk, "backingStore");
+}
+
+static bool is_tap_of_a_run(const char *name)
+{
+	static const char *const given[] = { "vnet", "macvtap", "macvlan", "vif" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		if (starts(name, given[i]))
+			return true;
+	return false;
 }
 
 static void clean_interface(xmlNode *interface)
 {
-	static const char *const given[] = { "vnet", "macvtap", "macvlan", "vif" };
-	xmlNode *target = dom_child(interface, "target");
 	xmlNode *source = dom_child(interface, "source");
+	xmlNode *next;
 
-	for (size_t i = 0; target && i < ARRAY_SIZE(given); i++)
-		if (starts(dom_attr(target, "dev"), given[i])) {
+	for (xmlNode *target = dom_child(interface, "target"); target; target = next) {
+		next = dom_next(target, "target");
+		if (is_tap_of_a_run(dom_attr(target, "dev")))
 			dom_drop(target);
-			target = NULL;
-		}
+	}
 	if (source && dom_attr_is(interface, "type", "network")) {
 		dom_drop_attr(source, "portid");
 		dom_drop_attr(source, "bridge");
 	}
 }
 
+/* The socket that libvirt makes has the number of one run in its path. */
+static bool is_end_of_a_run(const xmlNode *device, const xmlNode *source)
+{
+	const char *path = dom_attr(source, "path");
+
+	return path && (dom_attr_is(device, "type", "pty") ||
+			(dom_is(device, "channel") && strstr(path, "/channel/target/domain-")));
+}
+
 /* serial, parallel, console, channel */
 static void clean_character(xmlNode *device)
 {
-	xmlNode *source = dom_child(device, "source");
 	xmlNode *target = dom_child(device, "target");
-	const char *path = dom_attr(source, "path");
+	xmlNode *next;
 
 	dom_drop_attr(device, "tty");
 	if (target)
 		dom_drop_attr(target, "state");
-	/* The socket that libvirt makes has the number of one run in its path. */
-	if (path && (dom_attr_is(device, "type", "pty") ||
-		     (dom_is(device, "channel") && strstr(path, "/channel/target/domain-"))))
-		dom_drop(source);
+	for (xmlNode *source = dom_child(device, "source"); source; source = next) {
+		next = dom_next(source, "source");
+		if (is_end_of_a_run(device, source))
+			dom_drop(source);
+	}
 }
 
 static void clean_graphics(xmlNode *graphics)
@@ -167,4 +185,5 @@ void canonical_clean(xmlNode *domain)
 				cleaners[i].clean(device);
 	}
 	dom_drop_attr(domain, "id");	/* last: the cleaners ask for it */
+	dom_tidy(domain);
 }

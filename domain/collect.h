@@ -16,11 +16,14 @@
 /* A new essence, with its digest. Limits are not checked. rules may be NULL. */
 Wire__Essence *collect_essence(const xmlNode *domain, const struct domain_rules *rules);
 
-/* -ENOENT: no such element; -EINVAL: no number, 0, or an unknown unit. Rounded up, as libvirt does. */
+/*
+ * -ENOENT: no such element; -EINVAL: no number, 0, or an unknown unit. Rounded up, as
+ * libvirt does.
+ */
 int collect_memory_mib(const xmlNode *element, uint64_t *ret);
 int collect_vcpus(const xmlNode *domain, uint32_t *ret);
 
-/* What a disk holds, appended to out: a path, "iscsi:NAME", "POOL/VOLUME"; nothing if it is empty. */
+/* What a disk holds, appended to out: a path, "iscsi:NAME", "POOL/VOLUME"; nothing if empty. */
 void collect_disk_source(const xmlNode *source, const char *type, struct buf *out);
 
 /* "pc" of "pc-i440fx-7.2" and of "": what of a machine type stays the same when it runs. */

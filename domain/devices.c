@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// One line for each device, made only of what an inactive definition says and a running domain says just the same.
+// One line for each device, made only of what an inactive definition says and a running
+// domain says just the same.
 #include "domain/collect.h"
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #include "domain/dom.h"
 #include "wire/check.h"
 
-enum { LINE_MAX_BYTES = 500 };		/* below the limit of wire/check.h, with room for the mark */
+enum { LINE_MAX_BYTES = 500 }; /* below the limit of wire/check.h, with room for the mark */
 
 /* A word more, nothing if it is missing. */
 static void word(struct buf *out, const char *text)
@@ -224,7 +225,12 @@ static const struct {
 	bool (*line_if)(const xmlNode *device, struct buf *out);
 } rules_of[] = {
 	/* Told elsewhere, or added by libvirt as it sees fit. */
-	{ "disk" }, { "interface" }, { "emulator" }, { "controller" }, { "memballoon" }, { "audio" },
+	{ "disk" },
+	{ "interface" },
+	{ "emulator" },
+	{ "controller" },
+	{ "memballoon" },
+	{ "audio" },
 	{ "redirfilter" },
 	{ "serial", line_serial },
 	{ "parallel", line_serial },

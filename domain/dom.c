@@ -35,8 +35,8 @@ static const xmlChar *x(const char *text)
 static int check_bytes(const char *xml, size_t size, size_t max, struct buf *why)
 {
 	if (size > max) {
-		buf_printf(why, "the definition has %zu bytes, more than the %zu that are read", size,
-			   max);
+		buf_printf(why, "the definition has %zu bytes, more than the %zu that are read",
+			   size, max);
 		return -EMSGSIZE;
 	}
 	if (size == 0) {
@@ -131,7 +131,7 @@ static void trim(xmlNode *text)
 }
 
 /* Depth is bounded by the parser (256 elements within one another). */
-static void drop_layout(xmlNode *element)
+void dom_tidy(xmlNode *element)
 {
 	xmlNode *next;
 
@@ -140,7 +140,7 @@ static void drop_layout(xmlNode *element)
 		if (is_layout(node, dom_element(element) != NULL))
 			dom_drop(node);
 		else if (node->type == XML_ELEMENT_NODE)
-			drop_layout(node);
+			dom_tidy(node);
 	}
 	/* What a comment had parted is one text again, or its second half would be lost. */
 	for (xmlNode *node = element->children; node && node->next;) {
@@ -172,7 +172,7 @@ int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf 
 			   root ? (const char *)root->name : "");
 		return -EBADMSG;
 	}
-	drop_layout(root);
+	dom_tidy(root);
 	*ret = steal_ptr(doc);
 	return 0;
 }

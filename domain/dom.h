@@ -29,6 +29,9 @@ static inline void dom_freep(xmlDoc **doc)
 	dom_free(*doc);
 }
 
+/* The same for a tree that was changed: what is written is then read as it was. */
+void dom_tidy(xmlNode *element);
+
 /* Appends the element and what is below it, indented, one element a line. */
 void dom_write(xmlNode *element, struct buf *out);
 

@@ -6,4 +6,47 @@
 # Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
 
 noinst_LIBRARIES += %D%/libdomain.a
-%C%_libdomain_a_SOURCES =
+%C%_libdomain_a_SOURCES = \
+	%D%/canonical.c \
+	%D%/canonical.h \
+	%D%/collect.c \
+	%D%/collect.h \
+	%D%/devices.c \
+	%D%/dom.c \
+	%D%/dom.h \
+	%D%/essence.c \
+	%D%/essence.h \
+	%D%/metadata.c \
+	%D%/metadata.h \
+	%D%/path.c \
+	%D%/path.h \
+	%D%/why.c \
+	%D%/why.h \
+	%D%/xml.c \
+	%D%/xml.h
+
+EXTRA_DIST += \
+	%D%/README.md \
+	tests/unit/data.h \
+	tests/unit/data/domain/firmware.live-inactive.xml \
+	tests/unit/data/domain/firmware.live.xml \
+	tests/unit/data/domain/firmware.xml \
+	tests/unit/data/domain/full.changed.xml \
+	tests/unit/data/domain/full.live-inactive.xml \
+	tests/unit/data/domain/full.live.xml \
+	tests/unit/data/domain/full.xml \
+	tests/unit/data/domain/plain.live-inactive.xml \
+	tests/unit/data/domain/plain.live.xml \
+	tests/unit/data/domain/plain.xml \
+	tests/unit/data/domain/terse.live-inactive.xml \
+	tests/unit/data/domain/terse.live.xml \
+	tests/unit/data/domain/terse.xml
+
+unit_tests += \
+	tests/unit/test_domain_essence \
+	tests/unit/test_domain_metadata \
+	tests/unit/test_domain_path \
+	tests/unit/test_domain_xml \
+	tests/fuzz/fuzz_domain
+
+tests_fuzz_fuzz_domain_SOURCES = tests/fuzz/fuzz_domain.c tests/fuzz/driver.c tests/fuzz/fuzz.h

@@ -28,6 +28,8 @@ int why_give(const struct buf *why, char *ret_why, size_t size)
 
 void why_field(struct buf *why, const char *field)
 {
-	buf_printf(why, "something in the definition is too long, too many or holds control characters "
-			"(%s): shorten it", field);
+	buf_printf(why,
+		   "something in the definition is too long, too many or holds control characters "
+		   "(%s): shorten it",
+		   field);
 }

@@ -50,6 +50,26 @@ refuse(struct reading *reading, const char *format, ...)
 	return -EINVAL;
 }
 
+/*
+ * Where we and libvirt look at one element, there must be one: libvirt reads the devices of
+ * a second <devices>, too.
+ */
+static int check_single(struct reading *reading)
+{
+	static const char *const names[] = {
+		"name", "uuid", "metadata", "memory", "vcpu", "os", "devices", "resource",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const xmlNode *first = dom_child(reading->root, names[i]);
+
+		if (first && dom_next(first, names[i]))
+			return refuse(reading, "the definition has two <%s>: one is wanted",
+				      names[i]);
+	}
+	return 0;
+}
+
 /* ---------------------------------------------------------------- identity */
 
 static int check_name(struct reading *reading)
@@ -59,8 +79,10 @@ static int check_name(struct reading *reading)
 	if (!*name)
 		return refuse(reading, "the definition has no <name>: give the domain one");
 	if (!text_valid_name(name, WIRE_NAME_MAX))
-		return refuse(reading, "the name \"%.80s\" is not good here: use 1 to %d letters, digits, "
-				       "'.', '_' and '-', a letter or digit first", name, WIRE_NAME_MAX);
+		return refuse(reading,
+			      "the name \"%.80s\" is not good here: use 1 to %d letters, digits, "
+			      "'.', '_' and '-', a letter or digit first",
+			      name, WIRE_NAME_MAX);
 	reading->domain->name = mem_strdup(name);
 	return 0;
 }
@@ -105,10 +127,12 @@ static int check_uuid(struct reading *reading)
 	const char *text = element ? dom_text(element) : reading->rules->uuid;
 
 	if (!text)
-		return refuse(reading, "the definition has no <uuid>: take it from `virsh dumpxml`, or "
-				       "make one with uuidgen");
+		return refuse(reading,
+			      "the definition has no <uuid>: take it from `virsh dumpxml`, or "
+			      "make one with uuidgen");
 	if (parse_uuid(text, reading->domain->uuid) < 0)
-		return refuse(reading, "the uuid \"%.60s\" is not one: 32 hex digits are wanted", text);
+		return refuse(reading, "the uuid \"%.60s\" is not one: 32 hex digits are wanted",
+			      text);
 	if (!element)
 		element = dom_add_after(dom_child(reading->root, "name"), "uuid");
 	dom_set_text(element, reading->domain->uuid);
@@ -123,10 +147,12 @@ static int check_type(struct reading *reading)
 	const char *os = dom_text(dom_child(dom_child(reading->root, "os"), "type"));
 
 	if (!type || (strcmp(type, "kvm") != 0 && strcmp(type, "qemu") != 0))
-		return refuse(reading, "the domain's type is \"%.40s\": only kvm and qemu are run here",
+		return refuse(reading,
+			      "the domain's type is \"%.40s\": only kvm and qemu are run here",
 			      type ? type : "");
 	if (strcmp(os, "hvm") != 0)
-		return refuse(reading, "<os><type> is \"%.40s\": only hvm, a full machine, is run here", os);
+		return refuse(reading,
+			      "<os><type> is \"%.40s\": only hvm, a full machine, is run here", os);
 	return 0;
 }
 
@@ -139,12 +165,17 @@ static int check_memory(struct reading *reading)
 	if (r == -ENOENT)
 		return refuse(reading, "the definition has no <memory>: say how much it gets");
 	if (r < 0)
-		return refuse(reading, "<memory> is \"%.40s %.20s\": a whole number above 0 and a unit "
-				       "like KiB, MiB or GiB are wanted", dom_text(element),
+		return refuse(reading,
+			      "<memory> is \"%.40s %.20s\": a whole number above 0 and a unit "
+			      "like KiB, MiB or GiB are wanted",
+			      dom_text(element),
 			      dom_attr(element, "unit") ? dom_attr(element, "unit") : "");
 	if (limit && mib > limit)
-		return refuse(reading, "it wants %" PRIu64 " MiB of memory, and no node has more than %"
-				       PRIu64 " MiB for guests: give it less", mib, limit);
+		return refuse(reading,
+			      "it wants %" PRIu64
+			      " MiB of memory, and no node has more than %" PRIu64
+			      " MiB for guests: give it less",
+			      mib, limit);
 	return 0;
 }
 
@@ -157,8 +188,10 @@ static int check_vcpus(struct reading *reading)
 		return refuse(reading, "<vcpu> is \"%.40s\": a whole number above 0 is wanted",
 			      dom_text(dom_child(reading->root, "vcpu")));
 	if (limit && vcpus > limit)
-		return refuse(reading, "it wants %" PRIu32 " vCPUs, and no node has more than %" PRIu32
-				       " CPUs: give it fewer", vcpus, limit);
+		return refuse(reading,
+			      "it wants %" PRIu32 " vCPUs, and no node has more than %" PRIu32
+			      " CPUs: give it fewer",
+			      vcpus, limit);
 	return 0;
 }
 
@@ -169,8 +202,9 @@ static int check_foreign(struct reading *reading)
 		const char *name = (const char *)at->name;
 
 		if (at->ns && (strcmp(name, "commandline") == 0 || strcmp(name, "override") == 0))
-			return refuse(reading, "it gives QEMU options of its own (<%s:%s>), and what these "
-					       "need on a node is not known: remove them",
+			return refuse(reading,
+				      "it gives QEMU options of its own (<%s:%s>), and what these "
+				      "need on a node is not known: remove them",
 				      at->ns->prefix ? (const char *)at->ns->prefix : "qemu", name);
 	}
 	return 0;
@@ -191,7 +225,8 @@ static bool tied_to_host(const xmlNode *device, struct buf *what)
 		buf_printf(what, "a network device of the host (<interface type='%s'>)", type);
 	else if (dom_is(device, "disk") && type &&
 		 (strcmp(type, "nvme") == 0 || strncmp(type, "vhost", 5) == 0))
-		buf_printf(what, "a disk controller or process of the host (<disk type='%.20s'>)", type);
+		buf_printf(what, "a disk controller or process of the host (<disk type='%.20s'>)",
+			   type);
 	else if (dom_is(device, "tpm") &&
 		 dom_attr_is(dom_child(device, "backend"), "type", "passthrough"))
 		buf_append_str(what, "the host's TPM (<tpm>)");
@@ -216,8 +251,10 @@ static int check_host_devices(struct reading *reading)
 		_cleanup_(buf_free) struct buf what = { 0 };
 
 		if (tied_to_host(at, &what))
-			return refuse(reading, "it uses %s, which would not survive a move to another node: "
-					       "remove it", buf_str(&what));
+			return refuse(reading,
+				      "it uses %s, which would not survive a move to another node: "
+				      "remove it",
+				      buf_str(&what));
 	}
 	return 0;
 }
@@ -232,7 +269,8 @@ static int check_disk(struct reading *reading, const xmlNode *disk)
 		return refuse(reading, "a disk has no <target dev='...'>: give it one, like vda");
 	for (const xmlNode *other = dom_next(disk, "disk"); other; other = dom_next(other, "disk"))
 		if (dom_attr_is(dom_child(other, "target"), "dev", target))
-			return refuse(reading, "two disks have the target %.40s: give each its own", target);
+			return refuse(reading, "two disks have the target %.40s: give each its own",
+				      target);
 	collect_disk_source(dom_child(disk, "source"), type ? type : "file", &source);
 	if (source.len == 0 && !dom_attr_is(disk, "device", "cdrom") &&
 	    !dom_attr_is(disk, "device", "floppy"))
@@ -255,7 +293,8 @@ static int check_disks(struct reading *reading)
 
 static bool mac_is_taken(const xmlNode *devices, const char *mac)
 {
-	for (const xmlNode *at = dom_child(devices, "interface"); at; at = dom_next(at, "interface")) {
+	for (const xmlNode *at = dom_child(devices, "interface"); at;
+	     at = dom_next(at, "interface")) {
 		const char *other = dom_of(at, "mac", "address");
 
 		if (other && strcasecmp(other, mac) == 0)
@@ -300,9 +339,11 @@ static int check_essence(struct reading *reading)
 
 	reading->domain->essence = essence;
 	if (reading->rules->refuse_local_state && essence->n_local_state > 0)
-		return refuse(reading, "it keeps state on one node (%.200s), which would be missing on "
-				       "another: put that on a volume, or bind the VM to its node with "
-				       "ha=no", essence->local_state[0]);
+		return refuse(reading,
+			      "it keeps state on one node (%.200s), which would be missing on "
+			      "another: put that on a volume, or bind the VM to its node with "
+			      "ha=no",
+			      essence->local_state[0]);
 	if (wire_check(&essence->base, &field) < 0) {
 		why_field(&reading->why, field);
 		return -EINVAL;
@@ -317,12 +358,15 @@ static int check_size(struct reading *reading)
 
 	dom_write(reading->root, canonical);
 	if (canonical->len > CANONICAL_MAX)
-		return refuse(reading, "the definition has %zu bytes, more than the %d that a VM may have: "
-				       "remove descriptions, metadata or devices", canonical->len,
-			      CANONICAL_MAX);
+		return refuse(reading,
+			      "the definition has %zu bytes, more than the %d that a VM may have: "
+			      "remove descriptions, metadata or devices",
+			      canonical->len, CANONICAL_MAX);
 	if (canonical->len + 2 * essence > RECORD_MAX)
-		return refuse(reading, "the definition has too many devices: its record would take %zu "
-				       "bytes of %d", canonical->len + 2 * essence, RECORD_MAX);
+		return refuse(reading,
+			      "the definition has too many devices: its record would take %zu "
+			      "bytes of %d",
+			      canonical->len + 2 * essence, RECORD_MAX);
 	if (!wire_text_ok(buf_str(canonical), canonical->len, true))
 		return refuse(reading, "the definition holds control characters: remove them");
 	return 0;
@@ -330,7 +374,7 @@ static int check_size(struct reading *reading)
 
 /* In this order: what comes later builds on what was found good before. */
 static int (*const checks[])(struct reading *reading) = {
-	check_type, check_name, check_uuid, check_memory, check_vcpus, check_foreign,
+	check_single, check_type, check_name, check_uuid, check_memory, check_vcpus, check_foreign,
 	check_host_devices, check_disks, add_macs, check_essence, check_size,
 };
 

@@ -28,3 +28,8 @@ AM_TESTS_ENVIRONMENT = \
 # The world of the trace tests: a cluster of cores in one process.
 check_LIBRARIES += %D%/trace/libtrace.a
 %C%_trace_libtrace_a_SOURCES = %D%/trace/host.c %D%/trace/host.h %D%/trace/world.c %D%/trace/world.h
+
+# Talks to one agent by hand; see tests/agents.
+check_PROGRAMS += %D%/agents/agentctl
+%C%_agents_agentctl_SOURCES = %D%/agents/agentctl.c
+%C%_agents_agentctl_LDADD = $(COMMON_LIBS) $(COMMON_EXT) $(JANSSON_LIBS)

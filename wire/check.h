@@ -21,21 +21,22 @@
 #include <protobuf-c/protobuf-c.h>
 
 enum {
-	WIRE_NAME_MAX = 63,			/* bytes; names of nodes, VMs, volumes, … */
-	WIRE_STRING_MAX = 255,			/* bytes; a string without a limit of its own */
-	WIRE_TEXT_MAX = 1000,			/* bytes; free text for people */
-	WIRE_PATH_MAX = 1024,			/* bytes; paths and disk sources */
-	WIRE_XML_MAX = 48 * 1024,		/* bytes; a canonical definition */
-	WIRE_SECRET_MAX = 4096,			/* bytes; a sealed secret */
-	WIRE_COMMAND_MAX = 56 * 1024,		/* bytes; a packed command */
-	WIRE_RECORD_MAX = 58 * 1024,		/* bytes; a packed record, as a snapshot carries it */
-	WIRE_LIST_MAX = 64,			/* elements; a list without a limit of its own */
-	WIRE_DEPTH_MAX = 8,			/* messages within messages */
+	WIRE_NAME_MAX = 63,           /* bytes; names of nodes, VMs, volumes, … */
+	WIRE_STRING_MAX = 255,        /* bytes; a string without a limit of its own */
+	WIRE_TEXT_MAX = 1000,         /* bytes; free text for people */
+	WIRE_PATH_MAX = 1024,         /* bytes; paths and disk sources */
+	WIRE_XML_MAX = 48 * 1024,     /* bytes; a canonical definition */
+	WIRE_SECRET_MAX = 4096,       /* bytes; a sealed secret */
+	WIRE_COMMAND_MAX = 56 * 1024, /* bytes; a packed command */
+	WIRE_RECORD_MAX = 58 * 1024,  /* bytes; a packed record, as a snapshot carries it */
+	WIRE_LIST_MAX = 64,           /* elements; a list without a limit of its own */
+	WIRE_DEPTH_MAX = 8,           /* messages within messages */
 };
 
 /*
  * 0, or -EMSGSIZE: a field is beyond its limit; -EBADMSG: text that is not clean UTF-8, an
- * unknown table, or a field number that cannot be. ret_field, if not NULL, is then the field's name (static).
+ * unknown table, or a field number that cannot be. ret_field, if not NULL, is then the
+ * field's name (static).
  */
 int wire_check(const ProtobufCMessage *message, const char **ret_field);
 

@@ -368,7 +368,8 @@ static int unknown_key(const struct place *place, const ProtobufCMessageDescript
 		if (!is_secret(type, &type->fields[i]))
 			nearest_offer(&nearest, type->fields[i].name);
 	if (nearest.name[0])
-		return complain(place, "unknown key \"%.64s\"; did you mean \"%s\"?", key, nearest.name);
+		return complain(place, "unknown key \"%.64s\"; did you mean \"%s\"?", key,
+				nearest.name);
 	return complain(place, "unknown key \"%.64s\"", key);
 }
 
@@ -385,7 +386,8 @@ static int unknown_word(const struct place *place, const ProtobufCEnumDescriptor
 		buf_printf(&all, "%s%s", i ? ", " : "", known);
 	}
 	if (nearest.name[0])
-		return complain(place, "unknown word \"%.64s\"; did you mean \"%s\"?", word, nearest.name);
+		return complain(place, "unknown word \"%.64s\"; did you mean \"%s\"?", word,
+				nearest.name);
 	return complain(place, "unknown word \"%.64s\"; known are %s", word, buf_str(&all));
 }
 

@@ -10,8 +10,9 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "clusterd/core/core.h"
 #include "clusterd/shell/shell.h"
-#include "wire/command.h"
+#include "wire/message.h"
 
 enum { WORD_MAX = 256, FEATURE_LEVEL = 1 };
 
@@ -221,10 +222,7 @@ static bool is_empty(struct store *store)
 int genesis_write(const struct genesis *genesis, struct store *store, char *ret_why, size_t size)
 {
 	_cleanup_(wire_freep) Wire__Command *command = NULL;
-	struct persist persists[2] = {
-		{ .kind = PERSIST_PROMISE, .value = 1 },
-		{ .kind = PERSIST_APPEND, .index = 1, .epoch = 1 },
-	};
+	struct update update;
 	char uuid[SHELL_UUID_SIZE];
 	int error;
 
@@ -237,12 +235,13 @@ int genesis_write(const struct genesis *genesis, struct store *store, char *ret_
 	error = genesis_command(genesis, uuid, shell_wall_ms(), &command, ret_why, size);
 	if (error)
 		return error;
-	error = wire_command_pack(command, &persists[1].data, NULL);
+	update_init(&update);
+	error = core_genesis(command, &update);
 	if (!error)
-		error = store_write_now(store, persists, ARRAY_SIZE(persists));
+		error = store_write_now(store, update.persists, update.persists_n);
 	if (error)
 		snprintf(ret_why, size, "The first entry could not be written: %s",
 			 strerror(-error));
-	buf_free(&persists[1].data);
+	update_reset(&update);
 	return error;
 }

@@ -56,13 +56,14 @@ struct group {
 
 	cpg_handle_t handle;
 	int fd;
-	bool connected, joined, polled, broken, told_absent, working;
+	bool connected, joined, polled, broken, told_absent;
 	uint64_t connect_ms;
 	struct shell_timer connect_timer;
 
 	uint32_t members[NODES_MAX], ring[NODES_MAX];
 	size_t members_n, ring_n;
 
+	struct shell_timer work_timer;
 	struct item *inbox, **inbox_tail;
 	size_t inbox_bytes;
 
@@ -283,12 +284,11 @@ static void tell_item(struct group *group, const struct item *item)
 
 static void work(void *context);
 
+/* By a timer: libqb may let its jobs wait for 50 ms. */
 static void work_later(struct group *group)
 {
-	if (group->working || !group->inbox)
-		return;
-	group->working = true;
-	qb_loop_job_add(group->shell->loop, QB_LOOP_MED, group, work);
+	if (group->inbox)
+		shell_timer_arm(group->shell, &group->work_timer, 0, work, group);
 }
 
 /* The inbox, in slices: everybody else in the loop has a turn in between. */
@@ -297,7 +297,7 @@ static void work(void *context)
 	struct group *group = context;
 	uint64_t begun = log_stall_begin();
 
-	group->working = false;
+	shell_timer_fired(&group->work_timer);
 	while (group->inbox && log_stall_begin() - begun < SLICE_MS) {
 		struct item *item = group->inbox;
 
@@ -473,7 +473,8 @@ static int32_t on_readable(int32_t fd, int32_t revents, void *context)
 		break_off(group, "poll", CS_ERR_LIBRARY);
 	if (group->broken)
 		stop_polling(group);
-	work_later(group);
+	shell_timer_stop(group->shell, &group->work_timer);
+	work(group);
 	return 0;
 }
 
@@ -585,8 +586,7 @@ void group_free(struct group *group)
 	if (!group)
 		return;
 	shell_timer_stop(group->shell, &group->connect_timer);
-	if (group->working)
-		qb_loop_job_del(group->shell->loop, QB_LOOP_MED, group, work);
+	shell_timer_stop(group->shell, &group->work_timer);
 	if (group->joined && !group->broken)
 		cpg_leave(group->handle, &group_name);
 	tear_down(group);

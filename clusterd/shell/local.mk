@@ -44,3 +44,9 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/store_write.h \
 	%D%/tell.c \
 	%D%/tell.h
+
+unit_tests += \
+	tests/unit/test_clusterd_shell_conf \
+	tests/unit/test_clusterd_shell_genesis \
+	tests/unit/test_clusterd_shell_seal \
+	tests/unit/test_clusterd_shell_store

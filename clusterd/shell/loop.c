@@ -45,7 +45,7 @@ struct loop {
 	uint64_t boot_id, durable;
 	bool stepping, leaving, ended, damaged;
 	int exit;
-	struct shell_timer leave_timer, watchdog_timer;
+	struct shell_timer leave_timer, watchdog_timer, running_timer;
 	uint64_t watchdog_ms;
 	qb_loop_signal_handle signals[4];
 };
@@ -313,6 +313,9 @@ static void on_watchdog(void *context)
 
 static void on_running(void *context)
 {
+	struct loop *loop = context;
+
+	shell_timer_fired(&loop->running_timer);
 	sd_notify(0, "READY=1\nSTATUS=Waiting for Corosync");
 	log_info("running");
 }
@@ -480,7 +483,7 @@ static void watch_service(struct loop *loop)
 {
 	uint64_t usec = 0;
 
-	qb_loop_job_add(loop->shell.loop, QB_LOOP_MED, loop, on_running);
+	shell_timer_arm(&loop->shell, &loop->running_timer, 0, on_running, loop);
 	if (sd_watchdog_enabled(0, &usec) <= 0)
 		return;
 	loop->watchdog_ms = usec / 2000;

@@ -70,9 +70,13 @@ static void tell_open(struct tell *tell, const struct core_standing *standing,
 	sd_notifyf(0, "STATUS=Epoch %" PRIu64 " is open, leader %s", standing->epoch, name);
 }
 
-static void tell_closed(struct tell *tell, const struct core_standing *standing)
+/* The steps of joining are told too, but only the loss of an epoch is a warning. */
+static void tell_closed(const struct tell *tell, bool was_open)
 {
-	log_warning("epoch=%" PRIu64 " closed reason=\"%s\"", tell->epoch, tell->why_not);
+	if (was_open)
+		log_warning("epoch=%" PRIu64 " closed reason=\"%s\"", tell->epoch, tell->why_not);
+	else
+		log_info("waiting reason=\"%s\"", tell->why_not);
 	sd_notifyf(0, "STATUS=%s", tell->why_not);
 }
 
@@ -82,14 +86,15 @@ static void tell_standing(struct tell *tell, const struct core_standing *standin
 	const char *why = standing->why_not ? standing->why_not : "";
 	bool opened = standing->open && (!tell->open || standing->epoch != tell->epoch ||
 					 standing->leader != tell->leader);
-	bool closed = !standing->open && (tell->open || !tell->told ||
+	bool was_open = tell->open;
+	bool closed = !standing->open && (was_open || !tell->told ||
 					  strncmp(why, tell->why_not, WHY_SIZE - 1) != 0);
 
 	tell->open = standing->open;
 	tell->leader = standing->leader;
 	snprintf(tell->why_not, sizeof(tell->why_not), "%s", why);
 	if (closed)
-		tell_closed(tell, standing);
+		tell_closed(tell, was_open);
 	tell->epoch = standing->epoch;
 	if (opened)
 		tell_open(tell, standing, state);

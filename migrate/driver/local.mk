@@ -6,4 +6,19 @@
 # Anything else that belongs into the tarball (README.md, data): EXTRA_DIST.
 
 noinst_LIBRARIES += %D%/libmigratedriver.a
-%C%_libmigratedriver_a_SOURCES =
+%C%_libmigratedriver_a_SOURCES = \
+	%D%/handover.c \
+	%D%/handover.h \
+	%D%/image.c \
+	%D%/image.h \
+	%D%/link.c \
+	%D%/link.h \
+	%D%/move.c \
+	%D%/move.h \
+	%D%/outcome.h \
+	%D%/power.c \
+	%D%/power.h \
+	%D%/process.c \
+	%D%/process.h \
+	%D%/sight.c \
+	%D%/sight.h

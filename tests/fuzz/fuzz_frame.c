@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The frame decoder, and what is done with every message it lets through. The first byte of an input chooses: 0 takes the
-// rest as a whole frame, any other as the body of that type, behind a header that is right.
+// The frame decoder, and what is done with every message it lets through. The first byte of an
+// input chooses: 0 takes the rest as a whole frame, any other as the body of that type, behind
+// a header that is right.
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -116,22 +117,24 @@ static const struct {
 	{ FRAME_SYNC_START, "{}" },
 	{ FRAME_HELLO, "{\"proto_min\":1,\"promised\":3,\"voters\":[1,2,3],\"disk_id\":\"0xff\"}" },
 	{ FRAME_LOG_CHUNK,
-	  "{\"entries\":[{\"index\":1,\"epoch\":1,\"command\":\"5200\"},{\"index\":2}],\"last\":true}" },
+	  "{\"entries\":[{\"index\":1,\"epoch\":1,\"command\":\"5200\"},{\"index\":2}],"
+	  "\"last\":true}" },
 	{ FRAME_SNAP_CHUNK,
-	  "{\"seq\":1,\"records\":[{\"table\":\"vm\",\"id\":7,\"body\":\"0a0b\"},{\"table\":\"node\"}],"
+	  "{\"seq\":1,\"records\":[{\"table\":\"vm\",\"id\":7,\"body\":\"0a0b\"},"
+	  "{\"table\":\"node\"}],"
 	  "\"digest\":\"0x8000000000000000\"}" },
 	{ FRAME_APPEND, "{\"command\":\"00ff\"}" },
 	{ FRAME_ACK, "{\"index\":4}" },
-	{ FRAME_PROGRESS, "{\"domain\":{\"vm\":3,\"uuid\":\"u\",\"name\":\"n\"},\"total\":5,\"pass\":2}" },
+	{ FRAME_PROGRESS,
+	  "{\"domain\":{\"vm\":3,\"uuid\":\"u\",\"name\":\"n\"},\"total\":5,\"pass\":2}" },
 	{ FRAME_AGENT_REQUEST,
 	  "{\"deadline_ms\":5000,\"domain\":{\"vm\":3,\"name\":\"web1\",\"generation\":9},"
 	  "\"start\":{\"xml\":\"<domain>\\n</domain>\",\"disks\":[{\"target\":\"vda\","
 	  "\"chain\":[\"/a\",\"\"]}]}}" },
 	{ FRAME_AGENT_REQUEST,
 	  "{\"watch\":{\"domains\":[{\"vm\":1},{\"vm\":2}],\"volumes\":[{\"name\":\"data1\"}]}}" },
-	{ FRAME_AGENT_REQUEST,
-	  "{\"fence\":{\"action\":\"status\",\"agent\":\"fence_ipmilan\","
-	  "\"params\":[{\"key\":\"ip\",\"value\":\"10.0.0.1\"}]}}" },
+	{ FRAME_AGENT_REQUEST, "{\"fence\":{\"action\":\"status\",\"agent\":\"fence_ipmilan\","
+			       "\"params\":[{\"key\":\"ip\",\"value\":\"10.0.0.1\"}]}}" },
 	{ FRAME_AGENT_REPLY,
 	  "{\"code\":\"ran-on\",\"text\":\"late\",\"domain\":{\"state\":\"paused\"},"
 	  "\"marks\":[{\"what\":\"go\",\"at_ms\":5}]}" },

@@ -27,7 +27,7 @@ enum {
 
 /* How often what happens, per mille of steps. */
 struct mix {
-	uint32_t view, crash, start, propose, sync, lose, wipe, ghost, jump;
+	uint32_t view, crash, blackout, start, propose, sync, lose, wipe, ghost, jump;
 };
 
 struct sim {
@@ -48,11 +48,12 @@ static void mix_choose(struct sim *sim)
 	struct rng *rng = &sim->world.rng;
 	struct mix *mix = &sim->mix;
 
-	mix->view = 1 + rng_below(rng, 12);
-	mix->crash = rng_below(rng, 8);
-	mix->start = 2 + 2 * mix->crash;
+	mix->view = 1 + rng_below(rng, rng_below(rng, 3) ? 8 : 40);
+	mix->crash = rng_below(rng, rng_below(rng, 3) ? 8 : 25);
+	mix->blackout = rng_below(rng, 3) ? 0 : 1 + rng_below(rng, 8);
+	mix->start = 2 + 2 * mix->crash + 6 * mix->blackout;
 	mix->propose = 10 + rng_below(rng, 100);
-	mix->sync = 20 + rng_below(rng, 300);
+	mix->sync = rng_below(rng, 3) ? 20 + rng_below(rng, 300) : 1 + rng_below(rng, 30);
 	mix->jump = rng_below(rng, 6);
 	mix->lose = rng_below(rng, 3) ? 0 : 1 + rng_below(rng, 15);
 	mix->ghost = rng_below(rng, 3) ? 0 : 200;
@@ -103,10 +104,20 @@ static void crash(struct sim *sim, uint32_t node)
 
 	if (!world->nodes[node - 1].up)
 		return;
-	world_crash(world, node, rng_below(&world->rng, 4));
+	world_crash(world, node, rng_below(&world->rng, 3));
 	if (rng_permille(&world->rng, sim->mix.wipe) && node <= world->voters_n &&
 	    world->voters_n >= 3 && world_disks_known(world))
 		world_wipe(world, node);
+}
+
+/* The mains fail: most nodes lose what was not synced, all at once. */
+static void black_out(struct sim *sim)
+{
+	struct world *world = &sim->world;
+
+	for (uint32_t node = 1; node <= world->nodes_n; node++)
+		if (world->nodes[node - 1].up && rng_below(&world->rng, 4))
+			world_crash(world, node, rng_below(&world->rng, 4) ? 0 : 1);
 }
 
 static void start(struct sim *sim, uint32_t node)
@@ -117,21 +128,26 @@ static void start(struct sim *sim, uint32_t node)
 	change_views(sim);
 }
 
-static void work(struct sim *sim, uint32_t node)
+static bool work(struct sim *sim, uint32_t node)
 {
 	struct world *world = &sim->world;
 	struct rng *rng = &world->rng;
+	bool lost = rng_permille(rng, sim->mix.lose);
 
 	if (world_tick(world, node))
-		return;
-	if (rng_permille(rng, sim->mix.sync) &&
-	    world_sync(world, node, 1 + rng_below(rng, 3)))
-		return;
-	if (rng_below(rng, 2) &&
-	    group_place(world->group, node, rng_permille(rng, sim->mix.lose)))
-		return;
-	if (!group_deliver(world->group, node))
-		group_place(world->group, node, rng_permille(rng, sim->mix.lose));
+		return true;
+	if (rng_permille(rng, sim->mix.sync))
+		return world_sync(world, node, 1 + rng_below(rng, 3));
+	if (rng_below(rng, 2))
+		return group_place(world->group, node, lost) || group_deliver(world->group, node);
+	return group_deliver(world->group, node) || group_place(world->group, node, lost);
+}
+
+static void some_work(struct sim *sim, uint32_t node)
+{
+	for (uint32_t i = 0; i < sim->world.nodes_n; i++)
+		if (work(sim, 1 + (node + i) % sim->world.nodes_n))
+			return;
 }
 
 static void step(struct sim *sim)
@@ -145,12 +161,14 @@ static void step(struct sim *sim)
 		change_views(sim);
 	else if ((what -= mix->view) < mix->crash)
 		crash(sim, node);
-	else if ((what -= mix->crash) < mix->start)
+	else if ((what -= mix->crash) < mix->blackout)
+		black_out(sim);
+	else if ((what -= mix->blackout) < mix->start)
 		start(sim, node);
 	else if ((what -= mix->start) < mix->jump)
 		world->now_ms += rng_below(&world->rng, 6000);
 	else if ((what -= mix->jump) >= mix->propose)
-		work(sim, node);
+		some_work(sim, node);
 	else if (rng_below(&world->rng, 4) || !world_report(world, node))
 		world_propose(world, node);
 }

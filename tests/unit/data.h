@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Reads a file; make check says where the sources are, and without it we are there. Aborts if it is missing. */
+/* Reads a file; aborts without. make check says where the sources are, else we are there. */
 static inline void data_read(const char *name, struct buf *out)
 {
 	const char *top = getenv("srcdir");

@@ -16,9 +16,11 @@ static int parse(char *line, struct cli_call *call, char **ret_said)
 	char *argv[WORDS_MAX] = { (char *)"clusterctl" };
 	size_t size = 0;
 	FILE *err = open_memstream(ret_said, &size);
+	char *rest = NULL;
 	int argc = 1, r;
 
-	for (char *word = strtok(line, " "); word && argc < WORDS_MAX - 1; word = strtok(NULL, " "))
+	for (char *word = strtok_r(line, " ", &rest); word && argc < WORDS_MAX - 1;
+	     word = strtok_r(NULL, " ", &rest))
 		argv[argc++] = word;
 	r = cli_parse(&ctl_cli, argc, argv, err, call);
 	fclose(err);
@@ -63,13 +65,16 @@ static void test_good(void)
 		{ "vm migrate web1", "vm migrate|web1" },
 		{ "vm migrate web1 n2 --live", "vm migrate|web1 n2|live" },
 		{ "vm set web1 ha=no owners=", "vm set|web1 ha=no owners=" },
-		{ "vm add - --set ha=no --set owners=n1,n2", "vm add|-|set=ha=no|set=owners=n1,n2" },
+		{ "vm add - --set ha=no --set owners=n1,n2",
+		  "vm add|-|set=ha=no|set=owners=n1,n2" },
 		{ "vm show -- --odd", "vm show|--odd" },
 		{ "vm show -- --help", "vm show|--help" },
 		{ "settings set a.b -5", NULL },
 		{ "settings set -- a.b -5", "settings set|a.b -5" },
-		{ "fence add f fence_x ip=1 --node n1=4 --node n2", "fence add|f fence_x ip=1|node=n1=4|node=n2" },
-		{ "fence add f fence_x passwd_script=/x --node n1", "fence add|f fence_x passwd_script=/x|node=n1" },
+		{ "fence add f fence_x ip=1 --node n1=4 --node n2",
+		  "fence add|f fence_x ip=1|node=n1=4|node=n2" },
+		{ "fence add f fence_x passwd_script=/x --node n1",
+		  "fence add|f fence_x passwd_script=/x|node=n1" },
 		{ "__complete vm --he", "__complete|vm --he" },
 		{ "__complete --help --json", "__complete|--help --json" },
 		{ "--version", "||version" },
@@ -183,7 +188,8 @@ static void test_too_much(void)
 
 static void test_values(void)
 {
-	_cleanup_(freep) char *line = mem_strdup("vm add f --set ha=no --set owners=n1"), *said = NULL;
+	_cleanup_(freep) char *line = mem_strdup("vm add f --set ha=no --set owners=n1"),
+			      *said = NULL;
 	struct cli_call call;
 
 	CU_ASSERT_EQUAL(parse(line, &call, &said), 0);
@@ -243,7 +249,8 @@ static void test_table(void)
 			printf("%s: its example is of another command\n", command->words);
 			CU_FAIL("example");
 		}
-		for (const struct cli_option *o = command->options; o < command->options + CLI_OPTIONS && o->name; o++)
+		for (const struct cli_option *o = command->options;
+		     o < command->options + CLI_OPTIONS && o->name; o++)
 			CU_ASSERT_PTR_NOT_NULL(strstr(help, o->name));
 	}
 }

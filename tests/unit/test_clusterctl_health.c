@@ -18,7 +18,7 @@ static const char vms_well[] =
 
 struct judge_case {
 	const char *name;
-	const char *status, *nodes;	/* merged over the good ones; of a list over its first */
+	const char *status, *nodes; /* merged over the good ones; of a list over its first */
 	const char *vm;
 	enum status_exit level;
 	const char *line;
@@ -68,8 +68,9 @@ static void test_cases(void)
 		{ "well", NULL, NULL, NULL, STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
 		{ "no quorum", "{\"quorum\": {\"have\": false, \"present\": 1}}", NULL, NULL,
 		  STATUS_CRITICAL, "CRITICAL: no quorum: 1 of 3 voters present, 2 needed" },
-		{ "not open", "{\"standing\": {\"open\": false, \"why_not\": \"syncing\"}}", NULL, NULL,
-		  STATUS_CRITICAL, "CRITICAL: no quorum: 3 of 3 voters present, 2 needed; syncing" },
+		{ "not open", "{\"standing\": {\"open\": false, \"why_not\": \"syncing\"}}", NULL,
+		  NULL, STATUS_CRITICAL,
+		  "CRITICAL: no quorum: 3 of 3 voters present, 2 needed; syncing" },
 		{ "no cluster", "{\"cluster\": null}", NULL, NULL, STATUS_CRITICAL,
 		  "CRITICAL: this node has not learnt of a cluster yet" },
 		{ "node lost", NULL, "{\"state\": \"lost\", \"reason\": \"left the ring\"}", NULL,
@@ -85,22 +86,24 @@ static void test_cases(void)
 		  "CRITICAL: VM web1 should run and is unknown" },
 		{ "suspended", NULL, NULL, "{\"state\": \"paused\", \"seen_reason\": \"ioerror\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: ioerror" },
-		{ "just asked for", NULL, NULL, "{\"state\": \"stopped\", \"op\": 4}", STATUS_WARNING,
-		  "WARNING: VM web1 should run and is stopped" },
+		{ "just asked for", NULL, NULL, "{\"state\": \"stopped\", \"op\": 4}",
+		  STATUS_WARNING, "WARNING: VM web1 should run and is stopped" },
 		{ "stopped", NULL, NULL, "{\"state\": \"stopped\", \"op\": 0}", STATUS_CRITICAL,
 		  "CRITICAL: VM web1 should run and is stopped" },
 		{ "starting", NULL, NULL, "{\"state\": \"starting\"}", STATUS_WARNING,
 		  "WARNING: VM web1 should run and is starting" },
 		{ "moving", NULL, NULL, "{\"state\": \"migrating\"}", STATUS_WELL,
 		  "OK: 2 nodes up, 1 VM as wanted" },
-		{ "unprotected", NULL, NULL, "{\"protected\": {\"ok\": false, \"reason\": \"no fence\"}}",
-		  STATUS_WARNING, "WARNING: VM web1 is not protected: no fence" },
+		{ "unprotected", NULL, NULL,
+		  "{\"protected\": {\"ok\": false, \"reason\": \"no fence\"}}", STATUS_WARNING,
+		  "WARNING: VM web1 is not protected: no fence" },
 		{ "ha=no", NULL, NULL, "{\"no_ha\": true, \"protected\": {\"ok\": false}}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
-		{ "unmanaged", NULL, NULL, "{\"unmanaged\": true, \"state\": \"failed\"}", STATUS_WELL,
-		  "OK: 2 nodes up, 1 VM as wanted" },
+		{ "unmanaged", NULL, NULL, "{\"unmanaged\": true, \"state\": \"failed\"}",
+		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
 		{ "off as wanted", NULL, NULL,
-		  "{\"wanted\": \"stopped\", \"state\": \"stopped\", \"protected\": {\"ok\": false}}",
+		  "{\"wanted\": \"stopped\", \"state\": \"stopped\", \"protected\": {\"ok\": "
+		  "false}}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
 		{ "on though off", NULL, NULL, "{\"wanted\": \"stopped\"}", STATUS_WARNING,
 		  "WARNING: VM web1 should be off and is running" },

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* doc/clusterctl.8 says what the table of commands says: no command, argument, option or key more or less. */
+/*
+ * doc/clusterctl.8 says what the table of commands says: no command, argument, option or key
+ * more or less.
+ */
 #include "base/buf.h"
 #include "base/mem.h"
 #include "clusterctl/ctl.h"
@@ -24,12 +27,12 @@ static bool is_macro(const char *token)
 
 /* The lines of the page from one item to the next, or to the end of the section. */
 struct item {
-	char *head;	/* ".It Ic vm start Ar NAME" without ".It Ic " */
+	char *head; /* ".It Ic vm start Ar NAME" without ".It Ic " */
 	char *body;
 };
 
 struct page {
-	char *options;	/* text of the section OPTIONS */
+	char *options; /* text of the section OPTIONS */
 	struct item items[128];
 	size_t items_n;
 };
@@ -52,13 +55,13 @@ static FILE *open_page(void)
 
 static void read_page(struct page *page)
 {
-	char line[LINE_MAX_BYTES], section[64] = "";
+	char line[LINE_MAX_BYTES], section[LINE_MAX_BYTES] = "";
 	FILE *file = open_page();
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (strncmp(line, ".Sh ", 4) == 0)
-			snprintf(section, sizeof(section), "%s", line + 4);
+			memcpy(section, line + 4, strlen(line + 4) + 1);
 		if (strcmp(section, "OPTIONS\n") == 0)
 			append(&page->options, line);
 		if (strcmp(section, "COMMANDS\n") != 0)
@@ -168,10 +171,12 @@ static void test_nothing_else(void)
 	for (size_t i = 0; i < page.items_n; i++) {
 		_cleanup_(freep) char *copy = mem_strdup(page.items[i].head);
 		const char *words[TOKENS_MAX];
+		char *rest = NULL;
 		size_t n = 0, used = 0;
 
-		for (char *token = strtok(copy, " "); token && !is_macro(token) && n < TOKENS_MAX;
-		     token = strtok(NULL, " "))
+		for (char *token = strtok_r(copy, " ", &rest);
+		     token && !is_macro(token) && n < TOKENS_MAX;
+		     token = strtok_r(NULL, " ", &rest))
 			words[n++] = token;
 		if (!cli_find(&ctl_cli, words, n, &used) || used != n) {
 			printf("the page has '%s', the table has not\n", page.items[i].head);
@@ -183,9 +188,9 @@ static void test_nothing_else(void)
 static void check_options(const char *text, const struct cli_option *options)
 {
 	for (; options->name; options++) {
-		_cleanup_(freep) char *line = mem_printf(".It Fl -%s%s%s", options->name,
-							 options->value ? " Ar " : "",
-							 options->value ? options->value : "");
+		_cleanup_(freep) char *line =
+			mem_printf(".It Fl -%s%s%s", options->name, options->value ? " Ar " : "",
+				   options->value ? options->value : "");
 
 		if (!strstr(text, line)) {
 			printf("the page has no '%s'\n", line);

@@ -11,10 +11,18 @@ static void test_distance(void)
 		const char *a, *b;
 		size_t distance;
 	} cases[] = {
-		{ "", "", 0 },		    { "", "abc", 3 },		{ "abc", "", 3 },
-		{ "list", "list", 0 },	    { "lsit", "list", 1 },	{ "lst", "list", 1 },
-		{ "liist", "list", 1 },	    { "lint", "list", 1 },	{ "ab", "ba", 1 },
-		{ "kitten", "sitting", 3 }, { "migrat", "migrate", 1 }, { "abcd", "badc", 2 },
+		{ "", "", 0 },
+		{ "", "abc", 3 },
+		{ "abc", "", 3 },
+		{ "list", "list", 0 },
+		{ "lsit", "list", 1 },
+		{ "lst", "list", 1 },
+		{ "liist", "list", 1 },
+		{ "lint", "list", 1 },
+		{ "ab", "ba", 1 },
+		{ "kitten", "sitting", 3 },
+		{ "migrat", "migrate", 1 },
+		{ "abcd", "badc", 2 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -44,16 +52,18 @@ static void test_word(void)
 	static const struct {
 		const char *typed, *near;
 	} cases[] = {
-		{ "strat", "start" },	   { "stpo", "stop" }, { "statsu", "status" },
-		{ "migrrate", "migrate" }, { "ls", NULL },     { "completely", NULL },
-		{ "x", NULL },		   { "", NULL },       { "lists", "list" },
-		{ "n2", "n1" },
+		{ "strat", "start" },   { "stpo", "stop" },
+		{ "statsu", "status" }, { "migrrate", "migrate" },
+		{ "ls", NULL },         { "completely", NULL },
+		{ "x", NULL },          { "", NULL },
+		{ "lists", "list" },    { "n2", "n1" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const char *near = nearest_word(cases[i].typed, words, ARRAY_SIZE(words));
 
-		if (near != cases[i].near && (!near || !cases[i].near || strcmp(near, cases[i].near) != 0)) {
+		if (near != cases[i].near &&
+		    (!near || !cases[i].near || strcmp(near, cases[i].near) != 0)) {
 			printf("%s: %s\n", cases[i].typed, near ? near : "nothing");
 			CU_FAIL("nearest");
 		}

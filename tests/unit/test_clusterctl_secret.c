@@ -15,14 +15,30 @@ static void test_keys(void)
 		const char *key;
 		bool secret;
 	} cases[] = {
-		{ "password", true },	     { "passwd", true },	  { "Password", true },
-		{ "pass", true },	     { "pw", true },		  { "snmp_auth_passwd", true },
-		{ "secret", true },	     { "client_secret", true },	  { "token", true },
-		{ "apikey", true },	     { "kg", true },		  { "passphrase", true },
-		{ "password_script", false }, { "passwd-script", false }, { "identity_file", false },
-		{ "secret_file", false },    { "username", false },	  { "ip", false },
-		{ "port", false },	     { "compass", false },	  { "pacing", false },
-		{ "community", true },	     { "plug", false },		  { "", false },
+		{ "password", true },
+		{ "passwd", true },
+		{ "Password", true },
+		{ "pass", true },
+		{ "pw", true },
+		{ "snmp_auth_passwd", true },
+		{ "secret", true },
+		{ "client_secret", true },
+		{ "token", true },
+		{ "apikey", true },
+		{ "kg", true },
+		{ "passphrase", true },
+		{ "password_script", false },
+		{ "passwd-script", false },
+		{ "identity_file", false },
+		{ "secret_file", false },
+		{ "username", false },
+		{ "ip", false },
+		{ "port", false },
+		{ "compass", false },
+		{ "pacing", false },
+		{ "community", true },
+		{ "plug", false },
+		{ "", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -75,10 +91,8 @@ static void test_read(void)
 			printf("case %zu: %d\n", i, r);
 		CU_ASSERT_EQUAL(r, cases[i].r);
 		CU_ASSERT_EQUAL(line, cases[i].line);
-		if (cases[i].lines)
-			CU_ASSERT_STRING_EQUAL(buf_str(&lines), cases[i].lines);
-		else
-			CU_ASSERT_PTR_NULL(lines.data);
+		CU_ASSERT_EQUAL(lines.data != NULL, cases[i].lines != NULL);
+		CU_ASSERT_STRING_EQUAL(buf_str(&lines), cases[i].lines ? cases[i].lines : "");
 	}
 }
 

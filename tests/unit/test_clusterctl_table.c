@@ -54,14 +54,16 @@ static void test_utf8(void)
 	_cleanup_(table_freep) struct table *table = table_new_plain(2);
 	_cleanup_(freep) char *text = NULL;
 
-	table_cell(table, "gr\xc3\xbc\xc3\x9f" "e");		/* grüße: 5 columns, 7 bytes */
+	table_cell(table, "gr\xc3\xbc\xc3\x9f"
+			  "e"); /* grüße: 5 columns, 7 bytes */
 	table_cell(table, "1");
-	table_cell(table, "\xe6\xbc\xa2\xe5\xad\x97");		/* two wide characters: 4 */
+	table_cell(table, "\xe6\xbc\xa2\xe5\xad\x97"); /* two wide characters: 4 */
 	table_cell(table, "2");
-	table_cell(table, "e\xcc\x81");				/* e and a combining accent: 1 */
+	table_cell(table, "e\xcc\x81"); /* e and a combining accent: 1 */
 	table_cell(table, "3");
 	text = written(table, false);
-	CU_ASSERT_STRING_EQUAL(text, "gr\xc3\xbc\xc3\x9f" "e  1\n"
+	CU_ASSERT_STRING_EQUAL(text, "gr\xc3\xbc\xc3\x9f"
+				     "e  1\n"
 				     "\xe6\xbc\xa2\xe5\xad\x97   2\n"
 				     "e\xcc\x81      3\n");
 }
@@ -98,11 +100,15 @@ static void test_clean(void)
 		{ "a\nb\tc", "a b c" },
 		{ "\033[31mred\033[0m", "?[31mred?[0m" },
 		{ "\x7f\r", "??" },
-		{ "\xc2\x9b" "31m", "??31m" },				/* CSI as one character */
-		{ "\xe2\x80\xae" "gpj.exe", "???gpj.exe" },			/* right-to-left override */
-		{ "\xc0\xaf", "??" },					/* overlong '/' */
-		{ "\xed\xa0\x80", "???" },				/* surrogate */
-		{ "\xf4\x90\x80\x80", "????" },				/* above U+10FFFF */
+		{ "\xc2\x9b"
+		  "31m",
+		  "?31m" }, /* CSI as one character */
+		{ "\xe2\x80\xae"
+		  "gpj.exe",
+		  "?gpj.exe" },                 /* right-to-left override */
+		{ "\xc0\xaf", "??" },           /* overlong '/' */
+		{ "\xed\xa0\x80", "???" },      /* surrogate */
+		{ "\xf4\x90\x80\x80", "????" }, /* above U+10FFFF */
 		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
 		{ "cut\xe2\x86", "cut??" },
 	};
@@ -131,6 +137,6 @@ static void test_colour(void)
 	CU_ASSERT_STRING_EQUAL(coloured, "\033[31mlost\033[0m  x\nup    ?[5m\n");
 }
 
-UNIT_MAIN("clusterctl/table", { "aligned", test_aligned }, { "right-at-the-end", test_right_at_the_end },
-	  { "utf8", test_utf8 }, { "width", test_width }, { "clean", test_clean },
-	  { "colour", test_colour })
+UNIT_MAIN("clusterctl/table", { "aligned", test_aligned },
+	  { "right-at-the-end", test_right_at_the_end }, { "utf8", test_utf8 },
+	  { "width", test_width }, { "clean", test_clean }, { "colour", test_colour })

@@ -14,10 +14,10 @@ static void test_exit(void)
 		bool cancels;
 		enum ctl_exit exit;
 	} cases[] = {
-		{ "done", false, EXIT_OK },	      { "failed", false, EXIT_FAILED },
+		{ "done", false, EXIT_OK },           { "failed", false, EXIT_FAILED },
 		{ "cancelled", false, EXIT_FAILED },  { "unknown", false, EXIT_UNKNOWN },
 		{ "something", false, EXIT_UNKNOWN }, { "cancelled", true, EXIT_OK },
-		{ "done", true, EXIT_FAILED },	      { "failed", true, EXIT_FAILED },
+		{ "done", true, EXIT_FAILED },        { "failed", true, EXIT_FAILED },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -49,15 +49,16 @@ static void test_line(void)
 		uint64_t waited_ms;
 		const char *line;
 	} cases[] = {
-		{ "{\"kind\": \"stop\", \"vm_name\": \"web1\"}", NULL, NULL, 1999, "web1: stop (1 s)" },
+		{ "{\"kind\": \"stop\", \"vm_name\": \"web1\"}", NULL, NULL, 1999,
+		  "web1: stop (1 s)" },
 		{ "{\"kind\": \"live\", \"vm_name\": \"web1\", \"to_name\": \"n2\"}",
 		  "{\"phase\": \"copying\"}",
 		  "{\"total\": 1000, \"done\": 430, \"pass\": 2, \"eta_ms\": 3000}", 12000,
 		  "web1: live to n2, copying 43 % pass 2, 3 s left (12 s)" },
 		{ "{\"kind\": \"live\", \"vm_name\": \"web1\"}", NULL,
 		  "{\"total\": 1000, \"done\": 2000}", 0, "web1: live 100 % (0 s)" },
-		{ "{\"kind\": \"fence-test\", \"device_name\": \"bmc\", \"to_name\": \"n1\"}", NULL, "{}",
-		  0, "bmc: fence-test (0 s)" },
+		{ "{\"kind\": \"fence-test\", \"device_name\": \"bmc\", \"to_name\": \"n1\"}", NULL,
+		  "{}", 0, "bmc: fence-test (0 s)" },
 		{ "{\"kind\": \"st\\u001b[2J\"}", NULL, NULL, 0, "st?[2J (0 s)" },
 		{ "{}", NULL, NULL, 0, " (0 s)" },
 	};
@@ -65,8 +66,10 @@ static void test_line(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		json_t *operation = json_loads(cases[i].operation, 0, NULL);
 		json_t *vm = cases[i].vm ? json_loads(cases[i].vm, 0, NULL) : NULL;
-		json_t *progress = cases[i].progress ? json_loads(cases[i].progress, 0, NULL) : NULL;
-		_cleanup_(freep) char *line = wait_line(operation, vm, progress, cases[i].waited_ms);
+		json_t *progress =
+			cases[i].progress ? json_loads(cases[i].progress, 0, NULL) : NULL;
+		_cleanup_(freep) char *line =
+			wait_line(operation, vm, progress, cases[i].waited_ms);
 
 		if (strcmp(line, cases[i].line) != 0)
 			printf("%s\n", line);

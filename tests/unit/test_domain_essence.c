@@ -9,8 +9,9 @@
 #include "tests/unit/unit.h"
 #include "wire/message.h"
 
-#define A "<domain type='kvm'><os><type machine='pc'>hvm</type></os><memory unit='MiB'>512</memory>" \
-	  "<vcpu>1</vcpu><devices>"
+#define A                                                                                          \
+	"<domain type='kvm'><os><type machine='pc'>hvm</type></os><memory unit='MiB'>512</memory>" \
+	"<vcpu>1</vcpu><devices>"
 #define Z "</devices></domain>"
 #define DISK(file) "<disk type='file'><source file='" file "'/><target dev='vda'/></disk>"
 
@@ -133,36 +134,45 @@ static void test_diff(void)
 		  "<disk type='file'><driver type='qcow2'/><source file='/snap.qcow2'/>"
 		  "<backingStore type='file'><source file='/a.raw'/></backingStore>"
 		  "<target dev='vda'/></disk>" Z,
-		  "disk vda: /a.raw -> /snap.qcow2 (backing /a.raw); disk vda: format raw -> qcow2; "
+		  "disk vda: /a.raw -> /snap.qcow2 (backing /a.raw); "
+		  "disk vda: format raw -> qcow2; "
 		  "memory 512 -> 1024 MiB" },
 		{ A DISK("/a.raw") Z, A Z, "disk vda gone (/a.raw)" },
 		{ A Z, A DISK("/a.raw") Z, "disk vda added (/a.raw)" },
 		{ A DISK("/a") Z,
 		  A "<disk type='file' device='cdrom'><driver cache='none'/><source file='/a'/>"
-		  "<target dev='vda'/><shareable/></disk>" Z,
+		    "<target dev='vda'/><shareable/></disk>" Z,
 		  "disk vda: cache default -> none; disk vda: readonly no -> yes; "
 		  "disk vda: cdrom no -> yes; disk vda: shareable no -> yes" },
-		{ A "<interface type='bridge'><mac address='52:54:00:0A:00:01'/><source bridge='a'/>"
+		{ A
+		  "<interface type='bridge'><mac address='52:54:00:0A:00:01'/><source bridge='a'/>"
 		  "</interface>" Z,
-		  A "<interface type='network'><mac address='52:54:00:0a:00:01'/><source network='b'/>"
+		  A
+		  "<interface type='network'><mac address='52:54:00:0a:00:01'/>"
+		  "<source network='b'/>"
 		  "<model type='virtio'/></interface>" Z,
-		  "nic 52:54:00:0a:00:01: kind bridge -> network; nic 52:54:00:0a:00:01: source a -> b; "
+		  "nic 52:54:00:0a:00:01: kind bridge -> network; "
+		  "nic 52:54:00:0a:00:01: source a -> b; "
 		  "nic 52:54:00:0a:00:01: model rtl8139 -> virtio" },
-		{ A "<interface type='user'><mac address='1'/></interface>" Z, A Z, "nic 1 gone (user)" },
+		{ A "<interface type='user'><mac address='1'/></interface>" Z, A Z,
+		  "nic 1 gone (user)" },
 		{ A "<rng model='virtio'/><tpm><backend type='emulator'/></tpm>" Z,
 		  A "<rng model='virtio'/><sound model='ac97'/>" Z,
 		  "device added: sound ac97; device gone: tpm emulator" },
-		{ A Z, "<domain type='qemu'><os><type machine='q35'>hvm</type></os>"
+		{ A Z,
+		  "<domain type='qemu'><os><type machine='q35'>hvm</type></os>"
 		  "<memory unit='MiB'>512</memory><vcpu>4</vcpu></domain>",
 		  "vcpus 1 -> 4; type kvm -> qemu; machine pc -> q35" },
 		/* none of this is a difference */
 		{ A "<serial type='pty'/>" Z, A "<console type='pty'/>" Z, "" },
 		{ A "<serial type='pty'/><console type='pty'/>" Z,
 		  A "<serial type='pty'><source path='/dev/pts/1'/></serial>" Z, "" },
-		{ A Z, A "<input type='mouse' bus='ps2'/><input type='keyboard' bus='ps2'/>"
-		  "<controller type='usb'/><audio id='1'/><memballoon model='virtio'/>"
-		  "<watchdog model='itco' action='reset'/><video><model type='vga'/></video>"
-		  "<emulator>/q</emulator>" Z, "" },
+		{ A Z,
+		  A "<input type='mouse' bus='ps2'/><input type='keyboard' bus='ps2'/>"
+		    "<controller type='usb'/><audio id='1'/><memballoon model='virtio'/>"
+		    "<watchdog model='itco' action='reset'/><video><model type='vga'/></video>"
+		    "<emulator>/q</emulator>" Z,
+		  "" },
 		{ A "<graphics type='spice'/>" Z,
 		  A "<graphics type='spice' port='5900' autoport='yes' tlsPort='5901'/>" Z, "" },
 		{ A "<graphics type='vnc' port='5901'/>" Z,
@@ -170,7 +180,8 @@ static void test_diff(void)
 		  "device gone: graphics vnc port 5901; device added: graphics vnc port 5902" },
 		{ A "<channel type='spicevmc'/>" Z,
 		  A "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0' "
-		  "state='connected'/></channel>" Z, "" },
+		    "state='connected'/></channel>" Z,
+		  "" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -214,8 +225,9 @@ static void test_refused(void)
 	for (int i = 0; i < 257; i++)
 		buf_append_str(&xml, "<sound model='ac97'/>");
 	buf_append_str(&xml, "</devices></domain>");
-	CU_ASSERT_EQUAL(domain_essence_read(buf_str(&xml), xml.len, NULL, &essence, why, sizeof(why)),
-			-EINVAL);
+	CU_ASSERT_EQUAL(
+		domain_essence_read(buf_str(&xml), xml.len, NULL, &essence, why, sizeof(why)),
+		-EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "(devices)"));
 	CU_ASSERT_PTR_NULL(essence);
 }
@@ -246,14 +258,23 @@ static void test_memory(void)
 		const char *xml;
 		uint64_t mib;
 	} cases[] = {
-		{ "<memory>1</memory>", 1 }, { "<memory>1024</memory>", 1 },
-		{ "<memory>1025</memory>", 2 }, { "<memory unit='b'>1048576</memory>", 1 },
-		{ "<memory unit='bytes'>1048577</memory>", 2 }, { "<memory unit='KB'>1000</memory>", 1 },
-		{ "<memory unit='k'>2048</memory>", 2 }, { "<memory unit='M'>3</memory>", 3 },
-		{ "<memory unit='MB'>1000</memory>", 954 }, { "<memory unit='GiB'>2</memory>", 2048 },
-		{ "<memory unit='G'> 2 </memory>", 2048 }, { "<memory unit='TiB'>1</memory>", 1048576 },
-		{ "<memory unit='TB'>1</memory>", 953675 }, { "<memory unit='x'>1</memory>", 0 },
-		{ "<memory unit='KiBB'>1</memory>", 0 }, { "<memory>1.5</memory>", 0 }, { "", 0 },
+		{ "<memory>1</memory>", 1 },
+		{ "<memory>1024</memory>", 1 },
+		{ "<memory>1025</memory>", 2 },
+		{ "<memory unit='b'>1048576</memory>", 1 },
+		{ "<memory unit='bytes'>1048577</memory>", 2 },
+		{ "<memory unit='KB'>1000</memory>", 1 },
+		{ "<memory unit='k'>2048</memory>", 2 },
+		{ "<memory unit='M'>3</memory>", 3 },
+		{ "<memory unit='MB'>1000</memory>", 954 },
+		{ "<memory unit='GiB'>2</memory>", 2048 },
+		{ "<memory unit='G'> 2 </memory>", 2048 },
+		{ "<memory unit='TiB'>1</memory>", 1048576 },
+		{ "<memory unit='TB'>1</memory>", 953675 },
+		{ "<memory unit='x'>1</memory>", 0 },
+		{ "<memory unit='KiBB'>1</memory>", 0 },
+		{ "<memory>1.5</memory>", 0 },
+		{ "", 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -271,11 +292,13 @@ static void test_chain_digest(void)
 	static const char one[] = A DISK("/a.raw")
 		"<disk type='file' device='cdrom'><source file='/1.iso'/><target dev='sda'/></disk>"
 		"<disk type='file'><source file='/b'/><target dev='vdb'/></disk>" Z;
-	static const char same[] = A "<disk type='file'><source file='/b'/><target dev='vdb'/></disk>"
-		"<disk type='file' device='cdrom'><target dev='sda'/></disk>" DISK("/a.raw") Z;
-	static const char chained[] = A "<disk type='file'><source file='/a.raw'/><target dev='vda'/>"
-		"<backingStore type='file'><source file='/base'/></backingStore></disk>"
-		"<disk type='file'><source file='/b'/><target dev='vdb'/></disk>" Z;
+	static const char same[] =
+		A "<disk type='file'><source file='/b'/><target dev='vdb'/></disk>"
+		  "<disk type='file' device='cdrom'><target dev='sda'/></disk>" DISK("/a.raw") Z;
+	static const char chained[] =
+		A "<disk type='file'><source file='/a.raw'/><target dev='vda'/>"
+		  "<backingStore type='file'><source file='/base'/></backingStore></disk>"
+		  "<disk type='file'><source file='/b'/><target dev='vdb'/></disk>" Z;
 	static const char swapped[] = A DISK("/b")
 		"<disk type='file'><source file='/a.raw'/><target dev='vdb'/></disk>" Z;
 	static const char *const xmls[] = { one, same, chained, swapped };

@@ -21,11 +21,14 @@ static void test_read(void)
 		uint64_t vm, generation;
 	} cases[] = {
 		{ WITH("<c:vm " NS " id='12' generation='3'/>"), 0, 12, 3 },
-		{ WITH("<vm xmlns='https://clusterd.example/xmlns/domain/1' generation='3' id='12'/>"),
+		{ WITH("<vm xmlns='https://clusterd.example/xmlns/domain/1' "
+		       "generation='3' id='12'/>"),
 		  0, 12, 3 },
-		{ WITH("<c:vm " NS " id='18446744073709551615' generation='0' later='x'><c:y/></c:vm>"),
+		{ WITH("<c:vm " NS
+		       " id='18446744073709551615' generation='0' later='x'><c:y/></c:vm>"),
 		  0, UINT64_MAX, 0 },
-		{ WITH("<o:x xmlns:o='urn:o'/><c:later " NS "/><c:vm " NS " id='1' generation='2'/>"),
+		{ WITH("<o:x xmlns:o='urn:o'/><c:later " NS "/><c:vm " NS
+		       " id='1' generation='2'/>"),
 		  0, 1, 2 },
 		{ WITH(""), -ENOENT },
 		{ "<domain/>", -ENOENT },
@@ -39,7 +42,7 @@ static void test_read(void)
 		{ WITH("<c:vm " NS " id='18446744073709551616' generation='3'/>"), -EBADMSG },
 		{ WITH("<c:vm " NS " id='1' generation='3'/><c:vm " NS " id='2' generation='3'/>"),
 		  -EBADMSG },
-		{ WITH("<c:vm id='12' generation='3'/>"), -EBADMSG },	/* no such prefix */
+		{ WITH("<c:vm id='12' generation='3'/>"), -EBADMSG }, /* no such prefix */
 		{ "<domain><metadata>", -EBADMSG },
 		{ "", -EBADMSG },
 		{ "<pool/>", -EBADMSG },

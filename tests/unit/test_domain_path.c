@@ -6,8 +6,12 @@
 #include "tests/unit/unit.h"
 
 static const char *const volumes[] = {
-	"/clusterstorage/data1", "/clusterstorage/data10/", "/clusterstorage/data1/inner", "relative",
-	"/bad/../volume", "//clusterstorage/./data2//",
+	"/clusterstorage/data1",
+	"/clusterstorage/data10/",
+	"/clusterstorage/data1/inner",
+	"relative",
+	"/bad/../volume",
+	"//clusterstorage/./data2//",
 };
 
 static void test_table(void)

@@ -45,62 +45,85 @@ static void test_refused(void)
 	} cases[] = {
 		{ "", "the definition is empty" },
 		{ "hello", "not well-formed XML: line 1: Start tag expected" },
-		{ "<domain>\n<name>\n</domain>", "not well-formed XML: line 3: Opening and ending tag" },
+		{ "<domain>\n<name>\n</domain>",
+		  "not well-formed XML: line 3: Opening and ending tag" },
 		{ HEAD, "not well-formed XML: line 1: " },
-		{ "<domain type='kvm'><name>x&y;</name></domain>", "not well-formed XML: line 1: Entity" },
+		{ "<domain type='kvm'><name>x&y;</name></domain>",
+		  "not well-formed XML: line 1: Entity" },
 		{ "<domain type='kvm'><qemu:commandline/></domain>", "Namespace prefix qemu" },
 		{ "<network/>", "outermost element is <network>, not <domain>" },
 		{ "<x:domain xmlns:x='urn:x'/>", "not <domain>" },
 		{ "<!DOCTYPE domain><domain/>", "document type (<!DOCTYPE>)" },
 		{ "<!DOCTYPE d [<!ENTITY a 'b'>]><domain/>", "document type (<!DOCTYPE>)" },
+		{ HEAD MEM OS "<devices/><devices/></domain>", "has two <devices>" },
+		{ HEAD MEM OS "<name>b</name></domain>", "has two <name>" },
 		{ "<domain/>", "the domain's type is \"\": only kvm and qemu" },
 		{ "<domain type='xen'/>", "the domain's type is \"xen\"" },
-		{ "<domain type='kvm'><os><type>exe</type></os></domain>", "<os><type> is \"exe\"" },
+		{ "<domain type='kvm'><os><type>exe</type></os></domain>",
+		  "<os><type> is \"exe\"" },
 		{ "<domain type='kvm'>" OS "</domain>", "has no <name>" },
 		{ "<domain type='kvm'>" OS "<name> </name></domain>", "has no <name>" },
-		{ "<domain type='kvm'>" OS "<name>a b</name></domain>", "the name \"a b\" is not good" },
-		{ "<domain type='kvm'>" OS "<name>../x</name></domain>", "the name \"../x\" is not good" },
+		{ "<domain type='kvm'>" OS "<name>a b</name></domain>",
+		  "the name \"a b\" is not good" },
+		{ "<domain type='kvm'>" OS "<name>../x</name></domain>",
+		  "the name \"../x\" is not good" },
 		{ "<domain type='kvm'>" OS
 		  "<name>a123456789012345678901234567890123456789012345678901234567890123</name>"
-		  "</domain>", "is not good" },
+		  "</domain>",
+		  "is not good" },
 		{ "<domain type='kvm'>" OS "<name>a</name></domain>", "has no <uuid>" },
-		{ "<domain type='kvm'>" OS "<name>a</name><uuid>12</uuid></domain>", "the uuid \"12\"" },
-		{ "<domain type='kvm'>" OS "<name>a</name><uuid>" UUID "0</uuid></domain>", "the uuid" },
+		{ "<domain type='kvm'>" OS "<name>a</name><uuid>12</uuid></domain>",
+		  "the uuid \"12\"" },
+		{ "<domain type='kvm'>" OS "<name>a</name><uuid>" UUID "0</uuid></domain>",
+		  "the uuid" },
 		{ HEAD OS "</domain>", "has no <memory>" },
 		{ HEAD OS "<memory>0</memory></domain>", "<memory> is \"0 \"" },
 		{ HEAD OS "<memory>-1</memory></domain>", "<memory> is \"-1 \"" },
 		{ HEAD OS "<memory unit='MiBs'>1</memory></domain>", "<memory> is \"1 MiBs\"" },
-		{ HEAD OS "<memory unit='EiB'>99999</memory></domain>", "<memory> is \"99999 EiB\"" },
-		{ HEAD OS "<memory unit='GiB'>5</memory></domain>", "5120 MiB of memory, and no node has more "
-								    "than 4096 MiB" },
+		{ HEAD OS "<memory unit='EiB'>99999</memory></domain>",
+		  "<memory> is \"99999 EiB\"" },
+		{ HEAD OS "<memory unit='GiB'>5</memory></domain>",
+		  "5120 MiB of memory, and no node has more "
+		  "than 4096 MiB" },
 		{ HEAD OS "<memory>1024</memory><vcpu>0</vcpu></domain>", "<vcpu> is \"0\"" },
 		{ HEAD OS "<memory>1024</memory><vcpu>9</vcpu></domain>", "9 vCPUs, and no node" },
 		{ "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
 		  "<name>web1</name><uuid>" UUID "</uuid>" MEM OS
 		  "<qemu:commandline><qemu:arg value='-x'/></qemu:commandline></domain>",
 		  "QEMU options of its own (<qemu:commandline>)" },
-		{ DEVICES("<hostdev mode='subsystem' type='pci'/>"), "a pci device of the host (<hostdev>)" },
-		{ DEVICES("<hostdev mode='subsystem' type='mdev' model='vfio-pci'/>"), "a mdev device" },
+		{ DEVICES("<hostdev mode='subsystem' type='pci'/>"),
+		  "a pci device of the host (<hostdev>)" },
+		{ DEVICES("<hostdev mode='subsystem' type='mdev' model='vfio-pci'/>"),
+		  "a mdev device" },
 		{ DEVICES("<interface type='hostdev'/>"), "(<interface type='hostdev'>)" },
 		{ DEVICES("<tpm><backend type='passthrough'/></tpm>"), "the host's TPM" },
-		{ DEVICES("<input type='evdev'><source dev='/dev/input/event1'/></input>"), "input device" },
-		{ DEVICES("<serial type='dev'><source path='/dev/ttyS0'/></serial>"), "port /dev/ttyS0" },
+		{ DEVICES("<input type='evdev'><source dev='/dev/input/event1'/></input>"),
+		  "input device" },
+		{ DEVICES("<serial type='dev'><source path='/dev/ttyS0'/></serial>"),
+		  "port /dev/ttyS0" },
 		{ DEVICES("<smartcard mode='host'/>"), "a smartcard of the host" },
 		{ DEVICES("<disk type='nvme'><target dev='vda'/></disk>"), "(<disk type='nvme'>)" },
-		{ DEVICES("<disk type='file'><source file='/a'/></disk>"), "a disk has no <target" },
-		{ DEVICES("<disk type='file'><target dev='vda'/></disk>"), "disk vda has no <source>" },
-		{ DEVICES("<disk type='file'><source/><target dev='vda'/></disk>"), "disk vda has no" },
+		{ DEVICES("<disk type='file'><source file='/a'/></disk>"),
+		  "a disk has no <target" },
+		{ DEVICES("<disk type='file'><target dev='vda'/></disk>"),
+		  "disk vda has no <source>" },
+		{ DEVICES("<disk type='file'><source/><target dev='vda'/></disk>"),
+		  "disk vda has no" },
 		{ DEVICES("<disk type='wonder'><source file='/a'/><target dev='vda'/></disk>"),
 		  "disk vda has no <source> that is understood" },
 		{ DEVICES(DISK("vda") DISK("vdb") DISK("vda")), "two disks have the target vda" },
 		{ DEVICES("<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"),
 		  "keeps state on one node (TPM state in a directory of libvirt's)" },
-		{ DEVICES("<filesystem type='mount'><source dir='/srv'/><target dir='t'/></filesystem>"),
+		{ DEVICES("<filesystem type='mount'><source dir='/srv'/>"
+			  "<target dir='t'/></filesystem>"),
 		  "keeps state on one node (directory shared with the host /srv)" },
-		{ HEAD MEM "<os firmware='efi'><type>hvm</type></os></domain>", "(NVRAM in a directory of" },
+		{ HEAD MEM "<os firmware='efi'><type>hvm</type></os></domain>",
+		  "(NVRAM in a directory of" },
 		{ HEAD MEM "<os><type>hvm</type><loader type='pflash'>/x</loader>"
-			   "<nvram>/var/x_VARS.fd</nvram></os></domain>", "(NVRAM /var/x_VARS.fd)" },
-		{ DEVICES("<lease><lockspace>a&#10;b</lockspace></lease>"), "control characters (devices)" },
+			   "<nvram>/var/x_VARS.fd</nvram></os></domain>",
+		  "(NVRAM /var/x_VARS.fd)" },
+		{ DEVICES("<lease><lockspace>a&#10;b</lockspace></lease>"),
+		  "control characters (devices)" },
 		{ HEAD MEM OS "<title>&#x85;</title></domain>", "holds control characters" },
 	};
 
@@ -134,7 +157,8 @@ static void test_taken(void)
 		DEVICES("<smartcard mode='passthrough' type='spicevmc'/>"),
 		HEAD MEM "<os><type>hvm</type><loader type='pflash'>/x</loader>"
 			 "<nvram>/clusterstorage/data1/x_VARS.fd</nvram></os></domain>",
-		HEAD MEM "<os firmware='efi'><type>hvm</type><loader stateless='yes'/></os></domain>",
+		HEAD MEM
+		"<os firmware='efi'><type>hvm</type><loader stateless='yes'/></os></domain>",
 		"\xef\xbb\xbf<?xml version='1.0' encoding='ISO-8859-1'?>" HEAD MEM OS "</domain>",
 	};
 
@@ -159,7 +183,8 @@ static void test_limits(void)
 	while (xml.len < 100 * 1024)
 		buf_append_str(&xml, "words ");
 	buf_append_str(&xml, "</description></domain>");
-	CU_ASSERT_EQUAL(domain_read(buf_str(&xml), xml.len, NULL, &domain, why, sizeof(why)), -EINVAL);
+	CU_ASSERT_EQUAL(domain_read(buf_str(&xml), xml.len, NULL, &domain, why, sizeof(why)),
+			-EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "bytes, more than the 48640 that a VM may have"));
 	CU_ASSERT_EQUAL(domain_read(buf_str(&xml), DOMAIN_XML_MAX + 1, NULL, &domain, small,
 				    sizeof(small)), -EINVAL);
@@ -180,21 +205,25 @@ static void test_many_devices(void)
 	path[sizeof(path) - 1] = 0;
 	buf_append_str(&xml, HEAD MEM OS "<devices>");
 	for (int i = 0; i < 64; i++)
-		buf_printf(&xml, "<disk type='file'><source file='/%s'/><target dev='vd%c%c'/></disk>",
+		buf_printf(&xml,
+			   "<disk type='file'><source file='/%s'/><target dev='vd%c%c'/></disk>",
 			   path, 'a' + i / 26, 'a' + i % 26);
 	buf_append_str(&xml, "</devices></domain>");
-	CU_ASSERT_EQUAL(domain_read(buf_str(&xml), xml.len, NULL, &domain, why, sizeof(why)), -EINVAL);
+	CU_ASSERT_EQUAL(domain_read(buf_str(&xml), xml.len, NULL, &domain, why, sizeof(why)),
+			-EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "too many devices"));
 	buf_truncate(&xml, xml.len - strlen("</devices></domain>"));
 	buf_append_str(&xml, "<disk type='file'><source file='/y'/><target dev='vdz'/></disk>"
 			     "</devices></domain>");
-	CU_ASSERT_EQUAL(domain_read(buf_str(&xml), xml.len, NULL, &domain, why, sizeof(why)), -EINVAL);
+	CU_ASSERT_EQUAL(domain_read(buf_str(&xml), xml.len, NULL, &domain, why, sizeof(why)),
+			-EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "(disks)"));
 }
 
 static void test_uuid(void)
 {
-	static const char none[] = "<domain type='kvm'><name>a</name>" OS "<memory>1</memory></domain>";
+	static const char none[] =
+		"<domain type='kvm'><name>a</name>" OS "<memory>1</memory></domain>";
 	static const char raw[] = "<domain type='kvm'><name>a</name>" OS "<memory>1</memory>"
 				  "<uuid>24A2FA074B9453488DA7519DD38D7895</uuid></domain>";
 	struct domain_rules by = { .uuid = UUID };
@@ -210,10 +239,11 @@ static void test_uuid(void)
 
 static void test_macs(void)
 {
-	static const char xml[] = DEVICES("<interface type='bridge'><source bridge='br0'/></interface>"
-					  "<interface type='user'><mac/></interface>"
-					  "<interface type='user'>"
-					  "<mac address='52:54:00:00:00:01'/></interface>");
+	static const char xml[] =
+		DEVICES("<interface type='bridge'><source bridge='br0'/></interface>"
+			"<interface type='user'><mac/></interface>"
+			"<interface type='user'>"
+			"<mac address='52:54:00:00:00:01'/></interface>");
 	_cleanup_(domain_freep) struct domain *one = read_ok(xml, sizeof(xml) - 1, NULL);
 	_cleanup_(domain_freep) struct domain *two = read_ok(xml, sizeof(xml) - 1, NULL);
 	const Wire__Essence *essence = domain_essence(one);
@@ -289,8 +319,8 @@ static void test_idempotent(void)
 		"domain/firmware.xml", "domain/firmware.live.xml", "domain/full.changed.xml",
 	};
 	static const char *const gone[] = {
-		"clusterd:", "qemu\" id=", "/dev/pts", "vnet", "imagelabel", "target/domain-", "alias",
-		" index=\"5\"><", "state=",
+		"clusterd:",      "qemu\" id=", "/dev/pts",       "vnet",   "imagelabel",
+		"target/domain-", "alias",      " index=\"5\"><", "state=",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

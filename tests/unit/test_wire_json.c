@@ -52,10 +52,10 @@ static void test_out(void)
 	vm.n_maybe = 1;
 	vm.seen = (Wire__Vm__Seen)9;
 	text = dump(&vm.base, false);
-	CU_ASSERT_STRING_EQUAL(text,
-			       "{\"id\":12,\"name\":\"web1\",\"priority\":\"high\",\"no_ha\":true,"
-			       "\"preferred_owners\":[2,1],\"maybe\":[{\"node\":2,\"incarnation\":7}],"
-			       "\"phase\":\"run\",\"seen\":9}");
+	CU_ASSERT_STRING_EQUAL(
+		text, "{\"id\":12,\"name\":\"web1\",\"priority\":\"high\",\"no_ha\":true,"
+		      "\"preferred_owners\":[2,1],\"maybe\":[{\"node\":2,\"incarnation\":7}],"
+		      "\"phase\":\"run\",\"seen\":9}");
 }
 
 static void test_defaults(void)
@@ -91,7 +91,8 @@ static void test_numbers(void)
 	node.boot_id = 255;
 	node.state = WIRE__NODE__STATE__DAEMON_DOWN;
 	named = dump(&node.base, false);
-	CU_ASSERT_STRING_EQUAL(named, "{\"state\":\"daemon-down\",\"boot_id\":\"0x00000000000000ff\"}");
+	CU_ASSERT_STRING_EQUAL(named,
+			       "{\"state\":\"daemon-down\",\"boot_id\":\"0x00000000000000ff\"}");
 	CU_ASSERT_EQUAL_FATAL(load(named, &wire__node__descriptor, (ProtobufCMessage **)&back, why,
 				   sizeof(why)), 0);
 	CU_ASSERT(wire_equal(&node.base, &back->base));
@@ -108,7 +109,8 @@ static void test_words(void)
 	char word[64];
 	int value = 4711;
 
-	CU_ASSERT_STRING_EQUAL(wire_enum_word(&wire__table__descriptor, 4, word, sizeof(word)), "vm");
+	CU_ASSERT_STRING_EQUAL(wire_enum_word(&wire__table__descriptor, 4, word, sizeof(word)),
+			       "vm");
 	CU_ASSERT_EQUAL(wire_enum_value(&wire__table__descriptor, "request", &value), 0);
 	CU_ASSERT_EQUAL(value, WIRE__TABLE__TABLE_REQUEST);
 	CU_ASSERT_PTR_NULL(wire_enum_word(&wire__table__descriptor, 99, word, sizeof(word)));
@@ -145,7 +147,8 @@ static void test_round_trip(void)
 		const char *text;
 	} cases[] = {
 		{ &wire__vm__descriptor,
-		  "{\"name\":\"web1\",\"essence\":{\"memory_mib\":512,\"disks\":[{\"target\":\"vda\","
+		  "{\"name\":\"web1\",\"essence\":{\"memory_mib\":512,"
+		  "\"disks\":[{\"target\":\"vda\","
 		  "\"readonly\":true,\"chain\":[\"/a\",\"/b\"]}],\"devices\":[\"\",\"x\"]},"
 		  "\"possible_owners\":[1,4294967295],\"phase\":\"resuming\"}" },
 		{ &wire__command__descriptor,
@@ -195,7 +198,8 @@ static void test_refused(void)
 		{ &wire__vm__descriptor, "{\"qqqqqq\":1}", "unknown key \"qqqqqq\"" },
 		{ &wire__vm__descriptor, "{\"essence\":{\"disks\":[{},{\"sorce\":\"x\"}]}}",
 		  "essence.disks[1]: unknown key \"sorce\"; did you mean \"source\"?" },
-		{ &wire__vm__descriptor, "{\"name\":5}", "name: expected a text, got a whole number" },
+		{ &wire__vm__descriptor, "{\"name\":5}",
+		  "name: expected a text, got a whole number" },
 		{ &wire__vm__descriptor, "{\"id\":1.5}",
 		  "id: expected a whole number, got a number with a fraction" },
 		{ &wire__vm__descriptor, "{\"id\":-1}", "id: -1 is below 0" },
@@ -215,7 +219,8 @@ static void test_refused(void)
 		  "priority: unknown word \"urgent\"; known are medium, high, low" },
 		{ &wire__vm__descriptor, "{\"priority\":1}",
 		  "priority: expected a word, got a whole number" },
-		{ &wire__vm__descriptor, "{\"maybe\":{}}", "maybe: expected a list, got an object" },
+		{ &wire__vm__descriptor, "{\"maybe\":{}}",
+		  "maybe: expected a list, got an object" },
 		{ &wire__vm__descriptor, "{\"maybe\":[null]}",
 		  "maybe[0]: expected an object, got null" },
 		{ &wire__essence__descriptor, "{\"devices\":[\"x\",3]}",

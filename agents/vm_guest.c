@@ -31,65 +31,65 @@ static void pause_ms(long ms)
 
 /* ---------------------------------------------------------------- the table */
 
-static struct dom *find_locked(struct agent *agent, const char *uuid)
+static struct guest *find_locked(struct agent *agent, const char *uuid)
 {
-	for (size_t i = 0; i < agent->doms_n; i++) {
-		if (strcasecmp(agent->doms[i]->uuid, uuid) == 0)
-			return agent->doms[i];
+	for (size_t i = 0; i < agent->guests_n; i++) {
+		if (strcasecmp(agent->guests[i]->uuid, uuid) == 0)
+			return agent->guests[i];
 	}
 	return NULL;
 }
 
-struct dom *dom_find(struct agent *agent, const char *uuid)
+struct guest *guest_find(struct agent *agent, const char *uuid)
 {
-	struct dom *dom;
+	struct guest *guest;
 
 	pthread_mutex_lock(&agent->lock);
-	dom = find_locked(agent, uuid);
+	guest = find_locked(agent, uuid);
 	pthread_mutex_unlock(&agent->lock);
-	return dom;
+	return guest;
 }
 
-static struct dom *new_dom(const char *uuid)
+static struct guest *new_guest(const char *uuid)
 {
-	struct dom *dom = mem_new(struct dom);
+	struct guest *guest = mem_new(struct guest);
 	pthread_condattr_t clock;
 
-	snprintf(dom->uuid, sizeof(dom->uuid), "%s", uuid);
-	pthread_mutex_init(&dom->order, NULL);
+	snprintf(guest->uuid, sizeof(guest->uuid), "%s", uuid);
+	pthread_mutex_init(&guest->order, NULL);
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&dom->changed, &clock);
+	pthread_cond_init(&guest->changed, &clock);
 	pthread_condattr_destroy(&clock);
-	dom->stopped = -1;
-	dom->present_id = dom->arrived_id = -1;
-	dom->state = SIGHT_UNKNOWN;
-	return dom;
+	guest->stopped = -1;
+	guest->present_id = guest->arrived_id = -1;
+	guest->state = SIGHT_UNKNOWN;
+	return guest;
 }
 
-struct dom *dom_of(struct agent *agent, const Wire__DomainRef *ref)
+struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref)
 {
-	struct dom *dom;
+	struct guest *guest;
 
 	if (strlen(ref->uuid) != DOMAIN_UUID_SIZE - 1)
 		return NULL;
 	pthread_mutex_lock(&agent->lock);
-	dom = find_locked(agent, ref->uuid);
-	if (!dom && agent->doms_n < VM_DOMAINS_MAX)
-		dom = agent->doms[agent->doms_n++] = new_dom(ref->uuid);
-	if (dom) {
-		dom->vm = ref->vm;
-		dom->generation = ref->generation;
-		free(dom->name);
-		dom->name = mem_strdup(ref->name);
+	guest = find_locked(agent, ref->uuid);
+	if (!guest && agent->guests_n < VM_DOMAINS_MAX)
+		guest = agent->guests[agent->guests_n++] = new_guest(ref->uuid);
+	if (guest) {
+		guest->vm = ref->vm;
+		guest->generation = ref->generation;
+		free(guest->name);
+		guest->name = mem_strdup(ref->name);
 	}
 	pthread_mutex_unlock(&agent->lock);
-	return dom;
+	return guest;
 }
 
 /* ---------------------------------------------------------------- looking */
 
-int dom_lock(struct dom *dom, uint64_t timeout_ms)
+int guest_lock(struct guest *guest, uint64_t timeout_ms)
 {
 	struct timespec until;
 
@@ -98,21 +98,21 @@ int dom_lock(struct dom *dom, uint64_t timeout_ms)
 	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	return pthread_mutex_clocklock(&dom->order, CLOCK_MONOTONIC, &until) == 0 ? 0 : -EBUSY;
+	return pthread_mutex_clocklock(&guest->order, CLOCK_MONOTONIC, &until) == 0 ? 0 : -EBUSY;
 }
 
-void dom_unlock(struct dom *dom)
+void guest_unlock(struct guest *guest)
 {
-	pthread_mutex_unlock(&dom->order);
+	pthread_mutex_unlock(&guest->order);
 }
 
-static int read_stopped(struct agent *agent, struct dom *dom, bool *ret_ending)
+static int read_stopped(struct agent *agent, struct guest *guest, bool *ret_ending)
 {
 	int stopped;
 
 	pthread_mutex_lock(&agent->lock);
-	stopped = dom->stopped;
-	*ret_ending = dom->ending;
+	stopped = guest->stopped;
+	*ret_ending = guest->ending;
 	pthread_mutex_unlock(&agent->lock);
 	return stopped;
 }
@@ -139,52 +139,52 @@ static Wire__VmReport__Cause judge_cause(int stopped, bool ending)
 }
 
 /* It is gone. The event that says why may be some milliseconds behind. */
-static void note_absent(struct agent *agent, struct dom *dom)
+static void note_absent(struct agent *agent, struct guest *guest)
 {
-	bool ending, fresh = dom->told && dom->last.state != SIGHT_ABSENT &&
-			     dom->last.state != SIGHT_UNKNOWN;
-	int stopped = read_stopped(agent, dom, &ending);
+	bool ending, fresh = guest->told && guest->last.state != SIGHT_ABSENT &&
+			     guest->last.state != SIGHT_UNKNOWN;
+	int stopped = read_stopped(agent, guest, &ending);
 
 	for (int i = 0; i < STOPPED_TRIES && fresh && stopped < 0 && !ending; i++) {
 		pause_ms(5);
-		stopped = read_stopped(agent, dom, &ending);
+		stopped = read_stopped(agent, guest, &ending);
 	}
-	dom->cause = judge_cause(stopped, ending);
-	dom->present_id = dom->arrived_id = -1;
-	dom->live_told = false;
+	guest->cause = judge_cause(stopped, ending);
+	guest->present_id = guest->arrived_id = -1;
+	guest->live_told = false;
 }
 
-static void note_present(struct agent *agent, struct dom *dom, const struct sight *sight)
+static void note_present(struct agent *agent, struct guest *guest, const struct sight *sight)
 {
-	if (sight->libvirt_id != dom->present_id) {
+	if (sight->libvirt_id != guest->present_id) {
 		/* Another life: what is known of the last one's end says nothing about it. */
 		pthread_mutex_lock(&agent->lock);
-		dom->stopped = -1;
-		dom->ending = false;
-		dom->look_live = true;
+		guest->stopped = -1;
+		guest->ending = false;
+		guest->look_live = true;
 		pthread_mutex_unlock(&agent->lock);
-		dom->present_id = sight->libvirt_id;
-		dom->live_told = false;
+		guest->present_id = sight->libvirt_id;
+		guest->live_told = false;
 	}
 	if (sight->state == SIGHT_INCOMING)
-		dom->arrived_id = sight->libvirt_id;
+		guest->arrived_id = sight->libvirt_id;
 	else if (sight->state == SIGHT_RUNNING)
-		dom->arrived_id = -1;
-	dom->cause = WIRE__VM_REPORT__CAUSE__UNKNOWN;
+		guest->arrived_id = -1;
+	guest->cause = WIRE__VM_REPORT__CAUSE__UNKNOWN;
 }
 
-static void take_sight(struct agent *agent, struct dom *dom, struct link *link, struct sight *ret)
+static void take_sight(struct agent *agent, struct guest *guest, struct link *link, struct sight *ret)
 {
-	struct sight_hint hint = { .arrived_id = dom->arrived_id };
+	struct sight_hint hint = { .arrived_id = guest->arrived_id };
 	char why[VM_WHY_SIZE];
 	virConnectPtr conn = NULL;
 
 	pthread_mutex_lock(&agent->lock);
-	hint.job = dom->jobs > 0;
+	hint.job = guest->jobs > 0;
 	pthread_mutex_unlock(&agent->lock);
 	if (agent_connect(agent, link, &conn, why) < 0)
 		conn = NULL;
-	sight_take(conn, why, dom->uuid, &hint, ret);
+	sight_take(conn, why, guest->uuid, &hint, ret);
 }
 
 static bool same_sight(const struct sight *a, const struct sight *b)
@@ -193,19 +193,19 @@ static bool same_sight(const struct sight *a, const struct sight *b)
 	       strcmp(a->text, b->text) == 0;
 }
 
-void dom_look_locked(struct agent *agent, struct dom *dom, struct link *link)
+void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link)
 {
-	Wire__VmReport__Cause cause = dom->cause;
+	Wire__VmReport__Cause cause = guest->cause;
 	struct sight sight;
 
-	take_sight(agent, dom, link, &sight);
+	take_sight(agent, guest, link, &sight);
 	if (sight.state == SIGHT_ABSENT)
-		note_absent(agent, dom);
+		note_absent(agent, guest);
 	else if (sight.state != SIGHT_UNKNOWN)
-		note_present(agent, dom, &sight);
-	if (!same_sight(&sight, &dom->last) || cause != dom->cause)
-		dom->told = false;
-	dom->last = sight;
+		note_present(agent, guest, &sight);
+	if (!same_sight(&sight, &guest->last) || cause != guest->cause)
+		guest->told = false;
+	guest->last = sight;
 }
 
 /* ---------------------------------------------------------------- telling */
@@ -220,9 +220,9 @@ static const Wire__DomainNews__State states[] = {
 	[SIGHT_UNKNOWN] = WIRE__DOMAIN_NEWS__STATE__UNKNOWN,
 };
 
-static const char *absent_text(const struct dom *dom, int stopped)
+static const char *absent_text(const struct guest *guest, int stopped)
 {
-	switch (dom->cause) {
+	switch (guest->cause) {
 	case WIRE__VM_REPORT__CAUSE__GUEST_SHUTDOWN:
 		return "the guest shut down";
 	case WIRE__VM_REPORT__CAUSE__CRASHED:
@@ -238,38 +238,38 @@ static const char *absent_text(const struct dom *dom, int stopped)
 	}
 }
 
-static void note_told(struct agent *agent, struct dom *dom)
+static void note_told(struct agent *agent, struct guest *guest)
 {
-	dom->told = true;
+	guest->told = true;
 	pthread_mutex_lock(&agent->lock);
-	dom->state = dom->last.state;
-	pthread_cond_broadcast(&dom->changed);
+	guest->state = guest->last.state;
+	pthread_cond_broadcast(&guest->changed);
 	pthread_mutex_unlock(&agent->lock);
 }
 
-Wire__DomainNews *dom_news_locked(struct agent *agent, struct dom *dom)
+Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest)
 {
 	Wire__DomainNews *news = wire_new(&wire__domain_news__descriptor);
 	int stopped;
 
 	news->domain = wire_new(&wire__domain_ref__descriptor);
-	wire_set(&news->domain->uuid, dom->uuid);
+	wire_set(&news->domain->uuid, guest->uuid);
 	pthread_mutex_lock(&agent->lock);
-	news->domain->vm = dom->vm;
-	news->domain->generation = dom->generation;
-	wire_set(&news->domain->name, dom->name);
-	stopped = dom->stopped;
+	news->domain->vm = guest->vm;
+	news->domain->generation = guest->generation;
+	wire_set(&news->domain->name, guest->name);
+	stopped = guest->stopped;
 	pthread_mutex_unlock(&agent->lock);
-	news->state = states[dom->last.state];
-	news->job = dom->last.job;
-	wire_set(&news->reason, dom->last.reason);
-	if (dom->last.state == SIGHT_ABSENT) {
-		news->cause = dom->cause;
-		vm_set_text(&news->text, absent_text(dom, stopped));
+	news->state = states[guest->last.state];
+	news->job = guest->last.job;
+	wire_set(&news->reason, guest->last.reason);
+	if (guest->last.state == SIGHT_ABSENT) {
+		news->cause = guest->cause;
+		vm_set_text(&news->text, absent_text(guest, stopped));
 	} else {
-		vm_set_text(&news->text, dom->last.text);
+		vm_set_text(&news->text, guest->last.text);
 	}
-	note_told(agent, dom);
+	note_told(agent, guest);
 	return news;
 }
 
@@ -282,13 +282,13 @@ static void send_news(struct agent *agent, Wire__DomainNews *domain)
 	agent_send_news(agent, &news);
 }
 
-void dom_tell_locked(struct agent *agent, struct dom *dom, bool forced)
+void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced)
 {
 	_cleanup_(wire_freep) Wire__DomainNews *news = NULL;
 
-	if (dom->told && !forced)
+	if (guest->told && !forced)
 		return;
-	news = dom_news_locked(agent, dom);
+	news = guest_news_locked(agent, guest);
 	send_news(agent, news);
 }
 
@@ -319,7 +319,7 @@ static uint64_t live_digest(const Wire__Essence *live)
 }
 
 /* Tells the essence of what runs, if it is another than was told last. */
-static void tell_live_locked(struct agent *agent, struct dom *dom, struct link *link)
+static void tell_live_locked(struct agent *agent, struct guest *guest, struct link *link)
 {
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
 	_cleanup_(freep) char *xml = NULL;
@@ -328,18 +328,18 @@ static void tell_live_locked(struct agent *agent, struct dom *dom, struct link *
 	char why[DOMAIN_WHY_SIZE];
 	virConnectPtr conn;
 
-	if (dom->last.state != SIGHT_RUNNING && dom->last.state != SIGHT_PAUSED)
+	if (guest->last.state != SIGHT_RUNNING && guest->last.state != SIGHT_PAUSED)
 		return;
-	if (agent_connect(agent, link, &conn, why) < 0 || link_domain(conn, dom->uuid, &domain) < 0)
+	if (agent_connect(agent, link, &conn, why) < 0 || link_domain(conn, guest->uuid, &domain) < 0)
 		return;
 	xml = virDomainGetXMLDesc(domain, 0);
 	if (!xml || domain_essence_read(xml, strlen(xml), NULL, &live, why, sizeof(why)) < 0)
 		return;
-	if (dom->live_told && dom->live_digest == live_digest(live))
+	if (guest->live_told && guest->live_digest == live_digest(live))
 		return;
-	dom->live_told = true;
-	dom->live_digest = live_digest(live);
-	news = dom_news_locked(agent, dom);
+	guest->live_told = true;
+	guest->live_digest = live_digest(live);
+	news = guest_news_locked(agent, guest);
 	news->live = steal_ptr(live);
 	xml = (free(xml), inactive_xml(domain));
 	if (xml)
@@ -352,17 +352,17 @@ static void tell_live_locked(struct agent *agent, struct dom *dom, struct link *
 struct look_job {
 	struct job job;
 	struct agent *agent;
-	struct dom *dom;
+	struct guest *guest;
 };
 
-static struct dom_look take_wishes(struct agent *agent, struct dom *dom)
+static struct guest_look take_wishes(struct agent *agent, struct guest *guest)
 {
-	struct dom_look how;
+	struct guest_look how;
 
 	pthread_mutex_lock(&agent->lock);
-	how = (struct dom_look){ dom->look_forced, dom->look_live, dom->look_settle };
+	how = (struct guest_look){ guest->look_forced, guest->look_live, guest->look_settle };
 	/* From here on an event queues another look: this one may be too early for it. */
-	dom->look_queued = dom->look_forced = dom->look_live = dom->look_settle = false;
+	guest->look_queued = guest->look_forced = guest->look_live = guest->look_settle = false;
 	pthread_mutex_unlock(&agent->lock);
 	return how;
 }
@@ -371,27 +371,27 @@ static void run_look(struct job *job, struct link *link)
 {
 	struct look_job *look = (struct look_job *)job;
 	struct agent *agent = look->agent;
-	struct dom *dom = look->dom;
-	struct dom_look how = take_wishes(agent, dom);
+	struct guest *guest = look->guest;
+	struct guest_look how = take_wishes(agent, guest);
 
-	if (dom_lock(dom, VM_LOOK_MS) < 0) {
-		dom_queue_look(agent, dom, how);
+	if (guest_lock(guest, VM_LOOK_MS) < 0) {
+		guest_queue_look(agent, guest, how);
 		return;
 	}
-	dom_look_locked(agent, dom, link);
+	guest_look_locked(agent, guest, link);
 	/* "Suspended" at the destination comes before libvirt has ended its job. */
-	for (int i = 0; i < SETTLE_TRIES && how.settle && dom->last.state == SIGHT_INCOMING; i++) {
+	for (int i = 0; i < SETTLE_TRIES && how.settle && guest->last.state == SIGHT_INCOMING; i++) {
 		pause_ms(1);
-		dom_look_locked(agent, dom, link);
+		guest_look_locked(agent, guest, link);
 	}
-	dom_tell_locked(agent, dom, how.forced);
+	guest_tell_locked(agent, guest, how.forced);
 	pthread_mutex_lock(&agent->lock);
-	how.live |= dom->look_live;
-	dom->look_live = false;
+	how.live |= guest->look_live;
+	guest->look_live = false;
 	pthread_mutex_unlock(&agent->lock);
-	if (how.live || !dom->live_told)
-		tell_live_locked(agent, dom, link);
-	dom_unlock(dom);
+	if (how.live || !guest->live_told)
+		tell_live_locked(agent, guest, link);
+	guest_unlock(guest);
 }
 
 /* What is hung says nothing; the facts tell that. It may never have begun. */
@@ -399,7 +399,7 @@ static void look_is_late(struct job *job)
 {
 	struct look_job *look = (struct look_job *)job;
 
-	take_wishes(look->agent, look->dom);
+	take_wishes(look->agent, look->guest);
 }
 
 static void free_look(struct job *job)
@@ -407,17 +407,17 @@ static void free_look(struct job *job)
 	free(job);
 }
 
-void dom_queue_look(struct agent *agent, struct dom *dom, struct dom_look how)
+void guest_queue_look(struct agent *agent, struct guest *guest, struct guest_look how)
 {
 	struct look_job *look;
 	bool queued;
 
 	pthread_mutex_lock(&agent->lock);
-	queued = dom->look_queued;
-	dom->look_queued = true;
-	dom->look_forced |= how.forced;
-	dom->look_live |= how.live;
-	dom->look_settle |= how.settle;
+	queued = guest->look_queued;
+	guest->look_queued = true;
+	guest->look_forced |= how.forced;
+	guest->look_live |= how.live;
+	guest->look_settle |= how.settle;
 	pthread_mutex_unlock(&agent->lock);
 	if (queued)
 		return;
@@ -426,60 +426,60 @@ void dom_queue_look(struct agent *agent, struct dom *dom, struct dom_look how)
 		.job = { .due_ms = process_now_ms() + VM_LOOK_MS, .run = run_look,
 			 .late = look_is_late, .free = free_look },
 		.agent = agent,
-		.dom = dom,
+		.guest = guest,
 	};
 	if (pool_submit(agent->pool, POOL_SHORT, &look->job) < 0) {
 		free(look);
-		take_wishes(agent, dom);
+		take_wishes(agent, guest);
 	}
 }
 
-static bool is_unsure(const struct dom *dom)
+static bool is_unsure(const struct guest *guest)
 {
-	return dom->state == SIGHT_UNKNOWN || dom->state == SIGHT_SHUTTING;
+	return guest->state == SIGHT_UNKNOWN || guest->state == SIGHT_SHUTTING;
 }
 
 /* Those that a filter takes. The table only grows, so it can be walked without the lock. */
-static void queue_some(struct agent *agent, bool (*filter)(const struct dom *), struct dom_look how)
+static void queue_some(struct agent *agent, bool (*filter)(const struct guest *), struct guest_look how)
 {
 	for (size_t i = 0;; i++) {
-		struct dom *dom = NULL;
+		struct guest *guest = NULL;
 		bool wanted = false;
 
 		pthread_mutex_lock(&agent->lock);
-		if (i < agent->doms_n) {
-			dom = agent->doms[i];
-			wanted = filter(dom);
+		if (i < agent->guests_n) {
+			guest = agent->guests[i];
+			wanted = filter(guest);
 		}
 		pthread_mutex_unlock(&agent->lock);
-		if (!dom)
+		if (!guest)
 			return;
 		if (wanted)
-			dom_queue_look(agent, dom, how);
+			guest_queue_look(agent, guest, how);
 	}
 }
 
-static bool any(const struct dom *dom)
+static bool any(const struct guest *guest)
 {
 	return true;
 }
 
-static bool unsure_or_listed(const struct dom *dom)
+static bool unsure_or_listed(const struct guest *guest)
 {
-	return is_unsure(dom) || dom->listed || dom->state != SIGHT_ABSENT;
+	return is_unsure(guest) || guest->listed || guest->state != SIGHT_ABSENT;
 }
 
-void dom_queue_all(struct agent *agent, struct dom_look how)
+void guest_queue_all(struct agent *agent, struct guest_look how)
 {
 	queue_some(agent, any, how);
 }
 
-void dom_queue_unsure(struct agent *agent, bool listed)
+void guest_queue_unsure(struct agent *agent, bool listed)
 {
-	queue_some(agent, listed ? unsure_or_listed : is_unsure, (struct dom_look){ 0 });
+	queue_some(agent, listed ? unsure_or_listed : is_unsure, (struct guest_look){ 0 });
 }
 
-bool dom_wait_absent(struct agent *agent, struct dom *dom, uint64_t until_ms)
+bool guest_wait_absent(struct agent *agent, struct guest *guest, uint64_t until_ms)
 {
 	uint64_t now_ms = process_now_ms(), wait_ms = until_ms > now_ms ? until_ms - now_ms : 0;
 	struct timespec until;
@@ -492,9 +492,9 @@ bool dom_wait_absent(struct agent *agent, struct dom *dom, uint64_t until_ms)
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&agent->lock);
-	while (dom->state != SIGHT_ABSENT && r == 0)
-		r = pthread_cond_timedwait(&dom->changed, &agent->lock, &until);
-	absent = dom->state == SIGHT_ABSENT;
+	while (guest->state != SIGHT_ABSENT && r == 0)
+		r = pthread_cond_timedwait(&guest->changed, &agent->lock, &until);
+	absent = guest->state == SIGHT_ABSENT;
 	pthread_mutex_unlock(&agent->lock);
 	return absent;
 }
@@ -502,7 +502,7 @@ bool dom_wait_absent(struct agent *agent, struct dom *dom, uint64_t until_ms)
 /* ---------------------------------------------------------------- strangers */
 
 /* Makes a domain known if it bears our mark. */
-static struct dom *adopt(struct agent *agent, virDomainPtr domain)
+static struct guest *adopt(struct agent *agent, virDomainPtr domain)
 {
 	_cleanup_(freep) char *xml = virDomainGetXMLDesc(domain, 0);
 	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
@@ -516,22 +516,22 @@ static struct dom *adopt(struct agent *agent, virDomainPtr domain)
 	ref.generation = mark.generation;
 	ref.uuid = uuid;
 	ref.name = (char *)virDomainGetName(domain);
-	return dom_of(agent, &ref);
+	return guest_of(agent, &ref);
 }
 
-void dom_adopt_all(struct agent *agent, virConnectPtr conn)
+void guest_adopt_all(struct agent *agent, virConnectPtr conn)
 {
 	virDomainPtr *domains = NULL;
 	int n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 
 	for (int i = 0; i < n; i++) {
 		char uuid[VIR_UUID_STRING_BUFLEN];
-		struct dom *dom;
+		struct guest *guest;
 
-		if (virDomainGetUUIDString(domains[i], uuid) == 0 && !dom_find(agent, uuid)) {
-			dom = adopt(agent, domains[i]);
-			if (dom)
-				dom_queue_look(agent, dom, (struct dom_look){ .forced = true });
+		if (virDomainGetUUIDString(domains[i], uuid) == 0 && !guest_find(agent, uuid)) {
+			guest = adopt(agent, domains[i]);
+			if (guest)
+				guest_queue_look(agent, guest, (struct guest_look){ .forced = true });
 		}
 		virDomainFree(domains[i]);
 	}
@@ -548,22 +548,22 @@ static void run_stranger(struct job *job, struct link *link)
 {
 	struct stranger_job *stranger = (struct stranger_job *)job;
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
-	struct dom *dom = dom_find(stranger->agent, stranger->uuid);
+	struct guest *guest = guest_find(stranger->agent, stranger->uuid);
 	char why[VM_WHY_SIZE];
 	virConnectPtr conn;
 
-	if (!dom && agent_connect(stranger->agent, link, &conn, why) == 0 &&
+	if (!guest && agent_connect(stranger->agent, link, &conn, why) == 0 &&
 	    link_domain(conn, stranger->uuid, &domain) == 0)
-		dom = adopt(stranger->agent, domain);
-	if (dom)
-		dom_queue_look(stranger->agent, dom, (struct dom_look){ .settle = true });
+		guest = adopt(stranger->agent, domain);
+	if (guest)
+		guest_queue_look(stranger->agent, guest, (struct guest_look){ .settle = true });
 }
 
 static void stranger_is_late(struct job *job)
 {
 }
 
-void dom_queue_stranger(struct agent *agent, const char *uuid)
+void guest_queue_stranger(struct agent *agent, const char *uuid)
 {
 	struct stranger_job *stranger = mem_new(struct stranger_job);
 

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests that take a running domain to another node: live, or by way of a file. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agents/vm.h"
+#include "base/mem.h"
+#include "migrate/driver/handover.h"
+#include "migrate/driver/image.h"
+#include "migrate/driver/move.h"
+#include "migrate/driver/process.h"
+
+enum { GONE_MS = 10000 };
+
+static void finish(struct request *request, struct link *link, const struct outcome *outcome)
+{
+	request_finish(request, link, request_code(outcome->code), outcome->text, NULL);
+}
+
+/* Everything but drop_image and cancel is done on a connection. NULL: answered. */
+static virConnectPtr connect_or_finish(struct request *request, struct link *link)
+{
+	char why[VM_WHY_SIZE];
+	virConnectPtr conn;
+
+	if (agent_connect(request->agent, link, &conn, why) == 0)
+		return conn;
+	request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED, why, NULL);
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- live */
+
+static void tell_progress(void *context, const struct move_progress *p)
+{
+	struct request *request = context;
+	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
+	Wire__Progress progress = WIRE__PROGRESS__INIT;
+
+	if (channel_is_cluttered(request->agent->channel))
+		return;
+	progress.domain = request->body->domain;
+	progress.total = p->total;
+	progress.done = p->done;
+	progress.rate = p->rate;
+	progress.pass = p->pass;
+	progress.eta_ms = p->eta_ms;
+	news.body_case = WIRE__AGENT_NEWS__BODY_PROGRESS;
+	news.progress = &progress;
+	agent_send_news(request->agent, &news);
+}
+
+/* From here on the event loop notes what the hand-over has to know. -EBUSY: one is under way. */
+static int begin_move(struct request *request, bool paused)
+{
+	struct guest *guest = request->guest;
+	struct vm_move move = { .active = true, .paused_before = paused };
+	struct process_vcpus vcpus;
+	int r = process_find(guest->uuid, &move.pid);
+
+	if (r < 0)
+		return r;
+	if (process_vcpus_read(move.pid, &vcpus) == 0)
+		move.vcpu_ns = vcpus.total_ns;
+	pthread_mutex_lock(&request->agent->lock);
+	if (guest->jobs) {
+		r = -EBUSY;
+	} else {
+		move.life = request->agent->life;
+		guest->jobs++;
+		guest->move = move;
+		atomic_store(&guest->cancel, false);
+	}
+	pthread_mutex_unlock(&request->agent->lock);
+	return r;
+}
+
+static bool end_move(struct request *request)
+{
+	struct guest *guest = request->guest;
+	bool handed_over;
+
+	pthread_mutex_lock(&request->agent->lock);
+	guest->jobs--;
+	guest->move.active = false;
+	handed_over = guest->move.handed_over;
+	pthread_mutex_unlock(&request->agent->lock);
+	return handed_over;
+}
+
+static bool look_whether_paused(struct request *request, struct link *link)
+{
+	bool paused = false;
+
+	if (guest_lock(request->guest, 1000) == 0) {
+		guest_look_locked(request->agent, request->guest, link);
+		paused = request->guest->last.state == SIGHT_PAUSED;
+		guest_unlock(request->guest);
+	}
+	return paused;
+}
+
+static void run_move(struct request *request, virConnectPtr conn, struct outcome *ret)
+{
+	const Wire__DomMigrate *ask = request->body->migrate;
+	struct move move = {
+		.libvirt_uri = request->agent->uri,
+		.uuid = request->guest->uuid,
+		.connect_uri = ask->connect_uri,
+		.data_uri = ask->data_uri,
+		.tls = ask->tls,
+		.bandwidth_mib_s = ask->bandwidth_mib_s,
+		.max_downtime_ms = ask->max_downtime_ms,
+		.stall_ms = ask->stall_ms,
+		.due_ms = request->job.due_ms,
+		.shared_paths = (const char *const *)ask->shared_paths,
+		.shared_n = ask->n_shared_paths,
+		.cancel = &request->guest->cancel,
+		.progress = tell_progress,
+		.context = request,
+	};
+
+	move_run(conn, &move, ret);
+}
+
+void vm_do_migrate(struct request *request, struct link *link)
+{
+	virConnectPtr conn = connect_or_finish(request, link);
+	struct outcome outcome;
+	int r;
+
+	if (!conn)
+		return;
+	r = begin_move(request, look_whether_paused(request, link));
+	if (r < 0) {
+		outcome_set(&outcome, r == -ESRCH ? OUTCOME_ABSENT : OUTCOME_REFUSED, "%s",
+			    r == -ESRCH ? "it is not here"
+			    : r == -EBUSY ? "it is being moved or saved already" : strerror(-r));
+		finish(request, link, &outcome);
+		return;
+	}
+	run_move(request, conn, &outcome);
+	/* libvirt calls it a failure when we ended the source before it could. */
+	if (end_move(request) && outcome.code == OUTCOME_ABSENT)
+		outcome_set(&outcome, OUTCOME_OK, "handed over");
+	finish(request, link, &outcome);
+}
+
+/* ---------------------------------------------------------------- hand-over */
+
+static bool ran_on(void *context)
+{
+	struct request *request = context;
+	struct agent *agent = request->agent;
+	const struct vm_move *move = &request->guest->move;
+	bool doubt;
+
+	pthread_mutex_lock(&agent->lock);
+	doubt = move->resumed || !move->active || !agent->connected || move->life != agent->life;
+	pthread_mutex_unlock(&agent->lock);
+	return doubt;
+}
+
+static void run_hand_over(struct request *request, virConnectPtr conn, struct outcome *ret)
+{
+	struct agent *agent = request->agent;
+	struct guest *guest = request->guest;
+	struct handover handover = {
+		.uuid = guest->uuid,
+		.guard_ms = request->body->hand_over->guard_ms,
+		.timeout_ms = GONE_MS,
+		.ran_on = ran_on,
+		.context = request,
+	};
+
+	pthread_mutex_lock(&agent->lock);
+	handover.pid = guest->move.pid;
+	handover.suspended = guest->move.suspended && guest->move.active;
+	handover.paused_before = guest->move.paused_before && guest->move.active;
+	handover.suspended_ms = guest->move.suspended_ms;
+	handover.vcpu_ns = guest->move.vcpu_ns;
+	guest->ending = guest->move.handed_over = true;
+	pthread_mutex_unlock(&agent->lock);
+	handover_run(conn, &handover, ret);
+	if (ret->code != OUTCOME_RAN_ON)
+		return;
+	pthread_mutex_lock(&agent->lock);
+	guest->ending = guest->move.handed_over = false;
+	pthread_mutex_unlock(&agent->lock);
+}
+
+void vm_do_hand_over(struct request *request, struct link *link)
+{
+	virConnectPtr conn = connect_or_finish(request, link);
+	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
+	struct outcome outcome;
+
+	if (!conn)
+		return;
+	run_hand_over(request, conn, &outcome);
+	if (outcome.code != OUTCOME_OK) {
+		finish(request, link, &outcome);
+		return;
+	}
+	/* The destination waits for this word; what libvirt makes of it comes as news. */
+	reply.text = outcome.text;
+	request_answer(request, &reply);
+	guest_queue_look(request->agent, request->guest, (struct guest_look){ 0 });
+}
+
+void vm_do_cancel(struct request *request, struct link *link)
+{
+	virConnectPtr conn = connect_or_finish(request, link);
+	struct outcome outcome;
+
+	if (!conn)
+		return;
+	atomic_store(&request->guest->cancel, true);
+	move_abort(conn, request->guest->uuid, &outcome);
+	finish(request, link, &outcome);
+}
+
+/* ---------------------------------------------------------------- by way of a file */
+
+void vm_do_save(struct request *request, struct link *link)
+{
+	virConnectPtr conn = connect_or_finish(request, link);
+	struct agent *agent = request->agent;
+	struct guest *guest = request->guest;
+	struct outcome outcome;
+	bool busy;
+
+	if (!conn)
+		return;
+	pthread_mutex_lock(&agent->lock);
+	busy = guest->jobs > 0;
+	guest->jobs++;
+	if (!busy)
+		atomic_store(&guest->cancel, false);
+	pthread_mutex_unlock(&agent->lock);
+	if (busy)
+		outcome_set(&outcome, OUTCOME_REFUSED, "it is being moved or saved already");
+	else
+		image_save(conn, guest->uuid, request->body->save->path, &guest->cancel, &outcome);
+	pthread_mutex_lock(&agent->lock);
+	guest->jobs--;
+	pthread_mutex_unlock(&agent->lock);
+	finish(request, link, &outcome);
+}
+
+void vm_do_restore(struct request *request, struct link *link)
+{
+	virConnectPtr conn = connect_or_finish(request, link);
+	struct outcome outcome;
+
+	if (!conn)
+		return;
+	image_restore(conn, request->guest->uuid, request->body->restore->path, &outcome);
+	finish(request, link, &outcome);
+	guest_queue_look(request->agent, request->guest, (struct guest_look){ .live = true });
+}
+
+void vm_do_drop_image(struct request *request, struct link *link)
+{
+	struct outcome outcome;
+
+	image_drop(request->body->drop_image->path, &outcome);
+	finish(request, link, &outcome);
+}
