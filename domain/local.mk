@@ -28,6 +28,9 @@ noinst_LIBRARIES += %D%/libdomain.a
 EXTRA_DIST += \
 	%D%/README.md \
 	tests/unit/data.h \
+	tests/unit/data/domain/devices.live-inactive.xml \
+	tests/unit/data/domain/devices.live.xml \
+	tests/unit/data/domain/devices.xml \
 	tests/unit/data/domain/firmware.live-inactive.xml \
 	tests/unit/data/domain/firmware.live.xml \
 	tests/unit/data/domain/firmware.xml \

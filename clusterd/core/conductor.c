@@ -65,6 +65,7 @@ static struct watched_node *watch_node(struct core *core, const Wire__Node *node
 		watched->in_ring = in_ring;
 		watched->ready = ready;
 		watched->since_ms = core->now_ms;
+		watched->proposed_ms = 0;
 	}
 	if (watched->incarnation != node->incarnation) {
 		watched->incarnation = node->incarnation;

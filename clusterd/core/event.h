@@ -34,6 +34,12 @@ struct event_view {
 	size_t members_n;
 	const uint32_t *ring;
 	size_t ring_n;
+	/*
+	 * Set when Corosync told of the ring alone, without a change of the group: the order
+	 * of messages goes on. Never guess it from equal lists: a member may leave and come
+	 * back in one step, and what was delivered before is then not the same for all.
+	 */
+	bool ring_only;
 };
 
 struct event_frame {

@@ -195,17 +195,13 @@ static void check_close(struct replica *replica, uint64_t now_ms, struct update 
 
 void round_view(struct replica *replica, const struct event *event, struct update *update)
 {
-	uint64_t before = replica->members, ring_before = replica->ring;
+	uint64_t before = replica->members;
 
 	replica->stranger = 0;
 	replica->members = nodes_of(replica, event->view.members, event->view.members_n);
 	replica->ring = nodes_of(replica, event->view.ring, event->view.ring_n);
-	/*
-	 * The ring is told apart from the group, and a little later. It names no new view: the
-	 * messages of the round go on, though there may be fewer to wait for. With nothing
-	 * different at all a member left and came back in one step.
-	 */
-	if (replica->members == before && replica->ring != ring_before) {
+	/* The round goes on, though there may be fewer to wait for. */
+	if (event->view.ring_only && replica->members == before) {
 		if (replica->round.phase == PHASE_IDLE && !replica->round.starting &&
 		    rank(replica) == 0)
 			start(replica, update);

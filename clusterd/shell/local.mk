@@ -48,5 +48,6 @@ noinst_LIBRARIES += %D%/libshell.a
 unit_tests += \
 	tests/unit/test_clusterd_shell_conf \
 	tests/unit/test_clusterd_shell_genesis \
+	tests/unit/test_clusterd_shell_operator \
 	tests/unit/test_clusterd_shell_seal \
 	tests/unit/test_clusterd_shell_store

@@ -112,7 +112,7 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 {
 	static const char *const files[] = {
 		"plain.xml", "full.xml", "terse.xml", "firmware.xml", "plain.live.xml",
-		"terse.live.xml", "full.changed.xml",
+		"terse.live.xml", "full.changed.xml", "devices.xml", "devices.live.xml",
 	};
 	static const char *const texts[] = {
 		"<domain type='kvm'><os><type>hvm</type></os><name>a</name>"

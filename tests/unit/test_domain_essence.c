@@ -43,7 +43,8 @@ static Wire__Essence *essence_of_file(const char *name)
  */
 static void test_real(void)
 {
-	static const char *const names[] = { "plain", "full", "terse", "firmware" };
+	static const char *const names[] = { "plain", "full", "terse", "firmware",
+					     "devices" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		static const char *const live[] = { "live", "live-inactive" };

@@ -77,7 +77,7 @@ static void test_real(void)
 {
 	static const char *const files[] = {
 		"domain/plain.live.xml", "domain/full.live.xml", "domain/full.live-inactive.xml",
-		"domain/terse.live.xml", "domain/firmware.live.xml",
+		"domain/terse.live.xml", "domain/firmware.live.xml", "domain/devices.live.xml",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

@@ -317,6 +317,7 @@ static void test_idempotent(void)
 		"domain/full.xml", "domain/full.live.xml", "domain/full.live-inactive.xml",
 		"domain/terse.xml", "domain/terse.live.xml", "domain/terse.live-inactive.xml",
 		"domain/firmware.xml", "domain/firmware.live.xml", "domain/full.changed.xml",
+		"domain/devices.xml", "domain/devices.live.xml", "domain/devices.live-inactive.xml",
 	};
 	static const char *const gone[] = {
 		"clusterd:",      "qemu\" id=", "/dev/pts",       "vnet",   "imagelabel",

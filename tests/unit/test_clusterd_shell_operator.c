@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Requests of operators: what is understood, what is refused, and lists in pages. */
+#include "clusterd/shell/operator_read.h"
+#include "clusterd/shell/operator_view.h"
+#include "clusterd/shell/operator_write.h"
+#include "tests/unit/unit.h"
+
+#include "base/digest.h"
+#include "base/mem.h"
+#include "clusterd/shell/seal.h"
+#include "wire/message.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- a small cluster */
+
+static void load(struct core *core, uint32_t table, uint64_t id, const ProtobufCMessage *record)
+{
+	_cleanup_(buf_free) struct buf packed = { 0 };
+
+	wire_pack(record, &packed);
+	CU_ASSERT_EQUAL_FATAL(core_load_record(core, table, id, packed.data, packed.len), 0);
+}
+
+static void load_node(struct core *core, uint32_t id, const char *name, bool witness)
+{
+	Wire__Node node = WIRE__NODE__INIT;
+
+	node.id = id;
+	node.name = (char *)name;
+	node.witness = witness;
+	node.state = WIRE__NODE__STATE__UP;
+	load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+}
+
+static void load_fence(struct core *core, uint64_t id, const char *name, uint32_t target)
+{
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget aim = WIRE__FENCE_TARGET__INIT, *aims[] = { &aim };
+	uint8_t secret[] = "sealed-secret";
+
+	aim.node = target;
+	fence.id = id;
+	fence.name = (char *)name;
+	fence.agent = (char *)"fence_ipmilan";
+	fence.targets = aims;
+	fence.n_targets = 1;
+	fence.secret.data = secret;
+	fence.secret.len = sizeof(secret);
+	load(core, WIRE__TABLE__TABLE_FENCE, id, &fence.base);
+}
+
+static struct core *new_core(size_t vms, size_t xml_size)
+{
+	const struct core_config config = { .node = 1, .boot_id = 1, .disk_id = 1,
+					    .kernel_boot_id = "k", .random = 1 };
+	struct core *core = core_new(&config);
+	char *xml = mem_array(xml_size + 1, 1);
+
+	memset(xml, '"', xml_size);
+	load_node(core, 1, "n1", false);
+	load_node(core, 2, "n2", false);
+	load_node(core, 3, "n3", true);
+	load_fence(core, 90, "bmc1", 1);
+	for (uint64_t i = 0; i < vms; i++) {
+		Wire__Vm vm = WIRE__VM__INIT;
+		Wire__Essence essence = WIRE__ESSENCE__INIT;
+		char name[40], uuid[40];
+
+		snprintf(name, sizeof(name), "web%" PRIu64, i);
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012" PRIx64, i);
+		essence.memory_mib = 512;
+		essence.digest = UINT64_C(0x1234567812345678);
+		vm.id = 100 + 3 * i;
+		vm.name = name;
+		vm.uuid = uuid;
+		vm.xml = xml;
+		vm.essence = &essence;
+		vm.owner = 1 + i % 2;
+		vm.phase = WIRE__VM__PHASE__RUN;
+		vm.wanted = WIRE__VM__WANTED__RUNNING;
+		load(core, WIRE__TABLE__TABLE_VM, vm.id, &vm.base);
+	}
+	core_load_applied(core, 5000, 1);
+	free(xml);
+	return core;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* All pages of a request; each one is checked to fit. NULL and a refusal. */
+static json_t *read_all(struct core *core, const char *text, size_t *ret_pages,
+			struct refusal *refusal)
+{
+	const struct reading_source source = { core, 1 };
+	json_t *request = json_loads(text, 0, NULL), *all = json_array(), *data;
+	struct reading *reading = NULL;
+	bool last = false;
+	int error;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+	*refusal = (struct refusal){ .code = "" };
+	error = reading_new(json_string_value(json_object_get(request, "do")), request, &reading,
+			    refusal);
+	json_decref(request);
+	for (*ret_pages = 0; !error && !last; ++*ret_pages) {
+		error = reading_page(reading, &source, &data, &last, refusal);
+		if (error)
+			break;
+		CU_ASSERT_TRUE(json_dumpb(data, NULL, 0, JSON_COMPACT) <= PAGE_MAX);
+		if (json_is_array(data)) {
+			json_array_extend(all, data);
+			json_decref(data);
+		} else
+			json_array_append_new(all, data);
+	}
+	reading_free(reading);
+	if (!error)
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+static void test_pages(void)
+{
+	struct core *core = new_core(700, 100);
+	struct refusal refusal;
+	size_t pages;
+	json_t *vms = read_all(core, "{\"do\":\"vms\"}", &pages, &refusal);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(vms);
+	CU_ASSERT_EQUAL(json_array_size(vms), 700);
+	CU_ASSERT_TRUE(pages > 5);
+	for (size_t i = 0; i < 700; i++) {
+		const json_t *vm = json_array_get(vms, i);
+
+		CU_ASSERT_EQUAL(json_integer_value(json_object_get(vm, "id")),
+				(json_int_t)(100 + 3 * i));
+		CU_ASSERT_PTR_NULL(json_object_get(vm, "xml"));
+	}
+	json_decref(vms);
+	vms = read_all(core, "{\"do\":\"operations\"}", &pages, &refusal);
+	CU_ASSERT_EQUAL(json_array_size(vms), 0);
+	CU_ASSERT_EQUAL(pages, 1);
+	json_decref(vms);
+	core_free(core);
+}
+
+static void test_xml_in_parts(void)
+{
+	/* Every character of it needs two in JSON. */
+	struct core *core = new_core(1, 40000);
+	struct refusal refusal;
+	size_t pages, total = 0;
+	json_t *parts = read_all(core, "{\"do\":\"dumpxml\",\"name\":\"web0\"}", &pages, &refusal);
+	json_t *vm;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(parts);
+	CU_ASSERT_EQUAL(pages, 2);
+	for (size_t i = 0; i < pages; i++)
+		total += json_string_length(json_object_get(json_array_get(parts, i), "xml"));
+	CU_ASSERT_EQUAL(total, 40000);
+	json_decref(parts);
+	vm = read_all(core, "{\"do\":\"vm\",\"name\":\"web0\"}", &pages, &refusal);
+	CU_ASSERT_PTR_NULL(json_object_get(json_array_get(vm, 0), "xml"));
+	CU_ASSERT_TRUE(json_is_true(json_object_get(json_array_get(vm, 0), "xml_left_out")));
+	json_decref(vm);
+	core_free(core);
+}
+
+static void test_bad_questions(void)
+{
+	static const struct {
+		const char *text, *code;
+	} cases[] = {
+		{ "{\"do\":\"vm\"}", "bad-request" },
+		{ "{\"do\":\"vm\",\"name\":7}", "bad-request" },
+		{ "{\"do\":\"vm\",\"name\":\"\"}", "bad-request" },
+		{ "{\"do\":\"vm\",\"name\":\"nope\"}", "no-such" },
+		{ "{\"do\":\"vm\",\"name\":\"web0\",\"x\":1}", "bad-request" },
+		{ "{\"do\":\"vms\",\"name\":\"web0\"}", "bad-request" },
+		{ "{\"do\":\"node\",\"name\":\"n9\"}", "no-such" },
+		{ "{\"do\":\"dumpxml\",\"name\":\"nope\"}", "no-such" },
+		{ "{\"do\":\"progress\",\"name\":\"nope\"}", "no-such" },
+		{ "{\"do\":\"operation\"}", "bad-request" },
+		{ "{\"do\":\"operation\",\"operation\":-1}", "bad-request" },
+		{ "{\"do\":\"operation\",\"operation\":12}", "no-such" },
+		{ "{\"do\":\"events\",\"limit\":-1}", "bad-request" },
+		{ "{\"do\":\"events\",\"follow\":1}", "bad-request" },
+		{ "{\"do\":\"events\",\"after\":\"x\"}", "bad-request" },
+	};
+	struct core *core = new_core(1, 10);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct refusal refusal;
+		size_t pages;
+
+		CU_ASSERT_PTR_NULL(read_all(core, cases[i].text, &pages, &refusal));
+		CU_ASSERT_STRING_EQUAL(refusal.code, cases[i].code);
+	}
+	CU_ASSERT_FALSE(reading_knows("vm-add"));
+	core_free(core);
+}
+
+static void load_events(struct core *core, uint64_t from, uint64_t to)
+{
+	for (uint64_t id = from; id <= to; id++) {
+		Wire__Event event = WIRE__EVENT__INIT;
+
+		event.id = id;
+		event.text = (char *)"something happened";
+		load(core, WIRE__TABLE__TABLE_EVENT, id, &event.base);
+	}
+}
+
+static void test_events(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t first, last;
+	} cases[] = {
+		{ "{\"do\":\"events\"}", 901, 1000 },
+		{ "{\"do\":\"events\",\"limit\":3}", 998, 1000 },
+		{ "{\"do\":\"events\",\"limit\":5000}", 1, 1000 },
+		{ "{\"do\":\"events\",\"after\":10,\"limit\":4}", 11, 14 },
+		{ "{\"do\":\"events\",\"after\":998}", 999, 1000 },
+	};
+	struct core *core = new_core(0, 0);
+
+	load_events(core, 1, 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct refusal refusal;
+		size_t pages;
+		json_t *all = read_all(core, cases[i].text, &pages, &refusal);
+		uint64_t n = json_array_size(all);
+
+		CU_ASSERT_EQUAL(n, cases[i].last - cases[i].first + 1);
+		CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_array_get(all, 0), "id")),
+				(json_int_t)cases[i].first);
+		json_decref(all);
+	}
+	core_free(core);
+}
+
+static void test_follow(void)
+{
+	struct core *core = new_core(0, 0);
+	const struct reading_source source = { core, 1 };
+	json_t *request = json_pack("{s:s, s:b, s:i}", "do", "events", "follow", 1, "limit", 2);
+	struct reading *reading = NULL;
+	struct refusal refusal;
+	json_t *data = NULL;
+	bool last = true;
+
+	load_events(core, 1, 10);
+	CU_ASSERT_EQUAL_FATAL(reading_new("events", request, &reading, &refusal), 0);
+	CU_ASSERT_EQUAL_FATAL(reading_page(reading, &source, &data, &last, &refusal), 0);
+	CU_ASSERT_EQUAL(json_array_size(data), 2);
+	CU_ASSERT_FALSE(last);
+	json_decref(data);
+	CU_ASSERT_EQUAL(reading_page(reading, &source, &data, &last, &refusal), -EAGAIN);
+	load_events(core, 11, 13);
+	CU_ASSERT_EQUAL_FATAL(reading_page(reading, &source, &data, &last, &refusal), 0);
+	CU_ASSERT_EQUAL(json_array_size(data), 3);
+	CU_ASSERT_FALSE(last);
+	json_decref(data);
+	CU_ASSERT_EQUAL(reading_page(reading, &source, &data, &last, &refusal), -EAGAIN);
+	reading_free(reading);
+	json_decref(request);
+	core_free(core);
+}
+
+static void test_no_secrets(void)
+{
+	struct core *core = new_core(0, 0);
+	struct refusal refusal;
+	size_t pages;
+	json_t *fences = read_all(core, "{\"do\":\"fences\"}", &pages, &refusal);
+	json_t *fence = json_array_get(fences, 0);
+
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(fence, "name")), "bmc1");
+	CU_ASSERT_PTR_NULL(json_object_get(fence, "secret"));
+	CU_ASSERT_TRUE(json_is_true(json_object_get(fence, "has_secret")));
+	json_decref(fences);
+	core_free(core);
+}
+
+/* ---------------------------------------------------------------- views */
+
+static void test_protected(void)
+{
+	static const struct {
+		Wire__Vm vm;
+		bool protected;
+		const char *why;
+	} cases[] = {
+		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 1 }, true, "" },
+		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 2 }, false,
+		  "no proof possible for n2: no fence device" },
+		{ { .wanted = WIRE__VM__WANTED__RUNNING }, true, "" },
+		{ { .wanted = WIRE__VM__WANTED__STOPPED, .owner = 1 }, false, "not wanted running" },
+		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 1, .unmanaged = 1 }, false,
+		  "managed=no" },
+		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 1, .no_ha = 1 }, false,
+		  "ha=no: bound to its node" },
+	};
+	struct core *core = new_core(0, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char why[200];
+
+		CU_ASSERT_EQUAL(view_vm_protected(core_state(core), &cases[i].vm, why, sizeof(why)),
+				cases[i].protected);
+		CU_ASSERT_STRING_EQUAL(why, cases[i].why);
+	}
+	core_free(core);
+}
+
+static void test_vm_state(void)
+{
+	static const struct {
+		Wire__Vm__Phase phase;
+		Wire__Vm__Seen seen;
+		uint32_t owner;
+		const char *state;
+	} cases[] = {
+		{ WIRE__VM__PHASE__OFF, 0, 0, "stopped" },
+		{ WIRE__VM__PHASE__RUN, WIRE__VM__SEEN__ACTIVE, 1, "running" },
+		{ WIRE__VM__PHASE__RUN, WIRE__VM__SEEN__SUSPENDED, 1, "paused" },
+		{ WIRE__VM__PHASE__GO, WIRE__VM__SEEN__ACTIVE, 1, "migrating" },
+		{ WIRE__VM__PHASE__RUN, WIRE__VM__SEEN__ACTIVE, 4, "unknown" },
+		{ WIRE__VM__PHASE__FAILED, 0, 4, "failed" },
+		{ (Wire__Vm__Phase)77, 0, 1, "unknown" },
+	};
+	struct core *core = new_core(0, 0);
+	Wire__Node lost = WIRE__NODE__INIT;
+
+	lost.id = 4;
+	lost.name = (char *)"n4";
+	lost.state = WIRE__NODE__STATE__LOST;
+	load(core, WIRE__TABLE__TABLE_NODE, 4, &lost.base);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		Wire__Vm vm = WIRE__VM__INIT;
+
+		vm.phase = cases[i].phase;
+		vm.seen = cases[i].seen;
+		vm.owner = cases[i].owner;
+		CU_ASSERT_STRING_EQUAL(view_vm_state(core_state(core), &vm), cases[i].state);
+	}
+	core_free(core);
+}
+
+/* ---------------------------------------------------------------- changes */
+
+static char key_path[] = "/tmp/clusterd-test-key-XXXXXX";
+
+static Wire__Command *write_one(struct core *core, const char *text, struct refusal *refusal)
+{
+	const struct writing_source source = {
+		.state = core_state(core), .secret_key = key_path, .node = 1, .boot_id = 7,
+		.wall_ms = 1000, .random = 99, .who = "root(0) via n1",
+	};
+	json_t *request = json_loads(text, 0, NULL);
+	Wire__Command *command = NULL;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+	*refusal = (struct refusal){ .code = "" };
+	if (writing_command(json_string_value(json_object_get(request, "do")), request, &source,
+			    &command, refusal) < 0)
+		command = NULL;
+	json_decref(request);
+	return command;
+}
+
+static void test_command(void)
+{
+	struct core *core = new_core(0, 0);
+	struct refusal refusal;
+	Wire__Command *command = write_one(core, "{\"id\":1,\"do\":\"command\",\"command\":{\"vm_want\":"
+					   "{\"name\":\"web1\",\"wanted\":\"running\",\"node\":2}}}",
+					   &refusal);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(command);
+	CU_ASSERT_EQUAL(command->request, 99);
+	CU_ASSERT_EQUAL(command->time_ms, 1000);
+	CU_ASSERT_EQUAL(command->node, 1);
+	CU_ASSERT_EQUAL(command->boot_id, 7);
+	CU_ASSERT_STRING_EQUAL(command->who, "root(0) via n1");
+	CU_ASSERT_EQUAL_FATAL(command->body_case, WIRE__COMMAND__BODY_VM_WANT);
+	CU_ASSERT_EQUAL(command->vm_want->wanted, WIRE__VM__WANTED__RUNNING);
+	wire_free(command);
+	command = write_one(core, "{\"do\":\"command\",\"request\":\"0xfedcba9876543210\",\"command\":"
+			    "{\"vm_cancel\":{\"name\":\"web1\"}}}", &refusal);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(command);
+	CU_ASSERT_EQUAL(command->request, UINT64_C(0xfedcba9876543210));
+	wire_free(command);
+	core_free(core);
+}
+
+static void test_refused_commands(void)
+{
+	static const struct {
+		const char *text, *code;
+	} cases[] = {
+		{ "{\"do\":\"command\"}", "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{}}", "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"noop\":{}}}", "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"fence_result\":{\"op\":1,\"off\":true}}}",
+		  "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"node_verdict\":{\"node\":1}}}", "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"who\":\"root\"}}", "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"},\"who\":\"x\"}}",
+		  "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":null}}", "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"nam\":\"a\"}}}", "invalid" },
+		{ "{\"do\":\"command\",\"command\":{\"vm_want\":{\"wanted\":\"dancing\"}}}", "invalid" },
+		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"}},\"request\":0}",
+		  "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"}},\"request\":\"7\"}",
+		  "bad-request" },
+		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"}},\"x\":7}",
+		  "bad-request" },
+		{ "{\"do\":\"fly\"}", "bad-request" },
+		{ "{\"do\":\"fence-add\",\"name\":\"f\"}", "bad-request" },
+		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[{\"node\":"
+		  "\"n9\"}]}", "no-such" },
+		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"params\":"
+		  "{\"passwd\":\"geheim\"}}", "invalid" },
+		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"params\":"
+		  "{\"ip\":\"a\\nb\"}}", "invalid" },
+		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"secret\":"
+		  "\"geheim\"}", "invalid" },
+		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"secret\":"
+		  "\"pass word=geheim\"}", "invalid" },
+		{ "{\"do\":\"vm-add\"}", "bad-request" },
+		{ "{\"do\":\"vm-add\",\"xml\":\"<domain\"}", "invalid" },
+		{ "{\"do\":\"vm-add\",\"xml\":\"<domain/>\",\"priority\":\"huge\"}", "invalid" },
+		{ "{\"do\":\"vm-add\",\"xml\":\"<domain/>\",\"possible_owners\":[\"n9\"]}", "no-such" },
+		{ "{\"do\":\"vm-add\",\"xml\":\"<domain/>\",\"possible_owners\":[1]}", "no-such" },
+		{ "{\"do\":\"vm-edit\",\"name\":\"nope\",\"xml\":\"<domain/>\"}", "no-such" },
+		{ "{\"do\":\"vm-edit\",\"name\":\"web0\",\"xml\":\"<domain/>\",\"digest\":\"0x1\"}",
+		  "stale" },
+		{ "{\"do\":\"vm-edit\",\"name\":\"web0\",\"xml\":\"<domain/>\",\"digest\":"
+		  "\"0x1234567812345678\"}", "invalid" },
+	};
+	struct core *core = new_core(1, 10);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct refusal refusal;
+
+		CU_ASSERT_PTR_NULL(write_one(core, cases[i].text, &refusal));
+		CU_ASSERT_STRING_EQUAL(refusal.code, cases[i].code);
+		if (strcmp(refusal.code, cases[i].code) != 0)
+			printf("case %zu: %s %s\n", i, refusal.code, refusal.text);
+		/* A refusal never repeats a secret. */
+		CU_ASSERT_PTR_NULL(strstr(refusal.text, "geheim"));
+	}
+	core_free(core);
+}
+
+static void test_fence_add(void)
+{
+	static const char text[] =
+		"{\"do\":\"fence-add\",\"name\":\"bmc\",\"agent\":\"fence_ipmilan\",\"params\":"
+		"{\"ip\":\"10.0.0.9\",\"lanplus\":\"1\"},\"targets\":[{\"node\":\"n2\",\"plug\":\"7\"},"
+		"{\"node\":\"n1\"}],\"secret\":\"password=geheim\\n\"}";
+	struct core *core = new_core(0, 0);
+	struct refusal refusal;
+	Wire__Command *command;
+	Wire__Fence *fence;
+	_cleanup_(seal_freep) struct seal *seal = NULL;
+	uint8_t *clear;
+	size_t size;
+	char why[400];
+
+	close(mkstemp(key_path));
+	unlink(key_path);
+	/* Without the key there is nothing to seal it with. */
+	CU_ASSERT_PTR_NULL(write_one(core, text, &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.code, "not-ready");
+	CU_ASSERT_EQUAL_FATAL(seal_make_key(key_path), 0);
+	command = write_one(core, text, &refusal);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(command);
+	CU_ASSERT_EQUAL_FATAL(command->body_case, WIRE__COMMAND__BODY_FENCE_ADD);
+	fence = command->fence_add->fence;
+	CU_ASSERT_EQUAL(fence->n_params, 2);
+	CU_ASSERT_EQUAL_FATAL(fence->n_targets, 2);
+	CU_ASSERT_EQUAL(fence->targets[0]->node, 2);
+	CU_ASSERT_STRING_EQUAL(fence->targets[0]->plug, "7");
+	CU_ASSERT_STRING_EQUAL(fence->targets[1]->plug, "");
+	CU_ASSERT_PTR_NULL(memmem(fence->secret.data, fence->secret.len, "geheim", 6));
+	CU_ASSERT_EQUAL_FATAL(seal_load(key_path, &seal, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL_FATAL(seal_open(seal, "bmc", fence->secret.data, fence->secret.len, &clear,
+					&size), 0);
+	CU_ASSERT_EQUAL(size, 16);
+	CU_ASSERT_EQUAL(memcmp(clear, "password=geheim\n", 16), 0);
+	seal_wipe(clear, size);
+	wire_free(command);
+	unlink(key_path);
+	core_free(core);
+}
+
+static void test_secret_names(void)
+{
+	static const struct {
+		const char *name;
+		bool secret;
+	} cases[] = {
+		{ "password", true },	 { "passwd", true },	    { "PASSWD", true },
+		{ "snmp_priv_passwd", true }, { "passphrase", true }, { "session_token", true },
+		{ "ip", false },	 { "passwd_script", false }, { "username", false },
+		{ "identity_file", false }, { "community", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		CU_ASSERT_EQUAL(writing_is_secret(cases[i].name), cases[i].secret);
+}
+
+static void test_vm_add(void)
+{
+	struct core *core = new_core(0, 0);
+	struct refusal refusal;
+	Wire__Command *command;
+	Wire__Vm *vm;
+
+	command = write_one(core,
+			    "{\"do\":\"vm-add\",\"xml\":\"<domain type='qemu'><name>db</name><memory>"
+			    "262144</memory><vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os>"
+			    "</domain>\",\"ha\":true,\"managed\":true,\"wanted\":\"stopped\",\"priority\":"
+			    "\"high\",\"possible_owners\":[\"n2\",\"n1\"],\"stop_timeout_s\":30}",
+			    &refusal);
+	if (!command)
+		printf("%s: %s\n", refusal.code, refusal.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(command);
+	vm = command->vm_add->vm;
+	CU_ASSERT_STRING_EQUAL(vm->name, "db");
+	CU_ASSERT_EQUAL(strlen(vm->uuid), 36);
+	CU_ASSERT_EQUAL(vm->uuid[14], '4');
+	CU_ASSERT_EQUAL(vm->essence->memory_mib, 256);
+	CU_ASSERT_PTR_NOT_NULL(strstr(vm->xml, vm->uuid));
+	CU_ASSERT_EQUAL(vm->wanted, WIRE__VM__WANTED__STOPPED);
+	CU_ASSERT_EQUAL(vm->priority, WIRE__VM__PRIORITY__HIGH);
+	CU_ASSERT_FALSE(vm->no_ha);
+	CU_ASSERT_FALSE(vm->unmanaged);
+	CU_ASSERT_EQUAL(vm->stop_timeout_s, 30);
+	CU_ASSERT_EQUAL_FATAL(vm->n_possible_owners, 2);
+	CU_ASSERT_EQUAL(vm->possible_owners[0], 2);
+	wire_free(command);
+	core_free(core);
+}
+
+UNIT_MAIN("clusterd/shell/operator", { "pages", test_pages }, { "xml in parts", test_xml_in_parts },
+	  { "bad questions", test_bad_questions }, { "events", test_events },
+	  { "follow", test_follow }, { "no secrets", test_no_secrets },
+	  { "protected", test_protected }, { "vm state", test_vm_state },
+	  { "command", test_command }, { "refused commands", test_refused_commands },
+	  { "fence-add", test_fence_add }, { "secret names", test_secret_names },
+	  { "vm-add", test_vm_add })
