@@ -365,6 +365,11 @@ static void tell(struct agent *agent, Wire__NodeFacts *facts)
 	if (!facts->agent_ok)
 		vm_set_text(&facts->agent_reason, why);
 	pthread_mutex_lock(&agent->lock);
+	if (!facts->agent_ok && !agent->facts->able_known &&
+	    process_now_ms() < agent->facts->born_ms + PATIENCE_MS) {
+		pthread_mutex_unlock(&agent->lock);
+		return;
+	}
 	old = agent->facts->told;
 	same = old && wire_equal(&old->base, &facts->base);
 	agent->facts->told = wire_dup(&facts->base);

@@ -64,6 +64,7 @@ static struct guest *new_guest(const char *uuid)
 	guest->stopped = -1;
 	guest->present_id = guest->arrived_id = -1;
 	guest->state = SIGHT_UNKNOWN;
+	guest->last = (struct sight){ .state = SIGHT_UNKNOWN, .reason = "", .libvirt_id = -1 };
 	return guest;
 }
 

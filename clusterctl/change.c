@@ -43,14 +43,49 @@ static const char *how_it_ended(const char *outcome)
 	return "ended in a way that is not known";
 }
 
-static void say_ended(const json_t *operation, const struct change *change)
+/* Where a VM came to run: the cluster chose the node, so that is news. The caller frees it. */
+static char *where_it_runs(struct ctl *ctl, const json_t *operation)
+{
+	static const char *const kinds[] = { "start", "restart", "live", "quick" };
+	const char *name = field_text(operation, "vm_name");
+	struct ctl_error error = { 0 };
+	json_t *vm = NULL;
+	char *text = NULL;
+	bool asks = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		asks |= field_is(operation, "kind", kinds[i]);
+	if (!asks || !*name)
+		return NULL;
+	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", name), &vm, &error))
+		ctl_error_free(&error);
+	if (field_is(vm, "state", "running") && *field_text(vm, "owner_name"))
+		text = mem_printf("%s runs on %s", name, field_text(vm, "owner_name"));
+	json_decref(vm);
+	return text;
+}
+
+static void say_done(struct ctl *ctl, const json_t *operation, const struct change *change)
+{
+	const char *name = field_text(operation, "vm_name"), *text = field_text(operation, "text");
+	_cleanup_(freep) char *where = where_it_runs(ctl, operation);
+	_cleanup_(freep) char *done = sentence(change);
+
+	if (where)
+		ctl_say("%s", where);
+	else if (*text && *name && !strstr(text, name))
+		ctl_say("%s: %s", name, text);
+	else
+		ctl_say("%s", *text ? text : done);
+}
+
+static void say_ended(struct ctl *ctl, const json_t *operation, const struct change *change)
 {
 	const char *outcome = field_text(operation, "outcome"),
 		   *text = field_text(operation, "text");
-	_cleanup_(freep) char *done = sentence(change);
 
 	if (strcmp(outcome, "done") == 0 && !change->cancels)
-		ctl_say("%s", *text ? text : done);
+		say_done(ctl, operation, change);
 	else
 		ctl_say("%s: operation %" JSON_INTEGER_FORMAT " %s%s%s", ctl_cli.program,
 			field_number(operation, "id"), how_it_ended(outcome), *text ? ": " : "",
@@ -84,7 +119,7 @@ int change_finish(struct ctl *ctl, json_t *verdict, const struct change *change)
 	if (ctl->json)
 		print_json(ctl, verdict, operation);
 	if (operation)
-		say_ended(operation, change);
+		say_ended(ctl, operation, change);
 	else if (op)
 		say_begun(verdict);
 	else

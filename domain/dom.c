@@ -123,6 +123,10 @@ static void trim(xmlNode *text)
 
 	while (n > 0 && strchr(SPACE, first[n - 1]))
 		n--;
+	if (n == 0) {
+		dom_drop(text);
+		return;
+	}
 	if (n == strlen(start))
 		return;
 	trimmed = need(xmlStrndup(x(first), (int)n));

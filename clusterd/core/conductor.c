@@ -113,6 +113,18 @@ static bool lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struc
 }
 
 /*
+ * When power comes back everywhere, nodes are not equally fast. One that this leader has not
+ * seen yet is given time to boot: cutting its power in the middle would help nobody.
+ */
+static bool joined_or_late(struct core *core, uint32_t node, struct update *update)
+{
+	uint64_t grace_ms = state_setting_number(core->state, "node.join_grace_s") * 1000;
+
+	return (core->seen_ring & vmop_bit(node)) ||
+	       lasted(core, core->first_open_ms, grace_ms, update);
+}
+
+/*
  * Suspected is a node that left the totem ring, and that only now, in an open epoch without
  * it. One in the ring whose daemon is gone is daemon-down; one that left cleanly is left
  * alone while its freeze lasts.
@@ -125,9 +137,11 @@ static void judge_node(struct core *core, const Wire__Node *node, struct watched
 
 	switch (node->state) {
 	case WIRE__NODE__STATE__UP:
-		if (!in_ring)
+		if (!in_ring && joined_or_late(core, (uint32_t)node->id, update))
 			propose_verdict(core, node, watched, WIRE__NODE__STATE__LOST,
 					"it left the totem ring", update);
+		else if (!in_ring)
+			break;
 		else if (lasted(core, watched->since_ms, grace_ms, update))
 			propose_verdict(core, node, watched, WIRE__NODE__STATE__DAEMON_DOWN,
 					"corosync answers, clusterd does not", update);

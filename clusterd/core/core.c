@@ -652,8 +652,11 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 	on_event(core, event, update);
 	replica_tick(core->replica, event, update);
 	replica_standing(core->replica, &core->standing);
+	core->seen_ring |= core->standing.ring;
 	if (core->standing.open && core->standing.epoch != epoch)
 		update->opened = true;
+	if (core->standing.open && !core->first_open_ms)
+		core->first_open_ms = core->now_ms;
 	run_pendings(core, update);
 	run_leave(core, update);
 	if (!core->leave_ms) {

@@ -43,6 +43,9 @@ const struct setting settings[] = {
 	  "window of the fence budget" },
 	{ "node.freeze_s", SETTING_NUMBER, "600", 10, 86400, "s",
 	  "a node that left cleanly is not suspected for so long" },
+	{ "node.join_grace_s", SETTING_NUMBER, "60", 0, 3600, "s",
+	  "after a cold start, time for a node that was not seen yet to join before it is "
+	  "suspected" },
 	{ "daemon.grace_ms", SETTING_NUMBER, "3000", 0, 600000, "ms",
 	  "time for a node's daemon to come back before the node is shown as daemon-down" },
 };

@@ -131,6 +131,7 @@ static uint64_t meta(const struct store *store, const char *key)
 static void describe(struct store *store, int error, char *ret_why, size_t size)
 {
 	const char *remedy = "look at the disk, then start clusterd again";
+	bool told = store->db && sqlite3_errcode(store->db) != SQLITE_OK;
 
 	if (error == -EBUSY)
 		remedy = "another process has it open: end that one";
@@ -139,7 +140,7 @@ static void describe(struct store *store, int error, char *ret_why, size_t size)
 	else if (error == -EBADMSG)
 		remedy = "it is damaged";
 	snprintf(ret_why, size, "The store %s/cluster.db cannot be used (%s): %s", store->dir,
-		 store->db ? sqlite3_errmsg(store->db) : strerror(-error), remedy);
+		 told ? sqlite3_errmsg(store->db) : strerror(-error), remedy);
 }
 
 static int count_wal(void *context, sqlite3 *db, const char *name, int pages)

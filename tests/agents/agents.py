@@ -49,6 +49,7 @@ class Agent:
         self.frames = []
         self.lock = threading.Condition()
         self.next_id = 0
+        self.ended = False
         self.process = subprocess.Popen(
             [LAB, "-d", lab.directory, "exec", node, f"{lab.build}/tests/agents/agentctl",
              f"{lab.build}/agents/clusterd-agent-vm", "--uri", uri],
@@ -60,6 +61,9 @@ class Agent:
             with self.lock:
                 self.frames.append(json.loads(line))
                 self.lock.notify_all()
+        with self.lock:
+            self.ended = True
+            self.lock.notify_all()
 
     def wait(self, wanted, after=0, patience_s=PATIENCE_S):
         """The first frame from position `after` on that is wanted."""
@@ -71,7 +75,7 @@ class Agent:
                         return self.frames[position]
                 after = len(self.frames)
                 left = end - time.monotonic()
-                if left <= 0 or not self.lock.wait(left):
+                if self.ended or left <= 0 or not self.lock.wait(left):
                     raise TimeoutError(f"{self.node}: not seen; the last were {self.frames[-5:]}")
 
     def send(self, request, **more):

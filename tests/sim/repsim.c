@@ -27,7 +27,7 @@ enum {
 
 /* How often what happens, per mille of steps. */
 struct mix {
-	uint32_t view, crash, blackout, start, propose, sync, lose, wipe, ghost, jump;
+	uint32_t view, crash, blackout, start, propose, sync, lose, wipe, ghost, jump, ring;
 };
 
 struct sim {
@@ -55,6 +55,7 @@ static void mix_choose(struct sim *sim)
 	mix->propose = 10 + rng_below(rng, 100);
 	mix->sync = rng_below(rng, 3) ? 20 + rng_below(rng, 300) : 1 + rng_below(rng, 30);
 	mix->jump = rng_below(rng, 6);
+	mix->ring = rng_below(rng, 4);
 	mix->lose = rng_below(rng, 3) ? 0 : 1 + rng_below(rng, 15);
 	mix->ghost = rng_below(rng, 3) ? 0 : 200;
 	mix->wipe = rng_below(rng, 3) ? 0 : 300;
@@ -167,7 +168,9 @@ static void step(struct sim *sim)
 		start(sim, node);
 	else if ((what -= mix->start) < mix->jump)
 		world->now_ms += rng_below(&world->rng, 6000);
-	else if ((what -= mix->jump) >= mix->propose)
+	else if ((what -= mix->jump) < mix->ring)
+		world_ring(world, node);
+	else if ((what -= mix->ring) >= mix->propose)
 		some_work(sim, node);
 	else if (rng_below(&world->rng, 4) || !world_report(world, node))
 		world_propose(world, node);

@@ -310,9 +310,9 @@ static size_t list(uint64_t nodes, uint32_t *ret_list)
 	return n;
 }
 
-static void on_view(void *context, uint32_t id, uint64_t members, uint64_t ring)
+static void tell_view(struct world *world, uint32_t id, uint64_t members, uint64_t ring,
+		      bool ring_only)
 {
-	struct world *world = context;
 	uint32_t member_list[WORLD_NODES_MAX], ring_list[WORLD_NODES_MAX];
 	struct event event = { .kind = EVENT_VIEW };
 
@@ -320,14 +320,20 @@ static void on_view(void *context, uint32_t id, uint64_t members, uint64_t ring)
 	event.view.members_n = list(members, member_list);
 	event.view.ring = ring_list;
 	event.view.ring_n = list(ring, ring_list);
+	event.view.ring_only = ring_only;
 	if (world->trace) {
 		_cleanup_(buf_free) struct buf text = { 0 };
 
 		for (size_t i = 0; i < event.view.members_n; i++)
 			buf_printf(&text, " n%u", member_list[i]);
-		tell(world, "n%u sees%s", id, buf_str(&text));
+		tell(world, "n%u sees%s%s", id, buf_str(&text), ring_only ? " as before" : "");
 	}
 	happen(world_node(world, id), &event);
+}
+
+static void on_view(void *context, uint32_t id, uint64_t members, uint64_t ring)
+{
+	tell_view(context, id, members, ring, false);
 }
 
 static const struct group_ops group_ops = { on_deliver, on_view };
@@ -436,6 +442,19 @@ bool world_tick(struct world *world, uint32_t id)
 	if (!node->up || node->deadline_ms == 0 || world->now_ms < node->deadline_ms)
 		return false;
 	happen(node, &event);
+	return true;
+}
+
+bool world_ring(struct world *world, uint32_t id)
+{
+	uint64_t ring = 0;
+
+	if (!world_node(world, id)->up || !world_node(world, id)->replica->members)
+		return false;
+	for (uint32_t i = 0; i < world->nodes_n; i++)
+		if (world->nodes[i].up)
+			ring |= UINT64_C(1) << i;
+	tell_view(world, id, group_members(world->group, id), ring, true);
 	return true;
 }
 

@@ -84,6 +84,8 @@ void world_wipe(struct world *world, uint32_t node);
 /* One event for a node each; false if there is nothing of the kind to do. */
 bool world_sync(struct world *world, uint32_t node, size_t batches);
 bool world_tick(struct world *world, uint32_t node);
+/* The node is told of the ring alone: all nodes that are up. */
+bool world_ring(struct world *world, uint32_t node);
 /* A command that is not like any other; false if the replica does not take it. */
 bool world_propose(struct world *world, uint32_t node);
 /* The node's NodeReport, by which its disk becomes known. */

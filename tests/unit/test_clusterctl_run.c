@@ -450,6 +450,15 @@ static void test_changes(void)
 				{ OK("{\"id\":9,\"outcome\":\"cancelled\"}") } } },
 		  .err = "operation 9 was cancelled" },
 		{ .line = "vm start web1",
+		  .script = { { "{\"do\":\"command\",\"command\":{\"vm_want\":{\"wanted\":"
+				"\"running\",\"cold\":false}}}",
+				{ OK("{\"op\":9}") } },
+			      { "{\"do\":\"operation\"}",
+				{ OK("{\"id\":9,\"kind\":\"start\",\"vm_name\":\"web1\","
+				     "\"outcome\":\"done\"}") } },
+			      { "{\"do\":\"vm\",\"name\":\"web1\"}", { OK(VM1) } } },
+		  .err = "web1 runs on n1\n" },
+		{ .line = "vm start web1",
 		  .script = { { "{\"do\":\"command\"}",
 				{ OK("{\"text\":\"runs already\",\"op\":0}") } } },
 		  .err = "runs already\n" },
@@ -669,7 +678,7 @@ static void test_no_daemon(void)
 
 #define STATUS                                                                                     \
 	"{\"cluster\":{\"name\":\"c\"},\"node\":{\"name\":\"n1\"},\"standing\":{\"open\":true},"   \
-	"\"quorum\":{\"voters\":[1,2],\"present\":2,\"needed\":2,\"have\":true},"               \
+	"\"quorum\":{\"voters\":[1,2],\"present\":2,\"needed\":2,\"have\":true},"                  \
 	"\"vms\":{\"total\":1}}"
 
 static void test_status(void)

@@ -123,6 +123,35 @@ static void test_split(void)
 	world_free(world);
 }
 
+/* Power is back everywhere, one node boots slowly: it is waited for, not cut off again. */
+static void test_cold_start(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_add_vm(world, "b", 512);
+	world_add_vm(world, "c", 512);
+	world_settle(world, 2000);
+	world_story(world);
+	for (unsigned n = 3; n >= 1; n--)
+		world_kill_node(world, n);
+	world_start_node(world, 1);
+	world_start_node(world, 2);
+	world_settle(world, 30000);
+	STORY(world, "n1: a starts\nn2: b starts\n");
+	world_start_node(world, 3);
+	world_settle(world, 5000);
+	STORY(world, "n3: c starts\n");
+	for (unsigned n = 3; n >= 1; n--)
+		world_kill_node(world, n);
+	world_start_node(world, 1);
+	world_start_node(world, 2);
+	world_settle(world, 200000);
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_story(world), "power of n3 off"));
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "c"), 0);
+	world_free(world);
+}
+
 static void test_daemon_dies(void)
 {
 	struct world *world = world_new(3);
@@ -180,4 +209,4 @@ static void test_guest_ends(void)
 
 UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
 	  { "quick", test_quick }, { "node_dies", test_node_dies }, { "split", test_split },
-	  { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends })
+	  { "cold_start", test_cold_start }, { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends })
