@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agents/chain.h"
 #include "agents/vm.h"
@@ -15,6 +16,8 @@ enum {
 	CHAIN_MS = 10000,	/* for qemu-img */
 	KILL_MS = 10000,	/* for a killed process to be gone */
 	RESERVE_MS = 5000,	/* of a stop's deadline, for the hard end */
+	TIDY_MS = 5,		/* between looks whether libvirt has noticed a kill */
+	TIDY_TRIES = 100,
 	PRESS_MS = 10000,	/* a guest that boots does not hear the first time */
 };
 
@@ -174,6 +177,24 @@ void vm_do_stop(struct request *request, struct link *link)
 	}
 }
 
+/* Whether libvirt has seen for itself that the process is gone; true also when it cannot be asked. */
+static bool wait_for_libvirt(struct request *request, struct link *link)
+{
+	bool settled = false;
+
+	for (int i = 0; i < TIDY_TRIES && !settled; i++) {
+		if (i > 0)
+			usleep(TIDY_MS * 1000);
+		if (guest_lock(request->guest, TIDY_MS) < 0)
+			continue;
+		guest_look_locked(request->agent, request->guest, link);
+		settled = request->guest->last.state == SIGHT_ABSENT ||
+			  request->guest->last.state == SIGHT_UNKNOWN;
+		guest_unlock(request->guest);
+	}
+	return settled;
+}
+
 void vm_do_kill(struct request *request, struct link *link)
 {
 	struct outcome outcome;
@@ -181,7 +202,9 @@ void vm_do_kill(struct request *request, struct link *link)
 	/* The process before anything else: libvirt may hang. */
 	set_ending(request, true);
 	power_off(NULL, request->guest->uuid, POWER_OFF_AT_ONCE, KILL_MS, &outcome);
-	if (outcome.code == OUTCOME_OK)
+	outcome.text[0] = '\0';
+	/* libvirt tidies up by itself when it sees the monitor's end; asked to, it sleeps 200 ms. */
+	if (outcome.code == OUTCOME_OK && !wait_for_libvirt(request, link))
 		end_now(request, link, POWER_OFF_AT_ONCE, &outcome);
 	finish(request, link, &outcome);
 }

@@ -132,6 +132,7 @@ static bool ask_terminal(const char *name, struct buf *secret, struct ctl_error 
 		ctl_error_make(EXIT_USAGE, "invalid", "no password: %s",
 			       r == -ENOTTY ? "there is no terminal to ask at, use --secret-stdin"
 			       : r == -ENODATA ? "nothing was typed"
+			       : r == -EINTR   ? "interrupted"
 					       : strerror(-r));
 	return false;
 }

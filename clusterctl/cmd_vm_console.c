@@ -48,10 +48,16 @@ static void say_open(struct session *session, const struct place *place)
 static struct ctl_error error_of_place(const struct session *session, const struct place *place,
 				       const char *why)
 {
-	if (!place_is_alive(place))
+	bool off = strcmp(place->state, "stopped") == 0 || strcmp(place->state, "failed") == 0;
+
+	if (off)
 		return ctl_error_make(EXIT_FAILED, "wrong-state",
 				      "%s is %s, so it has no console: clusterctl vm start %s",
 				      session->name, place->state, session->name);
+	if (!place_is_alive(place))
+		return ctl_error_make(EXIT_FAILED, "wrong-state",
+				      "no console of %s now: its state is %s%s%s", session->name,
+				      place->state, *place->node ? ", on " : "", place->node);
 	return ctl_error_make(EXIT_FAILED, "wrong-state", "no console of %s on %s (%s): %s",
 			      session->name, place->node, place->uri, why);
 }

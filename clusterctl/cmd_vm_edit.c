@@ -134,13 +134,15 @@ static bool run_editor(struct edit *edit, struct ctl_error *ret_error)
 
 /* ---- asking people ---- */
 
-/* Whether to go on; without a terminal nobody can be asked. */
-static bool offer_again(void)
+/* Says what is wrong and whether to go on; without a terminal nobody can be asked. */
+static bool offer_again(const struct ctl_error *error, bool *ret_said)
 {
 	char answer[16];
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return false;
+	*ret_said = true;
+	ctl_say("%s: %s", ctl_cli.program, error->text);
 	fprintf(stderr, "Edit again? [Y/n] ");
 	fflush(stderr);
 	if (!fgets(answer, sizeof(answer), stdin))
@@ -148,10 +150,15 @@ static bool offer_again(void)
 	return answer[0] != 'n' && answer[0] != 'N';
 }
 
-static int keep_text(struct edit *edit, struct ctl_error *error)
+/* The error is said here unless it was said when the editor was offered again. */
+static int keep_text(struct edit *edit, struct ctl_error *error, bool said)
 {
-	int exit = ctl_fail(edit->ctl, error);
+	int exit = error->exit;
 
+	if (said)
+		ctl_error_free(error);
+	else
+		exit = ctl_fail(edit->ctl, error);
 	ctl_say("Your text is kept in %s", edit->path);
 	free(edit->path);
 	edit->path = NULL;
@@ -168,6 +175,7 @@ static enum round send_text(struct edit *edit, const char *xml, int *ret_exit)
 	struct change change = { CLI_VM, edit->name, "%s is changed", false };
 	struct ctl_error error = { 0 };
 	json_t *request, *verdict = NULL;
+	bool said = false;
 
 	request = json_pack("{s:s,s:s,s:s}", "do", "vm-edit", "name", edit->name, "xml", xml);
 	if (edit->digest)
@@ -176,15 +184,12 @@ static enum round send_text(struct edit *edit, const char *xml, int *ret_exit)
 		*ret_exit = change_finish(edit->ctl, verdict, &change);
 		return ROUND_OVER;
 	}
-	if (strcmp(error.code, "stale") != 0) {
-		ctl_say("%s: %s", ctl_cli.program, error.text);
-		if (offer_again()) {
-			ctl_error_free(&error);
-			return ROUND_AGAIN;
-		}
+	if (strcmp(error.code, "stale") != 0 && offer_again(&error, &said)) {
+		ctl_error_free(&error);
+		return ROUND_AGAIN;
 	}
 	/* Of a stale one another try from the same text would undo what somebody else has done. */
-	*ret_exit = keep_text(edit, &error);
+	*ret_exit = keep_text(edit, &error, said);
 	return ROUND_OVER;
 }
 
@@ -195,7 +200,7 @@ static enum round edit_round(struct edit *edit, int *ret_exit)
 	int r;
 
 	if (!run_editor(edit, &error)) {
-		*ret_exit = keep_text(edit, &error);
+		*ret_exit = keep_text(edit, &error, false);
 		return ROUND_OVER;
 	}
 	r = params_read_text(edit->path, CLIENT_REQUEST_MAX, &xml);
@@ -204,7 +209,7 @@ static enum round edit_round(struct edit *edit, int *ret_exit)
 				       r == -EFBIG    ? "too large for a definition"
 				       : r == -EILSEQ ? "not UTF-8 text"
 						      : strerror(-r));
-		*ret_exit = keep_text(edit, &error);
+		*ret_exit = keep_text(edit, &error, false);
 		return ROUND_OVER;
 	}
 	if (strcmp(buf_str(&xml), edit->before) == 0) {

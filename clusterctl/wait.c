@@ -54,25 +54,33 @@ static void append_subject(struct buf *line, const json_t *operation)
 		buf_printf(line, " to %s", field_text(operation, "to_name"));
 }
 
-char *wait_line(const json_t *operation, const json_t *vm, const json_t *progress,
-		uint64_t waited_ms)
+/* How far a move is: of anything else, what the daemon last heard of a move says nothing. */
+static void append_progress(struct buf *line, const json_t *operation, const json_t *progress)
 {
 	json_int_t total = field_number(progress, "total"), done = field_number(progress, "done");
 	json_int_t eta_ms = field_number(progress, "eta_ms");
 	char text[TEXT_QUANTITY_SIZE];
+
+	if ((!field_is(operation, "kind", "live") && !field_is(operation, "kind", "quick")) ||
+	    total <= 0 || done < 0)
+		return;
+	buf_printf(line, " %d %%", done >= total ? 100 : (int)((double)done * 100 / (double)total));
+	if (field_number(progress, "pass") > 1)
+		buf_printf(line, " pass %" JSON_INTEGER_FORMAT, field_number(progress, "pass"));
+	if (eta_ms > 0)
+		buf_printf(line, ", %s left", text_format_ms(text, (uint64_t)eta_ms));
+}
+
+char *wait_line(const json_t *operation, const json_t *vm, const json_t *progress,
+		uint64_t waited_ms)
+{
 	struct buf line = { 0 };
 	char *clean;
 
 	append_subject(&line, operation);
 	if (*field_text(vm, "phase"))
 		buf_printf(&line, ", %s", field_text(vm, "phase"));
-	if (total > 0 && done >= 0)
-		buf_printf(&line, " %d %%",
-			   done >= total ? 100 : (int)((double)done * 100 / (double)total));
-	if (total > 0 && field_number(progress, "pass") > 1)
-		buf_printf(&line, " pass %" JSON_INTEGER_FORMAT, field_number(progress, "pass"));
-	if (total > 0 && eta_ms > 0)
-		buf_printf(&line, ", %s left", text_format_ms(text, (uint64_t)eta_ms));
+	append_progress(&line, operation, progress);
 	buf_printf(&line, " (%" PRIu64 " s)", waited_ms / 1000);
 	clean = table_clean(buf_str(&line));
 	buf_free(&line);

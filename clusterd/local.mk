@@ -25,5 +25,5 @@ dist_sysusers_DATA = %D%/sysusers.d/clusterd.conf
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 tmpfiles_DATA = %D%/tmpfiles.d/clusterd.conf
 
-EXTRA_DIST += %D%/clusterd.service.in %D%/tmpfiles.d/clusterd.conf.in
+EXTRA_DIST += %D%/README.md %D%/clusterd.service.in %D%/tmpfiles.d/clusterd.conf.in
 CLEANFILES += %D%/clusterd.service %D%/tmpfiles.d/clusterd.conf

@@ -45,7 +45,7 @@ static const struct limit limits[] = {
 	{ "Disk", "chain", WIRE_PATH_MAX, 0, false },
 	{ "Essence", "devices", 512, 256, false },
 	{ "Essence", "local_state", WIRE_PATH_MAX, 0, false },
-	{ "Vm", "image", WIRE_PATH_MAX, 0, false },
+	{ NULL, "image", WIRE_PATH_MAX, 0, false },
 	{ "Volume", "target", WIRE_PATH_MAX, 0, false },
 	{ "NodeFacts", "emulator", WIRE_PATH_MAX, 0, false },
 	{ "DomMigrate", "shared_paths", WIRE_PATH_MAX, 0, false },

@@ -15,6 +15,8 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/frame.h \
 	%D%/json.c \
 	%D%/json.h \
+	%D%/json_field.h \
+	%D%/json_in.c \
 	%D%/message.c \
 	%D%/message.h
 

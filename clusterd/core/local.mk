@@ -50,3 +50,4 @@ unit_tests += tests/unit/test_core_life
 tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_faults
 tests_unit_test_core_faults_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_apply

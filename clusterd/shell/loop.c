@@ -45,7 +45,7 @@ struct loop {
 	uint64_t boot_id, durable;
 	bool stepping, leaving, ended, damaged;
 	int exit;
-	struct shell_timer leave_timer, watchdog_timer, running_timer;
+	struct shell_timer leave_timer, watchdog_timer, running_timer, settle_timer;
 	uint64_t watchdog_ms;
 	qb_loop_signal_handle signals[4];
 };
@@ -202,6 +202,22 @@ static const char *event_name(enum event_kind kind)
 	return kind < ARRAY_SIZE(names) ? names[kind] : "unknown";
 }
 
+static void on_settled(void *context)
+{
+	struct loop *loop = context;
+
+	shell_timer_fired(&loop->settle_timer);
+	tell_waiting(loop->tell);
+}
+
+static void tell(struct loop *loop)
+{
+	if (tell_step(loop->tell, loop->core))
+		operator_news(loop->operator);
+	if (tell_is_waiting(loop->tell) && !loop->settle_timer.handle)
+		shell_timer_arm(&loop->shell, &loop->settle_timer, TELL_SETTLE_MS, on_settled, loop);
+}
+
 static void on_event(void *context, struct event *event)
 {
 	struct loop *loop = context;
@@ -217,8 +233,7 @@ static void on_event(void *context, struct event *event)
 	carry_out(loop, &loop->update);
 	update_reset(&loop->update);
 	loop->stepping = false;
-	if (tell_step(loop->tell, loop->core))
-		operator_news(loop->operator);
+	tell(loop);
 	log_stall_end(begun, event_name(event->kind));
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/settings.h"
 #include "clusterd/shell/operator_view.h"
@@ -40,7 +41,7 @@ struct reading {
 	bool has_after, follow;
 	bool begun;
 	uint64_t next;			/* id, position or offset to go on from */
-	uint64_t generation;		/* of what is read in parts */
+	uint64_t digest;		/* of what is read in parts */
 };
 
 void refuse(struct refusal *refusal, const char *code, const char *format, ...)
@@ -243,20 +244,23 @@ static int page_xml(struct reading *reading, const struct view_source *source, j
 {
 	const Wire__Vm *vm = state_vm_named(source->state, reading->name);
 	size_t total = vm ? strlen(vm->xml) : 0, part;
-	uint64_t digest = vm && vm->essence ? vm->essence->digest : 0;
+	uint64_t digest;
+	char hex[20];
 
 	if (!vm)
 		return no_such(ret_refusal, "VM", reading->name, "vm");
-	if ((reading->begun && digest != reading->generation) || reading->next > total) {
+	digest = digest_bytes(vm->xml, total);
+	if ((reading->begun && digest != reading->digest) || reading->next > total) {
 		refuse(ret_refusal, "stale", "The definition of %s was changed while it was "
 		       "read: read it again", vm->name);
 		return -ENOENT;
 	}
 	reading->begun = true;
-	reading->generation = digest;
+	reading->digest = digest;
 	part = wire_text_fit(vm->xml + reading->next, XML_PART);
-	*ret_data = json_pack("{s:s, s:s%}", "name", vm->name, "xml", vm->xml + reading->next,
-			      part);
+	snprintf(hex, sizeof(hex), "0x%016" PRIx64, digest);
+	*ret_data = json_pack("{s:s, s:s, s:s%}", "name", vm->name, "digest", hex, "xml",
+			      vm->xml + reading->next, part);
 	reading->next += part;
 	*ret_last = reading->next >= total;
 	return 0;

@@ -16,6 +16,7 @@ enum { EVENTS_AT_ONCE = 64, WHY_SIZE = 200 };
 struct tell {
 	uint64_t last_event;
 	bool open, told;
+	bool waits;			/* and has not said why */
 	uint64_t epoch;
 	uint32_t leader;
 	char why_not[WHY_SIZE];
@@ -70,14 +71,26 @@ static void tell_open(struct tell *tell, const struct core_standing *standing,
 	sd_notifyf(0, "STATUS=Epoch %" PRIu64 " is open, leader %s", standing->epoch, name);
 }
 
-/* The steps of joining are told too, but only the loss of an epoch is a warning. */
-static void tell_closed(const struct tell *tell, bool was_open)
+static void tell_closed(struct tell *tell, bool was_open)
 {
 	if (was_open)
 		log_warning("epoch=%" PRIu64 " closed reason=\"%s\"", tell->epoch, tell->why_not);
 	else
-		log_info("waiting reason=\"%s\"", tell->why_not);
+		log_debug("waiting reason=\"%s\"", tell->why_not);
+	tell->waits = true;
 	sd_notifyf(0, "STATUS=%s", tell->why_not);
+}
+
+bool tell_is_waiting(const struct tell *tell)
+{
+	return tell->waits && !tell->open;
+}
+
+void tell_waiting(struct tell *tell)
+{
+	if (tell_is_waiting(tell))
+		log_info("waiting reason=\"%s\"", tell->why_not);
+	tell->waits = false;
 }
 
 static void tell_standing(struct tell *tell, const struct core_standing *standing,

@@ -21,4 +21,12 @@ void tell_free(struct tell *tell);
 /* After each step. Whether there are new events. */
 bool tell_step(struct tell *tell, const struct core *core);
 
+/*
+ * Joining an epoch takes many short steps that nobody needs to read, so why this node waits
+ * is said only when it still does after TELL_SETTLE_MS: whether somebody has to look then.
+ */
+enum { TELL_SETTLE_MS = 1000 };
+bool tell_is_waiting(const struct tell *tell);
+void tell_waiting(struct tell *tell);
+
 #endif

@@ -49,8 +49,8 @@ static void test_line(void)
 		uint64_t waited_ms;
 		const char *line;
 	} cases[] = {
-		{ "{\"kind\": \"stop\", \"vm_name\": \"web1\"}", NULL, NULL, 1999,
-		  "web1: stop (1 s)" },
+		{ "{\"kind\": \"stop\", \"vm_name\": \"web1\"}", NULL,
+		  "{\"total\": 10, \"done\": 5}", 1999, "web1: stop (1 s)" },
 		{ "{\"kind\": \"live\", \"vm_name\": \"web1\", \"to_name\": \"n2\"}",
 		  "{\"phase\": \"copying\"}",
 		  "{\"total\": 1000, \"done\": 430, \"pass\": 2, \"eta_ms\": 3000}", 12000,

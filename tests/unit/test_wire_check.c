@@ -111,6 +111,7 @@ static void test_strings(void)
 		{ &wire__vm__descriptor, "name", 63 },
 		{ &wire__vm__descriptor, "xml", 48 * 1024 },
 		{ &wire__vm__descriptor, "image", 1024 },
+		{ &wire__vm_move__descriptor, "image", 1024 },
 		{ &wire__vm__descriptor, "detail", 1000 },
 		{ &wire__vm__descriptor, "seen_reason", 255 },
 		{ &wire__vm_edit__descriptor, "xml", 48 * 1024 },

@@ -69,6 +69,10 @@ product_register() {
 			lanplus=1 cipher=3 power_wait=0 power_timeout=8 <<<"password=test" >>"$dir/register.log" 2>&1 ||
 			because "the fence device of $node was refused" "$dir/register.log"
 	done
+	# The lab's libvirt listens without certificates.
+	clusterctl n1 settings set migration.connect_uri "qemu+tcp://%s/system" >>"$dir/register.log" 2>&1 &&
+		clusterctl n1 settings set migration.tls no >>"$dir/register.log" 2>&1 ||
+		because "the settings were refused" "$dir/register.log"
 	clusterctl n1 volume add shared dir:/clusterstorage --declared-shared \
 		>>"$dir/register.log" 2>&1 ||
 		because "the volume was refused" "$dir/register.log"

@@ -189,6 +189,25 @@ kill_agents() {
 	done
 }
 
+# arm_kill VM PHASE "clusterd NODE"|"agents NODE": when the VM comes to that phase.
+arm_kill() {
+	local node=${3#* } pids
+	if [[ $3 == clusterd* ]]; then pids=$(clusterd_pid "$node"); else pids=$(agent_pids "$node"); fi
+	# shellcheck disable=SC2086
+	python3 "$lab_home/lib/kill_at.py" "$(cat "$lab_dir/nodes/$node/pid")" "$1" "$2" $pids \
+		>"$scratch/kill_at" 2>&1 &
+	killer=$!
+	until_true "the trap is set" grep -q armed "$scratch/kill_at"
+}
+
+# Whether the phase was met.
+was_killed() {
+	local status=0
+	wait "$killer" || status=$?
+	cat "$scratch/kill_at"
+	return $status
+}
+
 # Kills the daemon, and comes back when another one has come up and answers.
 kill_daemon() {
 	local before

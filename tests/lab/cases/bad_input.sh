@@ -1,0 +1,48 @@
+# shellcheck shell=bash disable=SC2154
+# input that is refused: a sentence, an exit code, and nothing changed
+# set: core
+name=bad-input
+add $name --stopped
+xml=$scratch/$name.xml
+records() { ctl vm list --json && ctl settings get --json && ctl node list --json | field 'd[0]["name"]'; }
+before=$(records)
+add_file() { ctl vm add - --no-wait "$@" <"$scratch/bad.xml"; }
+variant() { sed "s/<name>.*</<name>bad-other</; /<uuid>/d; $1" "$xml" >"$scratch/bad.xml"; }
+
+refused 3 'bad-none' ctl vm show bad-none
+refused 3 'bad-none' ctl vm start bad-none
+refused 3 'bad-none' ctl vm remove bad-none
+cp "$xml" "$scratch/bad.xml"
+refused 1 "already" add_file
+printf '<domain type="qemu"><name>x</name' >"$scratch/bad.xml"
+refused 1 '.' add_file
+: >"$scratch/bad.xml"
+refused 1 '.' add_file
+variant "1i <!DOCTYPE domain [<!ENTITY a \"b\">]>"
+refused 1 'DOCTYPE|DTD|document type' add_file
+{ echo '<description>' && head -c 70000 /dev/zero | tr '\0' x && echo '</description>'; } >"$scratch/pad"
+variant "/<vcpu>/r $scratch/pad"
+refused 1 '.' add_file
+variant 's|</os>|<loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE.fd</loader><nvram>/var/lib/libvirt/qemu/nvram/x.fd</nvram></os>|'
+refused 1 'ha=no|nvram|NVRAM' add_file
+variant 's|<memory .*|<memory unit="MiB">900000</memory>|'
+refused 1 'MiB' add_file
+variant 's|<name>.*|<name>not a name;</name>|'
+refused 1 '.' add_file
+variant ''
+refused 1 'colour' add_file --set colour=red
+refused 3 'n9' add_file --set owners=n9
+refused 1 'priority' ctl vm set $name priority=highest
+refused 1 'colour' ctl vm set $name colour=red
+refused 3 'n9' ctl vm set $name owners=n1,n9
+refused 1 'stop_timeout' ctl vm set $name stop_timeout=soon
+refused 3 'no.such' ctl settings set no.such 1
+refused 1 'fence.budget' ctl settings set fence.budget many
+refused 1 '.' ctl settings set migration.connect_uri qemu+tcp://here/system
+refused 3 'n9' ctl node set n9 placement=no
+refused 1 'placement' ctl node set n1 placement=perhaps
+refused 2 'password' ctl fence add bad fence_ipmilan --node n1 ip=1.2.3.4 password=x
+refused 1 'fence agent' ctl fence add bad bash --node n1 ip=1.2.3.4
+refused 2 '.' ctl vm sing $name
+refused 2 '.' ctl vm set $name
+equal "the records after all that" "$before" "$(records)"

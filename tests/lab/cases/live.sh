@@ -1,0 +1,49 @@
+# shellcheck shell=bash disable=SC2154
+# live migration around the cluster, targets that are refused, cancel
+# set: core
+name=live
+add_on $name n1
+one_boot=$(boot $name)
+
+for node in n2 n3 n1; do
+	from=$(owner $name)
+	before=$(ticks $name)
+	done_ ctl vm migrate $name "$node" --live
+	equal "owner after the move" "$node" "$(owner $name)"
+	until_true "$name ticks on $node" ticked_on $name "$node" "$before"
+	equal "its boot after the move to $node" "$one_boot" "$(boot $name)"
+	until_true "no process is left on $from" no_qemu "$from" $name
+done
+note "$(lab gap $name)"
+
+note "targets that are refused"
+refused 1 'runs on n1 already' ctl vm migrate $name n1
+refused 3 'n9' ctl vm migrate $name n9
+done_ ctl vm set $name owners=n1,n3
+refused 7 'owners' ctl vm migrate $name n2
+done_ ctl vm set $name owners= ha=no
+refused 7 'ha=no' ctl vm migrate $name n2
+done_ ctl vm set $name ha=yes
+equal "owner after refusals" n1 "$(owner $name)"
+
+note "one that is called off"
+guest_mib=256 guest_options="tick.dirty_mb_s=100 tick.wss_mb=96" add_on live-busy n1
+set_for_now migration.bandwidth_mib_s 4
+set_for_now migration.stall_ms 60000
+done_ ctl vm migrate live-busy n2 --no-wait
+refused 1 'being moved' ctl vm stop live-busy
+until_true "n2 receives it" has_qemu n2 live-busy
+done_ ctl vm cancel live-busy
+until_true "it is settled" settled live-busy
+equal "where it is after the cancel" "running on n1" "$(runs_on live-busy n1 2>/dev/null)"
+equal "how the migration ended" cancelled \
+	"$(ctl operation list --json | field '[o["outcome"] for o in d if o["vm_name"] == "live-busy" and o["kind"] == "live"][-1]')"
+until_true "nothing of it is left on n2" no_qemu n2 live-busy
+ticks_on live-busy
+refused 1 'nothing is under way' ctl vm cancel live-busy
+
+note "and moved after all, with all its memory changing"
+done_ ctl settings set migration.bandwidth_mib_s 0
+done_ ctl vm migrate live-busy n3
+equal "owner" n3 "$(owner live-busy)"
+ticks_on live-busy

@@ -1,0 +1,33 @@
+# shellcheck shell=bash disable=SC2154
+# each node for itself: it answers, refuses changes, and leaves the guests alone
+# set: core
+add_on quorum-a n1
+add_on quorum-b n2
+boot_a=$(boot quorum-a) boot_b=$(boot quorum-b)
+lab cut n2
+lab cut n3
+for node in n1 n2 n3; do
+	until_true "$node knows that it is alone" closed_on "$node"
+done
+for node in n1 n2; do
+	equal "VMs that $node knows" "quorum-a quorum-b" \
+		"$(ctl_on $node vm list --json | field '" ".join(sorted(v["name"] for v in d))')"
+	refused 5 'quorum|majority' ctl_on $node vm set quorum-a priority=high
+	refused 5 'quorum|majority' ctl_on $node vm stop quorum-b --force
+	status=0
+	ctl_on $node status >/dev/null 2>&1 || status=$?
+	equal "what clusterctl status ends with on $node" 2 "$status"
+done
+ticks_on quorum-a
+ticks_on quorum-b
+has "n3 has power" true "$(is_on n3 && echo true)"
+lab join n2
+lab join n3
+until_true "all are up" all_up
+equal "what was refused has not happened" medium "$(vm_of quorum-a 'd["priority"]')"
+ticks_on quorum-a
+ticks_on quorum-b
+equal "the boot of quorum-a" "$boot_a" "$(boot quorum-a)"
+equal "the boot of quorum-b" "$boot_b" "$(boot quorum-b)"
+equal "fencings" 0 "$(count_events 'fenced through')"
+done_ ctl vm set quorum-a priority=high

@@ -1,0 +1,43 @@
+# shellcheck shell=bash disable=SC2154
+# quick migration; a full disk; a restore that fails
+# set: core
+name=quick
+add_on $name n1
+one_boot=$(boot $name)
+states=/clusterstorage/.clusterd/state
+
+for node in n2 n3; do
+	from=$(owner $name)
+	before=$(ticks $name)
+	done_ ctl vm migrate $name "$node" --quick
+	equal "owner after the move" "$node" "$(owner $name)"
+	until_true "$name ticks on $node" ticked_on $name "$node" "$before"
+	equal "its boot after the move to $node" "$one_boot" "$(boot $name)"
+	equal "its process on $from" "" "$(qemu_pids "$from" $name)"
+done
+no_image() { [[ -z $(lab exec n1 find $states -type f 2>/dev/null) ]]; }
+until_true "the image is gone" no_image
+
+note "a full disk: it stays"
+lab exec n3 mkdir -p $states
+lab exec n3 mount -t tmpfs -o size=2m full $states
+refused 1 '.' ctl vm migrate $name n1 --quick
+until_true "it runs on n3" runs_on $name n3
+ticks_on $name
+equal "its boot" "$one_boot" "$(boot $name)"
+lab exec n3 umount $states
+
+note "the destination does not find the image: back to where it was"
+lab exec n1 mount -t tmpfs empty $states
+refused 1 '.' ctl vm migrate $name n1 --quick
+until_true "it runs on n3 again" runs_on $name n3
+ticks_on $name
+equal "its boot" "$one_boot" "$(boot $name)"
+lab exec n1 umount $states
+until_true "the image is gone" no_image
+
+note "all well again"
+done_ ctl vm migrate $name n1 --quick
+equal "owner" n1 "$(owner $name)"
+ticks_on $name
+equal "its boot" "$one_boot" "$(boot $name)"

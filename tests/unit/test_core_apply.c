@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules of apply that decide about double running, one by one, on a bare state. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "clusterd/core/apply.h"
+#include "clusterd/core/record.h"
+#include "tests/unit/unit.h"
+#include "wire/command.h"
+#include "wire/message.h"
+
+struct bench {
+	struct state *state;
+	uint64_t index;
+	char text[1100];
+};
+
+/* Applies a command as from a node's daemon; the verdict's code. */
+static int apply(struct bench *bench, uint32_t node, uint64_t boot_id, Wire__Command *command)
+{
+	Wire__Entry entry = WIRE__ENTRY__INIT;
+	struct buf packed = { 0 };
+	struct update update;
+	Wire__Verdict *verdict;
+	uint64_t request;
+	int code;
+
+	command->node = node;
+	command->boot_id = boot_id;
+	command->time_ms = 1000 * bench->index;
+	CU_ASSERT_EQUAL(wire_command_pack(command, &packed, NULL), 0);
+	entry.index = ++bench->index;
+	entry.epoch = 1;
+	entry.command.data = packed.data;
+	entry.command.len = packed.len;
+	update_init(&update);
+	apply_entry(bench->state, &entry, &update, &verdict, &request);
+	code = (int)verdict->code;
+	snprintf(bench->text, sizeof(bench->text), "%s", verdict->text);
+	wire_free(verdict);
+	update_reset(&update);
+	buf_free(&packed);
+	return code;
+}
+
+static void report_node(struct bench *bench, uint32_t node, uint64_t boot_id, const char *kernel)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
+
+	report.kernel_boot_id = (char *)kernel;
+	report.disk_id = node;
+	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
+	command.node_report = &report;
+	CU_ASSERT_EQUAL(apply(bench, node, boot_id, &command), 0);
+}
+
+static int report_vm(struct bench *bench, uint32_t node, uint64_t boot_id, uint64_t generation,
+		     Wire__VmReport__What what)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmReport report = WIRE__VM_REPORT__INIT;
+
+	report.vm = state_vm_named(bench->state, "a")->id;
+	report.generation = generation;
+	report.what = what;
+	command.body_case = WIRE__COMMAND__BODY_VM_REPORT;
+	command.vm_report = &report;
+	return apply(bench, node, boot_id, &command);
+}
+
+static int step_vm(struct bench *bench, Wire__Vm__Phase next, uint32_t node)
+{
+	const Wire__Vm *vm = state_vm_named(bench->state, "a");
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmStep step = WIRE__VM_STEP__INIT;
+
+	step.vm = vm->id;
+	step.generation = vm->generation;
+	step.phase = vm->phase;
+	step.next = next;
+	step.node = node;
+	command.body_case = WIRE__COMMAND__BODY_VM_STEP;
+	command.vm_step = &step;
+	return apply(bench, 1, 101, &command);
+}
+
+static int verdict(struct bench *bench, uint32_t node, Wire__Node__State state)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeVerdict body = WIRE__NODE_VERDICT__INIT;
+
+	body.node = node;
+	body.incarnation = state_node(bench->state, node)->incarnation;
+	body.state = state;
+	body.reason = (char *)"it left the totem ring";
+	command.body_case = WIRE__COMMAND__BODY_NODE_VERDICT;
+	command.node_verdict = &body;
+	return apply(bench, 1, 101, &command);
+}
+
+static uint64_t begin_fence(struct bench *bench, uint32_t node)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
+	size_t n;
+
+	begin.node = node;
+	begin.incarnation = state_node(bench->state, node)->incarnation;
+	begin.device = ((const Wire__Fence *)state_at(bench->state, WIRE__TABLE__TABLE_FENCE, 0))->id;
+	begin.executor = 1;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
+	command.fence_begin = &begin;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+	n = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	return ((const Wire__Operation *)state_at(bench->state, WIRE__TABLE__TABLE_OPERATION,
+						  n - 1))->id;
+}
+
+static int end_fence(struct bench *bench, uint64_t op, bool off)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+
+	result.op = op;
+	result.off = result.ok = off;
+	result.text = (char *)"said the device";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
+	command.fence_result = &result;
+	return apply(bench, 1, 101, &command);
+}
+
+static void add_fence(struct bench *bench)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget target = WIRE__FENCE_TARGET__INIT, *targets = &target;
+
+	fence.name = (char *)"bmc";
+	fence.agent = (char *)"fence_ipmilan";
+	fence.targets = &targets;
+	fence.n_targets = 1;
+	target.node = 2;
+	add.fence = &fence;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
+	command.fence_add = &add;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+}
+
+static void add_vm(struct bench *bench)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmAdd add = WIRE__VM_ADD__INIT;
+	Wire__Vm vm = WIRE__VM__INIT;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+
+	essence.memory_mib = 512;
+	essence.virt_type = (char *)"qemu";
+	vm.name = (char *)"a";
+	vm.uuid = (char *)"00000000-0000-4000-8000-000000000001";
+	vm.xml = (char *)"<domain/>";
+	vm.essence = &essence;
+	vm.wanted = WIRE__VM__WANTED__RUNNING;
+	add.vm = &vm;
+	command.body_case = WIRE__COMMAND__BODY_VM_ADD;
+	command.vm_add = &add;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+}
+
+/* Nodes 1 to 3 up, with boot ids 101 to 103; VM a runs on node 2; a device fences node 2. */
+static struct bench *bench_new(void)
+{
+	struct bench *bench = mem_new(struct bench);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__Genesis genesis = WIRE__GENESIS__INIT;
+	Wire__Cluster cluster = WIRE__CLUSTER__INIT;
+	Wire__Node nodes[3], *list[3];
+	uint32_t voters[] = { 1, 2, 3 };
+	char names[3][4] = { "n1", "n2", "n3" };
+
+	bench->state = state_new();
+	cluster.id = 1;
+	cluster.voters = voters;
+	cluster.n_voters = 3;
+	for (unsigned i = 0; i < 3; i++) {
+		wire__node__init(&nodes[i]);
+		nodes[i].id = i + 1;
+		nodes[i].name = names[i];
+		list[i] = &nodes[i];
+	}
+	genesis.cluster = &cluster;
+	genesis.nodes = list;
+	genesis.n_nodes = 3;
+	command.body_case = WIRE__COMMAND__BODY_GENESIS;
+	command.genesis = &genesis;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+	for (uint32_t node = 1; node <= 3; node++)
+		report_node(bench, node, 100 + node, "first boot");
+	add_fence(bench);
+	add_vm(bench);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__RUNNING), 0);
+	CU_ASSERT_EQUAL(state_vm_named(bench->state, "a")->phase, WIRE__VM__PHASE__RUN);
+	return bench;
+}
+
+static void bench_free(struct bench *bench)
+{
+	state_free(bench->state);
+	free(bench);
+}
+
+static const Wire__Vm *vm(const struct bench *bench)
+{
+	return state_vm_named(bench->state, "a");
+}
+
+#define STALE WIRE__VERDICT__CODE__STALE
+
+static void test_old_daemon(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 99, 1, WIRE__VM_REPORT__WHAT__ABSENT), STALE);
+	CU_ASSERT(vm_holds(vm(bench), 2));
+	report_node(bench, 2, 202, "first boot");	/* the daemon was restarted, the kernel not */
+	CU_ASSERT(vm_holds(vm(bench), 2));
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), STALE);
+	CU_ASSERT(vm_holds(vm(bench), 2));
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 202, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_FALSE(vm_holds(vm(bench), 2));
+	bench_free(bench);
+}
+
+/* A second, late "absent" about the run before must not take away the right to this one. */
+static void test_old_generation(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+	CU_ASSERT_EQUAL(vm(bench)->generation, 2);
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), STALE);
+	CU_ASSERT(vm_holds(vm(bench), 2));
+	CU_ASSERT_EQUAL(vm(bench)->phase, WIRE__VM__PHASE__STARTING);
+	bench_free(bench);
+}
+
+static void test_held(void)
+{
+	struct bench *bench = bench_new();
+
+	/* A stray copy on node 3 while the VM goes down on node 2. */
+	CU_ASSERT_EQUAL(report_vm(bench, 3, 103, 1, WIRE__VM_REPORT__WHAT__PRESENT), 0);
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(vm(bench)->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	CU_ASSERT_EQUAL(report_vm(bench, 3, 103, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), 0);
+	bench_free(bench);
+}
+
+static void test_fence(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__OFF), STALE);	/* not by decree */
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT(vm_holds(vm(bench), 2));	/* lost is not dead */
+	op = begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(end_fence(bench, op, false), 0);
+	CU_ASSERT(vm_holds(vm(bench), 2));	/* tried is not off */
+	CU_ASSERT_EQUAL(end_fence(bench, op, true), STALE);
+	op = begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
+	CU_ASSERT_FALSE(vm_holds(vm(bench), 2));
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__OFF);
+	/* What the dead daemon had on its way counts no more. */
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__PRESENT), STALE);
+	bench_free(bench);
+}
+
+/* The proof is about an incarnation: the node was back, as another one, before it came. */
+static void test_fence_late(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	op = begin_fence(bench, 2);
+	report_node(bench, 2, 202, "second boot");
+	CU_ASSERT_FALSE(vm_holds(vm(bench), 2));	/* a new kernel has no old guests */
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
+	CU_ASSERT(vm_holds(vm(bench), 2));
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__UP);
+	bench_free(bench);
+}
+
+static void test_requests(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmWant want = WIRE__VM_WANT__INIT;
+	uint64_t op;
+
+	want.name = (char *)"a";
+	want.action = WIRE__VM__ACTION__RESET;
+	command.request = 77;
+	command.body_case = WIRE__COMMAND__BODY_VM_WANT;
+	command.vm_want = &want;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+	op = vm(bench)->op;
+	CU_ASSERT_EQUAL(apply(bench, 3, 103, &command), 0);	/* asked again, done once */
+	CU_ASSERT_EQUAL(vm(bench)->op, op);
+	bench_free(bench);
+}
+
+UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
+	  { "old_generation", test_old_generation }, { "held", test_held },
+	  { "fence", test_fence }, { "fence_late", test_fence_late },
+	  { "requests", test_requests })
