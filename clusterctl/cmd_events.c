@@ -69,7 +69,9 @@ static int print_events(struct follow *follow, json_t *data)
 
 	if (json_is_object(data))
 		return print_event(follow, data);
-	json_array_foreach(data, i, event) if (r == 0) r = print_event(follow, event);
+	json_array_foreach(data, i, event)
+		if (r == 0)
+			r = print_event(follow, event);
 	return r;
 }
 

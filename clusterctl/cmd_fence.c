@@ -19,8 +19,7 @@ static char *targets_text(const json_t *fence, const json_t *nodes)
 	const json_t *target;
 	size_t i;
 
-	json_array_foreach(json_object_get(fence, "targets"), i, target)
-	{
+	json_array_foreach(json_object_get(fence, "targets"), i, target) {
 		const char *plug = field_text(target, "plug");
 
 		buf_printf(&out, "%s%s%s%s", out.len ? ", " : "",

@@ -14,10 +14,8 @@ static char *node_fences(const json_t *fences, json_int_t node)
 	const json_t *fence, *target;
 	size_t i, j;
 
-	json_array_foreach(fences, i, fence)
-	{
-		json_array_foreach(json_object_get(fence, "targets"), j, target)
-		{
+	json_array_foreach(fences, i, fence) {
+		json_array_foreach(json_object_get(fence, "targets"), j, target) {
 			if (field_number(target, "node") != node)
 				continue;
 			buf_printf(&out, "%s%s%s", out.len ? ", " : "", field_text(fence, "name"),

@@ -102,8 +102,7 @@ static void lines_of_marks(struct table *table, const json_t *operation, const j
 	const json_t *mark;
 	size_t i;
 
-	json_array_foreach(json_object_get(operation, "marks"), i, mark)
-	{
+	json_array_foreach(json_object_get(operation, "marks"), i, mark) {
 		json_int_t node = field_number(mark, "node");
 
 		show_linef(table, "mark", "%+" JSON_INTEGER_FORMAT " ms  %s%s%s",

@@ -20,11 +20,11 @@ static bool pick(const json_t *settings, const char *name, json_t **ret,
 	json_t *setting;
 	size_t i;
 
-	json_array_foreach(settings, i, setting) if (field_is(setting, "name", name))
-	{
-		*ret = json_incref(setting);
-		return true;
-	}
+	json_array_foreach(settings, i, setting)
+		if (field_is(setting, "name", name)) {
+			*ret = json_incref(setting);
+			return true;
+		}
 	*ret_error =
 		ctl_error_make(EXIT_NO_SUCH, "no-such",
 			       "there is no setting '%s'; clusterctl settings get shows all", name);

@@ -45,8 +45,7 @@ static void print_vms(const json_t *status)
 	const char *state, *gap = "";
 
 	printf("vms      %" JSON_INTEGER_FORMAT, field_number(vms, "total"));
-	json_object_foreach(json_object_get(vms, "states"), state, number)
-	{
+	json_object_foreach(json_object_get(vms, "states"), state, number) {
 		if (json_integer_value(number) == 0)
 			continue;
 		printf("%s %" JSON_INTEGER_FORMAT " %s", *gap ? gap : ":",
@@ -64,8 +63,7 @@ static void print_nodes(struct ctl *ctl, const json_t *nodes)
 	size_t i;
 
 	table_align_right(table, 3);
-	json_array_foreach(nodes, i, node)
-	{
+	json_array_foreach(nodes, i, node) {
 		const char *text = field_text(node, "state_text");
 		bool up = field_is(node, "state", "up");
 
@@ -87,8 +85,7 @@ static void print_problems(struct ctl *ctl, const struct health *health)
 
 	if (json_array_size(health->problems) == 0)
 		return;
-	json_array_foreach(health->problems, i, problem)
-	{
+	json_array_foreach(health->problems, i, problem) {
 		bool critical = field_is(problem, "level", "critical");
 
 		if (i == PROBLEMS_SHOWN)
@@ -111,8 +108,7 @@ static void print_operations(struct ctl *ctl, const json_t *operations)
 
 	if (json_array_size(operations) == 0)
 		return;
-	json_array_foreach(operations, i, operation)
-	{
+	json_array_foreach(operations, i, operation) {
 		table_cellf(table, "operation %" JSON_INTEGER_FORMAT,
 			    field_number(operation, "id"));
 		table_cell(table, field_text(operation, "kind"));

@@ -134,8 +134,9 @@ static char *name_of_record(struct ctl *ctl, const json_t *verdict)
 		ctl_error_free(&error);
 		return NULL;
 	}
-	json_array_foreach(vms, i, vm) if (field_number(vm, "id") == id) name =
-		mem_strdup(field_text(vm, "name"));
+	json_array_foreach(vms, i, vm)
+		if (field_number(vm, "id") == id)
+			name = mem_strdup(field_text(vm, "name"));
 	json_decref(vms);
 	return name;
 }
@@ -212,7 +213,8 @@ bool definition_get(struct ctl *ctl, const char *name, char **ret_xml, struct ct
 	if (!ctl_ask(ctl, json_pack("{s:s,s:s}", "do", "dumpxml", "name", name), &records,
 		     ret_error))
 		return false;
-	json_array_foreach(records, i, part) buf_append_str(&xml, field_text(part, "xml"));
+	json_array_foreach(records, i, part)
+		buf_append_str(&xml, field_text(part, "xml"));
 	json_decref(records);
 	*ret_xml = buf_steal_str(&xml);
 	return true;

@@ -42,7 +42,8 @@ static void offer_names(struct completing *c, enum cli_kind kind, const char *be
 		return;
 	}
 	names = c->names ? c->names(c->context, kind) : NULL;
-	json_array_foreach(names, i, name) offer(c, before, json_string_value(name), "", typed);
+	json_array_foreach(names, i, name)
+		offer(c, before, json_string_value(name), "", typed);
 	json_decref(names);
 }
 

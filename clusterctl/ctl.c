@@ -181,8 +181,7 @@ bool ctl_ask_list(struct ctl *ctl, json_t *request, json_t **ret_list, struct ct
 	if (!ctl_ask(ctl, request, &records, ret_error))
 		return false;
 	list = json_array();
-	json_array_foreach(records, i, part)
-	{
+	json_array_foreach(records, i, part) {
 		if (json_array_extend(list, part) == 0)
 			continue;
 		*ret_error = error_of_errno(ctl, -EPROTO);
@@ -311,8 +310,9 @@ static void suggest(struct ctl *ctl, enum cli_kind kind, const char *name)
 
 	if (!ctl_names(ctl, kind, &list))
 		return;
-	json_array_foreach(list, i, item) if (n < ARRAY_SIZE(names)) names[n++] =
-		json_string_value(item);
+	json_array_foreach(list, i, item)
+		if (n < ARRAY_SIZE(names))
+			names[n++] = json_string_value(item);
 	near = nearest_word(name, names, n);
 	if (near)
 		ctl_say("Did you mean '%s'?", near);
@@ -349,8 +349,7 @@ bool ctl_names(struct ctl *ctl, enum cli_kind kind, json_t **ret_names)
 		return false;
 	}
 	*ret_names = json_array();
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		if (kind == CLI_OPERATION)
 			json_array_append_new(*ret_names, json_sprintf("%" JSON_INTEGER_FORMAT,
 								       field_number(item, "id")));
@@ -366,7 +365,8 @@ json_int_t ctl_node_id(const json_t *nodes, const char *name)
 	const json_t *node;
 	size_t i;
 
-	json_array_foreach(nodes, i,
-			   node) if (field_is(node, "name", name)) return field_number(node, "id");
+	json_array_foreach(nodes, i, node)
+		if (field_is(node, "name", name))
+			return field_number(node, "id");
 	return 0;
 }

@@ -41,6 +41,8 @@ static void judge_quorum(struct judging *judging, const json_t *status)
 	if (!json_is_object(json_object_get(status, "cluster")))
 		found(judging, STATUS_CRITICAL, "cluster",
 		      "this node has not learnt of a cluster yet");
+	else if (strncmp(why, "no quorum", strlen("no quorum")) == 0)
+		found(judging, STATUS_CRITICAL, "cluster", "%s", why);
 	else if (!field_true(quorum, "have") || !field_true(standing, "open"))
 		found(judging, STATUS_CRITICAL, "cluster",
 		      "no quorum: %" JSON_INTEGER_FORMAT
@@ -101,7 +103,9 @@ static bool has_id(const json_t *ids, json_int_t id)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(ids, i, item) if (json_integer_value(item) == id) return true;
+	json_array_foreach(ids, i, item)
+		if (json_integer_value(item) == id)
+			return true;
 	return false;
 }
 
@@ -180,8 +184,10 @@ void health_judge(const json_t *status, const json_t *nodes, const json_t *vms, 
 	size_t i;
 
 	judge_quorum(&judging, status);
-	json_array_foreach(nodes, i, item) judge_node(&judging, item);
-	json_array_foreach(vms, i, item) judge_vm(&judging, item);
+	json_array_foreach(nodes, i, item)
+		judge_node(&judging, item);
+	json_array_foreach(vms, i, item)
+		judge_vm(&judging, item);
 	ret->level = json_array_size(judging.critical)  ? STATUS_CRITICAL
 		     : json_array_size(judging.warning) ? STATUS_WARNING
 							: STATUS_WELL;

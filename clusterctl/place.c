@@ -41,8 +41,9 @@ static const char *value_of(const json_t *records, const char *name, const char 
 	const json_t *record;
 	size_t i;
 
-	json_array_foreach(records, i, record) if (field_is(record, "name",
-							    name)) return field_text(record, field);
+	json_array_foreach(records, i, record)
+		if (field_is(record, "name", name))
+			return field_text(record, field);
 	return "";
 }
 

@@ -24,7 +24,8 @@ int show_records(struct ctl *ctl, const struct show_list *list, json_t *records)
 	for (size_t column = 0; list->columns[column]; column++)
 		if (list->right & 1u << column)
 			table_align_right(table, column);
-	json_array_foreach(records, i, record) list->row(table, record, list->context);
+	json_array_foreach(records, i, record)
+		list->row(table, record, list->context);
 	table_write(table, stdout, ctl->colour);
 	return EXIT_OK;
 }
@@ -67,8 +68,7 @@ char *show_texts(const json_t *array)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(array, i, item)
-	{
+	json_array_foreach(array, i, item) {
 		const char *text = json_string_value(item);
 
 		buf_printf(&out, "%s%s", out.len ? ", " : "", text ? text : "?");
@@ -81,8 +81,9 @@ const char *show_node(json_int_t id, const json_t *nodes)
 	const json_t *node;
 	size_t i;
 
-	json_array_foreach(nodes, i, node) if (field_number(node, "id") ==
-					       id) return field_text(node, "name");
+	json_array_foreach(nodes, i, node)
+		if (field_number(node, "id") == id)
+			return field_text(node, "name");
 	return "?";
 }
 
@@ -92,8 +93,9 @@ char *show_nodes(const json_t *ids, const json_t *nodes)
 	const json_t *id;
 	size_t i;
 
-	json_array_foreach(ids, i, id) buf_printf(&out, "%s%s", out.len ? ", " : "",
-						  show_node(json_integer_value(id), nodes));
+	json_array_foreach(ids, i, id)
+		buf_printf(&out, "%s%s", out.len ? ", " : "",
+			   show_node(json_integer_value(id), nodes));
 	return buf_steal_str(&out);
 }
 

@@ -569,6 +569,11 @@ static void hear_progress(struct core *core, const Wire__Progress *progress)
 
 const Wire__Progress *core_progress(const struct core *core, uint64_t vm)
 {
+	const Wire__Vm *record = state_vm(core->state, vm);
+
+	/* What was heard of an earlier move says nothing about now. */
+	if (!record || !vmop_moving((enum vmop_phase)record->phase))
+		return NULL;
 	return idmap_get(&core->progress, vm);
 }
 

@@ -57,6 +57,23 @@ static bool right_named(const char *op, enum core_right *ret)
 	return false;
 }
 
+/*
+ * The hook asks about guests that bear our mark. One that this node does not know may only
+ * pass while the node knows what there is: it may have an old or an empty store.
+ */
+static int judge_stranger(const struct core *core, const char *uuid, char *why, size_t size)
+{
+	struct core_standing standing;
+
+	core_standing(core, &standing);
+	if (standing.open || state_vm_named(core_state(core), uuid))
+		return -ENOENT;
+	snprintf(why, size, "This node is not in step with the cluster (%s), so it does not know "
+		 "whether the guest may run here: see clusterctl status",
+		 standing.why_not ? standing.why_not : "no epoch is open");
+	return 0;
+}
+
 /* 1, 0 or -ENOENT as core_may_run; -EINVAL: not understood, which is a no. */
 static int judge(const struct hook *hook, const json_t *request, char *why, size_t size)
 {
@@ -64,6 +81,7 @@ static int judge(const struct hook *hook, const json_t *request, char *why, size
 	const char *uuid = json_string_value(json_object_get(request, "uuid"));
 	const char *op = json_string_value(json_object_get(request, "op"));
 	enum core_right right;
+	int verdict;
 
 	if (!verb || strcmp(verb, "may-run") != 0 || !uuid || !right_named(op, &right)) {
 		snprintf(why, size, "clusterd did not understand the question of the libvirt hook: "
@@ -75,7 +93,8 @@ static int judge(const struct hook *hook, const json_t *request, char *why, size
 			 "Corosync does not answer");
 		return 0;
 	}
-	return core_may_run(hook->core, uuid, right, why, size);
+	verdict = core_may_run(hook->core, uuid, right, why, size);
+	return verdict == -ENOENT ? judge_stranger(hook->core, uuid, why, size) : verdict;
 }
 
 static void answer(struct caller *caller, const json_t *request)

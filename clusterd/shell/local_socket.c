@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-enum { BACKLOG = 16, GROUPS_MAX = 1024 };
+enum { BACKLOG = 128, GROUPS_MAX = 1024 };
 
 static void close_file(FILE **file)
 {

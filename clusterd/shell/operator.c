@@ -20,7 +20,7 @@
 #include "wire/json.h"
 #include "wire/message.h"
 
-enum { PAGES_A_TURN = 4, CHECK_MS = 1000, WHO_SIZE = 160, WORD_SIZE = 40 };
+enum { PAGES_A_TURN = 4, ACCEPTS_A_TURN = 16, CHECK_MS = 1000, WHO_SIZE = 160, WORD_SIZE = 40 };
 
 /*
  *   IDLE --question--> READING --last page--> IDLE
@@ -473,28 +473,36 @@ static bool is_full(const struct operator *operator, const struct local_peer *pe
 	       (!peer->trusted && operator->strangers_n >= OPERATOR_STRANGERS_MAX);
 }
 
-static int32_t on_listener(int32_t fd, int32_t revents, void *context)
+static void greet(struct operator *operator, int fd, const struct local_peer *peer)
 {
 	static const char full[] = "{\"id\":null,\"seq\":0,\"last\":true,\"ok\":false,\"error\":"
 				   "{\"code\":\"limit\",\"text\":\"Too many clients are connected: "
 				   "try again later\"}}";
+
+	/* Those that went away only wait for the sweep. */
+	if (is_full(operator, peer)) {
+		shell_timer_stop(operator->shell, &operator->check_timer);
+		sweep(operator);
+	}
+	if (!is_full(operator, peer)) {
+		add_client(operator, fd, peer);
+		return;
+	}
+	send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	shell_close_fd(&fd);
+}
+
+static int32_t on_listener(int32_t fd, int32_t revents, void *context)
+{
 	struct operator *operator = context;
 	struct local_peer peer;
 	int client = -1;
 
-	if (local_accept(operator->listener, operator->group, &peer, &client) < 0)
-		return 0;
-	/* Those that went away only wait for the sweep. */
-	if (is_full(operator, &peer)) {
-		shell_timer_stop(operator->shell, &operator->check_timer);
-		sweep(operator);
+	for (int n = 0; n < ACCEPTS_A_TURN; n++) {
+		if (local_accept(operator->listener, operator->group, &peer, &client) < 0)
+			break;
+		greet(operator, client, &peer);
 	}
-	if (is_full(operator, &peer)) {
-		send(client, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-		shell_close_fd(&client);
-		return 0;
-	}
-	add_client(operator, client, &peer);
 	return 0;
 }
 

@@ -152,12 +152,12 @@ static void begin_events(struct reading *reading, const struct state *state)
 		reading->next = reading->after + 1;
 		return;
 	}
-	if (count > reading->limit)
+	/* With none of the past asked for, only what comes is followed. */
+	if (count > 0 && reading->limit == 0)
+		reading->next = record_id(state_at(state, WIRE__TABLE__TABLE_EVENT, count - 1)) + 1;
+	else if (count > reading->limit)
 		reading->next = record_id(state_at(state, WIRE__TABLE__TABLE_EVENT,
 						   count - reading->limit));
-	/* None asked for and only what comes is followed. */
-	if (reading->limit == 0 && count > 0)
-		reading->next = record_id(state_at(state, WIRE__TABLE__TABLE_EVENT, count - 1)) + 1;
 }
 
 static int page_events(struct reading *reading, const struct view_source *source,

@@ -2,16 +2,23 @@
 #include "migrate/driver/handover.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/mem.h"
 #include "migrate/driver/link.h"
 #include "migrate/driver/process.h"
 
 enum {
+	ANSWER_MS = 150,	/* for libvirt to say what it thinks */
 	FREEZE_MS = 500,
 	/*
 	 * What stopped virtual CPUs may use: threads woken to hand over their registers. Seen: 0.0
@@ -20,18 +27,104 @@ enum {
 	VCPU_SLACK_NS = 2 * 1000 * 1000,
 };
 
-/* Before anything is touched: does libvirt take it for stopped by the move? */
-static bool libvirt_agrees(virConnectPtr conn, const struct handover *h)
+/* ---------------------------------------------------------------- what libvirt thinks */
+
+/*
+ * libvirtd keeps the domain locked, sometimes for 200 ms, while it ends the very process we look at.
+ * So it is asked in a thread, and the process watched meanwhile.
+ */
+struct question {
+	virConnectPtr conn;
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	bool paused_before;
+	int bell;		/* eventfd; the answer is 2 for yes, 1 for no */
+};
+
+/* Does libvirt take it for stopped by the move? */
+static bool libvirt_agrees(const struct question *q)
 {
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
 	int state, reason;
 
-	if (link_domain(conn, h->uuid, &domain) < 0 ||
+	if (link_domain(q->conn, q->uuid, &domain) < 0 ||
 	    virDomainGetState(domain, &state, &reason, 0) < 0)
 		return false;
 	return state == VIR_DOMAIN_PAUSED &&
-	       (reason == VIR_DOMAIN_PAUSED_MIGRATION || h->paused_before);
+	       (reason == VIR_DOMAIN_PAUSED_MIGRATION || q->paused_before);
 }
+
+static void *ask_libvirt(void *context)
+{
+	struct question *q = context;
+
+	eventfd_write(q->bell, libvirt_agrees(q) ? 2 : 1);
+	close(q->bell);
+	virConnectClose(q->conn);
+	free(q);
+	return NULL;
+}
+
+/* Takes bell. */
+static int start_asking(virConnectPtr conn, const struct handover *h, int bell)
+{
+	struct question *q = mem_new(struct question);
+	pthread_t thread;
+	int r;
+
+	*q = (struct question){ .conn = conn, .paused_before = h->paused_before, .bell = bell };
+	snprintf(q->uuid, sizeof(q->uuid), "%s", h->uuid);
+	virConnectRef(conn);
+	r = pthread_create(&thread, NULL, ask_libvirt, q);
+	if (r == 0) {
+		pthread_detach(thread);
+		return 0;
+	}
+	virConnectClose(conn);
+	close(bell);
+	free(q);
+	return -r;
+}
+
+enum answer { ANSWER_NO, ANSWER_YES, ANSWER_GONE };
+
+static enum answer await_answer(int pidfd, int bell)
+{
+	uint64_t end_ms = process_now_ms() + ANSWER_MS, now_ms;
+
+	while ((now_ms = process_now_ms()) <= end_ms) {
+		struct pollfd fds[2] = {
+			{ .fd = pidfd, .events = POLLIN },
+			{ .fd = bell, .events = POLLIN },
+		};
+		eventfd_t said;
+
+		if (poll(fds, 2, (int)(end_ms - now_ms)) < 0 && errno != EINTR)
+			break;
+		if (fds[0].revents)
+			return ANSWER_GONE;
+		if (fds[1].revents && eventfd_read(bell, &said) == 0)
+			return said == 2 ? ANSWER_YES : ANSWER_NO;
+	}
+	return ANSWER_NO;
+}
+
+/* Before anything is touched. GONE: the process ended while libvirt was asked. */
+static enum answer consult_libvirt(virConnectPtr conn, const struct handover *h, int pidfd)
+{
+	int bell = eventfd(0, EFD_CLOEXEC), theirs = fcntl(bell, F_DUPFD_CLOEXEC, 3);
+	enum answer answer = ANSWER_NO;
+
+	if (theirs >= 0 && start_asking(conn, h, theirs) == 0)
+		answer = await_answer(pidfd, bell);
+	/* "No" may be because it was gone by then. */
+	if (answer == ANSWER_NO && process_wait(pidfd, 0) == 0)
+		answer = ANSWER_GONE;
+	if (bell >= 0)
+		close(bell);
+	return answer;
+}
+
+/* ---------------------------------------------------------------- what the kernel knows */
 
 /* It stands still. What speaks against its having stood still all the time? NULL: nothing. */
 static const char *find_doubt(const struct handover *h, pid_t pid)
@@ -87,6 +180,7 @@ static void end_source(int pidfd, pid_t pid, const struct handover *h, struct ou
 
 void handover_run(virConnectPtr conn, const struct handover *h, struct outcome *ret)
 {
+	enum answer answer;
 	pid_t pid;
 	int pidfd, r = process_open(h->uuid, &pidfd, &pid);
 
@@ -98,9 +192,12 @@ void handover_run(virConnectPtr conn, const struct handover *h, struct outcome *
 		outcome_set(ret, OUTCOME_RAN_ON, "its process cannot be told: %s", strerror(-r));
 		return;
 	}
-	if (!h->suspended && !h->paused_before)
+	answer = consult_libvirt(conn, h, pidfd);
+	if (answer == ANSWER_GONE)
+		outcome_set(ret, OUTCOME_OK, "the source was gone already");
+	else if (!h->suspended && !h->paused_before)
 		outcome_set(ret, OUTCOME_RAN_ON, "the move has not stopped the source");
-	else if (!libvirt_agrees(conn, h) && process_wait(pidfd, 0) < 0)
+	else if (answer == ANSWER_NO)
 		outcome_set(ret, OUTCOME_RAN_ON, "libvirt does not take the source for stopped by the move");
 	else
 		end_source(pidfd, pid, h, ret);

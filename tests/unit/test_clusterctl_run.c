@@ -89,8 +89,9 @@ static bool covers(const json_t *request, json_t *expected)
 
 	if (!json_is_object(expected))
 		return json_equal(request, expected);
-	json_object_foreach(expected, key,
-			    value) if (!covers(json_object_get(request, key), value)) return false;
+	json_object_foreach(expected, key, value)
+		if (!covers(json_object_get(request, key), value))
+			return false;
 	return true;
 }
 

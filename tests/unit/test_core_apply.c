@@ -278,6 +278,7 @@ static void test_fence(void)
 	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
 	CU_ASSERT_FALSE(vm_holds(vm(bench), 2));
 	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__OFF);
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__LOST), STALE);
 	/* What the dead daemon had on its way counts no more. */
 	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__PRESENT), STALE);
 	bench_free(bench);
@@ -294,9 +295,10 @@ static void test_fence_late(void)
 	report_node(bench, 2, 202, "second boot");
 	CU_ASSERT_FALSE(vm_holds(vm(bench), 2));	/* a new kernel has no old guests */
 	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+	verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
 	CU_ASSERT(vm_holds(vm(bench), 2));
-	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__UP);
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__LOST);
 	bench_free(bench);
 }
 
