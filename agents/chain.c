@@ -79,13 +79,13 @@ static int ask_qemu_img(Wire__Disk *disk, uint64_t timeout_ms, char *ret_why, si
 {
 	_cleanup_(argv_free) struct argv argv = { 0 };
 	_cleanup_(run_result_free) struct run_result result = { 0 };
-	struct run run = { .argv = &argv, .timeout_ms = timeout_ms, .output_max = OUTPUT_MAX,
-			   .errors_max = ERRORS_MAX };
+	struct run run = { .argv = &argv, .output_max = OUTPUT_MAX, .errors_max = ERRORS_MAX,
+			   .stop_fds = { -1, -1 } };
 	int r;
 
 	argv_add_all(&argv, qemu_img, "info", "-U", "--backing-chain", "--output=json", "-f",
 		     disk->format, "--", disk->source, NULL);
-	r = run_program(&run, &result);
+	r = run_program(&run, NULL, 0, timeout_ms, &result);
 	if (r < 0)
 		snprintf(ret_why, why_size, "%s cannot be run: %s", qemu_img, strerror(-r));
 	else if (result.timed_out)

@@ -11,6 +11,10 @@ noinst_LIBRARIES += %D%/libagents.a
 	%D%/chain.h \
 	%D%/channel.c \
 	%D%/channel.h \
+	%D%/fence_call.c \
+	%D%/fence_call.h \
+	%D%/hook_ask.c \
+	%D%/hook_ask.h \
 	%D%/pool.c \
 	%D%/pool.h \
 	%D%/run.c \
@@ -28,10 +32,11 @@ pkglibexec_PROGRAMS += %D%/clusterd-agent-vm
 %C%_clusterd_agent_vm_SOURCES = %D%/vm_main.c
 %C%_clusterd_agent_vm_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
 
-#pkglibexec_PROGRAMS += %D%/clusterd-agent-fence
-#%C%_clusterd_agent_fence_SOURCES = %D%/fence_main.c
-#%C%_clusterd_agent_fence_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
+pkglibexec_PROGRAMS += %D%/clusterd-agent-fence
+%C%_clusterd_agent_fence_SOURCES = %D%/fence_main.c
+%C%_clusterd_agent_fence_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
 
-#pkglibexec_PROGRAMS += %D%/clusterd-qemu-hook
-#%C%_clusterd_qemu_hook_SOURCES = %D%/qemu_hook.c
-#%C%_clusterd_qemu_hook_LDADD = $(AGENT_LIBS) $(AGENT_EXT)
+# Runs three times for each start of a guest: links next to nothing.
+pkglibexec_PROGRAMS += %D%/clusterd-qemu-hook
+%C%_clusterd_qemu_hook_SOURCES = %D%/qemu_hook.c
+%C%_clusterd_qemu_hook_LDADD = %D%/libagents.a $(JANSSON_LIBS) $(INIH_LIBS)

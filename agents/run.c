@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -15,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
-enum { INPUT_MAX = 64 * 1024, CHUNK = 4096 };
+enum { CHUNK = 4096 };
 
 static char *const environment[] = {
 	(char[]){ "PATH=/usr/sbin:/usr/bin:/sbin:/bin" },
@@ -23,7 +24,8 @@ static char *const environment[] = {
 	NULL,
 };
 
-struct child {
+struct running {
+	struct run run;
 	pid_t pid;
 	int pidfd;
 	int in, out, err; /* our ends; -1: closed */
@@ -72,45 +74,42 @@ static int spawn(const struct run *run, int in, int out, int err, pid_t *ret_pid
 	return -r;
 }
 
-/* What stdin holds is written before the child exists: it fits, and nothing can block. */
-static int fill_input(int fd, const struct run *run)
+static void close_pair(int pair[2])
 {
-	if (run->input_len > INPUT_MAX)
-		return -EMSGSIZE;
-	if (run->input_len && write(fd, run->input, run->input_len) != (ssize_t)run->input_len)
-		return -EIO;
-	return 0;
+	close_fd(&pair[0]);
+	close_fd(&pair[1]);
 }
 
-static int start(const struct run *run, struct child *child)
+int run_start(const struct run *run, struct running **ret)
 {
-	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, r = 0;
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, pidfd = -1, r = 0;
+	struct running *child;
+	pid_t pid = 0;
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
 		r = -errno;
 	if (r == 0)
-		r = fill_input(in[1], run);
-	if (r == 0)
-		r = spawn(run, in[0], out[1], err[1], &child->pid);
-	close_fd(&in[0]);
-	close_fd(&in[1]);
-	close_fd(&out[1]);
-	close_fd(&err[1]);
+		r = spawn(run, in[0], out[1], err[1], &pid);
 	if (r == 0) {
-		child->pidfd = pidfd_open(child->pid, 0);
-		r = child->pidfd < 0 ? -errno : 0;
+		pidfd = pidfd_open(pid, 0);
+		r = pidfd < 0 ? -errno : 0;
 	}
 	if (r < 0) {
-		close_fd(&out[0]);
-		close_fd(&err[0]);
-		if (child->pid > 0) {
-			kill(-child->pid, SIGKILL);
-			waitpid(child->pid, NULL, 0);
+		if (pid > 0) {
+			kill(-pid, SIGKILL);
+			waitpid(pid, NULL, 0);
 		}
+		close_pair(in);
+		close_pair(out);
+		close_pair(err);
 		return r;
 	}
-	child->out = out[0];
-	child->err = err[0];
+	close(in[0]);
+	close(out[1]);
+	close(err[1]);
+	child = mem_new(struct running);
+	*child = (struct running){ *run, pid, pidfd, in[1], out[0], err[0] };
+	*ret = child;
 	return 0;
 }
 
@@ -132,37 +131,40 @@ static void take_output(int *fd, struct buf *to, size_t max)
 }
 
 /* Until it ended; -ETIMEDOUT. What a grandchild still holds open is not waited for. */
-static int attend(struct child *child, const struct run *run, uint64_t end_ms,
-		  struct run_result *result)
+static int attend(struct running *child, uint64_t end_ms, bool stoppable, struct run_result *result)
 {
 	bool ended = false;
 
 	while (!ended || child->out >= 0 || child->err >= 0) {
 		uint64_t now = now_ms();
-		struct pollfd fds[3] = {
+		struct pollfd fds[5] = {
 			{ .fd = child->out, .events = POLLIN },
 			{ .fd = child->err, .events = POLLIN },
 			{ .fd = ended ? -1 : child->pidfd, .events = POLLIN },
+			{ .fd = stoppable ? child->run.stop_fds[0] : -1, .events = POLLIN },
+			{ .fd = stoppable ? child->run.stop_fds[1] : -1, .events = POLLIN },
 		};
 		int n;
 
 		if (!ended && now >= end_ms)
 			return -ETIMEDOUT;
-		n = poll(fds, 3, ended ? 0 : (int)(end_ms - now));
+		n = poll(fds, 5, ended ? 0 : (int)(end_ms - now));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (ended && n == 0)
 			break;
 		if (fds[0].revents)
-			take_output(&child->out, &result->output, run->output_max);
+			take_output(&child->out, &result->output, child->run.output_max);
 		if (fds[1].revents)
-			take_output(&child->err, &result->errors, run->errors_max);
+			take_output(&child->err, &result->errors, child->run.errors_max);
 		ended |= fds[2].revents != 0;
+		if (!ended && (fds[3].revents || fds[4].revents))
+			return -ECANCELED;
 	}
 	return 0;
 }
 
-static void reap(struct child *child, struct run_result *result)
+static void reap(struct running *child, struct run_result *result)
 {
 	siginfo_t info = { 0 };
 
@@ -172,29 +174,56 @@ static void reap(struct child *child, struct run_result *result)
 	result->status = info.si_status;
 }
 
-int run_program(const struct run *run, struct run_result *ret)
+/* Its whole group: what it started has nobody to answer to. */
+static void end_and_free(struct running *child, struct run_result *result)
 {
-	struct child child = { .pidfd = -1, .in = -1, .out = -1, .err = -1 };
+	kill(-child->pid, SIGKILL);
+	reap(child, result);
+	close_fd(&child->in);
+	close_fd(&child->out);
+	close_fd(&child->err);
+	close_fd(&child->pidfd);
+	free(child);
+}
+
+int run_finish(struct running *child, const void *input, size_t len, uint64_t timeout_ms,
+	       struct run_result *ret)
+{
 	struct run_result result = { 0 };
 	uint64_t begun_ms = now_ms();
-	int r = start(run, &child);
 
-	if (r < 0)
-		return r;
-	if (attend(&child, run, begun_ms + run->timeout_ms, &result) < 0) {
-		result.timed_out = true;
-		kill(-child.pid, SIGTERM);
-		attend(&child, run, now_ms() + RUN_TERM_MS, &result);
+	/* A pipe takes that much without blocking. Who does not read it says why elsewhere. */
+	if (len > RUN_INPUT_MAX || (len && write(child->in, input, len) != (ssize_t)len && errno != EPIPE)) {
+		run_drop(child);
+		return -EIO;
 	}
-	/* Its group, too: what it started has nobody to answer to. */
-	kill(-child.pid, SIGKILL);
-	reap(&child, &result);
-	close_fd(&child.out);
-	close_fd(&child.err);
-	close_fd(&child.pidfd);
+	close_fd(&child->in);
+	if (attend(child, begun_ms + timeout_ms, true, &result) < 0) {
+		result.timed_out = true;
+		kill(-child->pid, SIGTERM);
+		attend(child, now_ms() + RUN_TERM_MS, false, &result);
+	}
+	end_and_free(child, &result);
 	result.took_ms = now_ms() - begun_ms;
 	*ret = result;
 	return 0;
+}
+
+void run_drop(struct running *child)
+{
+	struct run_result result;
+
+	if (child)
+		end_and_free(child, &result);
+}
+
+int run_program(const struct run *run, const void *input, size_t len, uint64_t timeout_ms,
+		struct run_result *ret)
+{
+	struct running *child;
+	int r = run_start(run, &child);
+
+	return r < 0 ? r : run_finish(child, input, len, timeout_ms, ret);
 }
 
 void run_result_free(struct run_result *result)

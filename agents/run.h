@@ -22,10 +22,9 @@ enum {
 
 struct run {
 	const struct argv *argv;	/* the first one is an absolute path */
-	const void *input;		/* for stdin; it must fit into a pipe: 64 KiB */
-	size_t input_len;
-	uint64_t timeout_ms;
 	size_t output_max, errors_max;	/* bytes kept */
+	/* Descriptors that end it when they hang up or become readable; -1: none. */
+	int stop_fds[2];
 };
 
 struct run_result {
@@ -33,11 +32,25 @@ struct run_result {
 	bool exited;			/* by itself, with status */
 	int status;			/* exit status, or the signal that ended it */
 	struct buf output, errors;
-	uint64_t took_ms;
+	uint64_t took_ms;		/* since it got its input */
 };
 
 /* 0: it was started, the result says what became of it. -errno: it could not be. */
-int run_program(const struct run *run, struct run_result *ret);
+int run_program(const struct run *run, const void *input, size_t len, uint64_t timeout_ms,
+		struct run_result *ret);
 void run_result_free(struct run_result *result);
+
+/*
+ * The same in two steps, for a program that is slow to begin (an interpreter) and does so while
+ * something else goes on: it waits for its input. At most RUN_INPUT_MAX bytes of that.
+ */
+enum { RUN_INPUT_MAX = 64 * 1024 };
+struct running;
+int run_start(const struct run *run, struct running **ret);
+/* Gives it its input, waits for its end. Frees running, whatever happens. */
+int run_finish(struct running *running, const void *input, size_t len, uint64_t timeout_ms,
+	       struct run_result *ret);
+/* Ends it. NULL is fine. */
+void run_drop(struct running *running);
 
 #endif

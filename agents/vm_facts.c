@@ -33,6 +33,7 @@ struct vm_facts {
 	struct vm_volume **volumes; /* never freed while a look at one may be under way */
 	size_t volumes_n;
 	uint64_t born_ms, gathered_ms;
+	uint64_t begun_n, told_n;	/* gatherings begun; the one that was told last */
 	bool queued, fresh;
 	bool able, able_known;	/* as told last */
 	/* what changes only with libvirt or QEMU; by the gathering job alone */
@@ -223,10 +224,16 @@ static void run_volume(struct job *job, struct link *link)
 	bool there = stat(look->volume->path, &st) == 0 && S_ISDIR(st.st_mode) &&
 		     access(look->volume->path, W_OK) == 0;
 
+	bool came;
+
 	pthread_mutex_lock(&look->agent->lock);
+	came = there && look->volume->there_ms == 0;
 	look->volume->there_ms = there ? process_now_ms() : 0;
 	look->volume->looking = false;
 	pthread_mutex_unlock(&look->agent->lock);
+	/* The gathering that asked may not have waited for it. */
+	if (came)
+		vm_facts_queue(look->agent, false);
 }
 
 static void ignore_late(struct job *job)
@@ -321,6 +328,10 @@ void vm_facts_watch(struct agent *agent, const Wire__Watch *watch)
 		volumes[i]->path = mem_strdup(watch->volumes[i]->target);
 	}
 	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; i < watch->n_volumes; i++)
+		for (size_t o = 0; o < agent->facts->volumes_n; o++)
+			if (strcmp(volumes[i]->path, agent->facts->volumes[o]->path) == 0)
+				volumes[i]->there_ms = agent->facts->volumes[o]->there_ms;
 	for (size_t i = 0; i < agent->facts->volumes_n; i++) {
 		struct vm_volume *old = agent->facts->volumes[i];
 
@@ -354,7 +365,8 @@ static bool is_able(struct agent *agent, char why[VM_WHY_SIZE])
 	return connected && stuck < POOL_STUCK_MAX;
 }
 
-static void tell(struct agent *agent, Wire__NodeFacts *facts)
+/* What began before that which was told last is older news. */
+static void tell(struct agent *agent, Wire__NodeFacts *facts, uint64_t n)
 {
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
 	Wire__NodeFacts *old;
@@ -365,11 +377,13 @@ static void tell(struct agent *agent, Wire__NodeFacts *facts)
 	if (!facts->agent_ok)
 		vm_set_text(&facts->agent_reason, why);
 	pthread_mutex_lock(&agent->lock);
-	if (!facts->agent_ok && !agent->facts->able_known &&
-	    process_now_ms() < agent->facts->born_ms + PATIENCE_MS) {
+	if (n < agent->facts->told_n ||
+	    (!facts->agent_ok && !agent->facts->able_known &&
+	     process_now_ms() < agent->facts->born_ms + PATIENCE_MS)) {
 		pthread_mutex_unlock(&agent->lock);
 		return;
 	}
+	agent->facts->told_n = n;
 	old = agent->facts->told;
 	same = old && wire_equal(&old->base, &facts->base);
 	agent->facts->told = wire_dup(&facts->base);
@@ -395,9 +409,11 @@ static void run_gather(struct job *job, struct link *link)
 	_cleanup_(wire_freep) Wire__NodeFacts *facts = wire_new(&wire__node_facts__descriptor);
 	char why[VM_WHY_SIZE];
 	virConnectPtr conn;
+	uint64_t n;
 	bool fresh;
 
 	pthread_mutex_lock(&agent->lock);
+	n = ++agent->facts->begun_n;
 	fresh = agent->facts->fresh;
 	agent->facts->queued = agent->facts->fresh = false;
 	agent->facts->gathered_ms = process_now_ms();
@@ -406,7 +422,7 @@ static void run_gather(struct job *job, struct link *link)
 	gather_volumes(agent, facts);
 	if (agent_connect(agent, link, &conn, why) == 0)
 		gather_libvirt(agent->facts, facts, conn, fresh);
-	tell(agent, facts);
+	tell(agent, facts, n);
 }
 
 static void gather_is_late(struct job *job)
@@ -446,15 +462,17 @@ void vm_facts_queue(struct agent *agent, bool fresh)
 static void tell_verdict(struct agent *agent)
 {
 	Wire__NodeFacts *facts;
+	uint64_t n;
 
 	pthread_mutex_lock(&agent->lock);
+	n = ++agent->facts->begun_n;
 	facts = agent->facts->told ? wire_dup(&agent->facts->told->base)
 				   : wire_new(&wire__node_facts__descriptor);
 	pthread_mutex_unlock(&agent->lock);
 	wire_set(&facts->agent_reason, "");
 	if (facts->memory_mib == 0)
 		gather_kernel(facts);
-	tell(agent, facts);
+	tell(agent, facts, n);
 	wire_free(facts);
 }
 

@@ -37,14 +37,14 @@ static const char usage[] =
 	"Usage: clusterd [-c FILE]\n"
 	"       clusterd [-c FILE] --init --name NAME --node ID=NAME,ADDRESS[,OPTION]… …\n"
 	"\n"
-	"Runs the cluster daemon of this node in the foreground, or writes the first entry of a\n"
-	"new cluster on the node that it begins with.\n"
+	"Runs the cluster daemon of this node in the foreground, or writes the first entry of\n"
+	"a new cluster on the node that it begins with.\n"
 	"\n"
 	"  -c, --config FILE  configuration instead of " CLUSTERD_CONF_DIR "/clusterd.conf\n"
 	"      --init         begin a new cluster here\n"
 	"      --name NAME    its name\n"
-	"      --node …       each of its nodes: Corosync's node id, name, address for migrations;\n"
-	"                     options are domain=X (failure domain), learner (has no vote),\n"
+	"      --node …       each of its nodes: Corosync's node id, name, address for moves;\n"
+	"                     options are domain=X (failure domain), learner (no vote),\n"
 	"                     witness (votes, runs no VMs)\n"
 	"  -V, --version\n"
 	"  -h, --help\n";
@@ -61,9 +61,12 @@ static int complain(const char *why)
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
-		{ "config", required_argument, NULL, 'c' }, { "init", no_argument, NULL, 'i' },
-		{ "name", required_argument, NULL, 'n' },   { "node", required_argument, NULL, 'N' },
-		{ "version", no_argument, NULL, 'V' },	    { "help", no_argument, NULL, 'h' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "init", no_argument, NULL, 'i' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "node", required_argument, NULL, 'N' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	char why[WHY_SIZE];

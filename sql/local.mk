@@ -10,5 +10,6 @@ CLEANFILES += %D%/schema.sql.h
 
 %D%/schema.sql.h: %D%/schema.sql
 	$(AM_V_GEN)$(MKDIR_P) %D% && \
-		$(SED) -e '/^--/d' -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $(srcdir)/%D%/schema.sql >$@.tmp && \
+		$(SED) -e '/^--/d' -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' \
+			$(srcdir)/%D%/schema.sql >$@.tmp && \
 		mv $@.tmp $@

@@ -2,8 +2,9 @@
 --
 -- The store of one node: cluster.db in its state directory. Written by the daemon alone, as the
 -- core tells it; `record` and `command` are packed messages of wire/schema.proto and the truth.
--- The other columns are for people with a copy of the file and the sqlite3 shell: the daemon fills each
--- column with the field of the same name and never reads it. A column more needs a migration and no code.
+-- The other columns are for people with a copy of the file and the sqlite3 shell: the daemon fills
+-- each column with the field of the same name and never reads it. A column more needs a migration
+-- and no code.
 --
 -- crc is CRC-32C: of the blob for records; of index and epoch, 8 bytes each, lowest byte first, and
 -- the blob for entries of the log.

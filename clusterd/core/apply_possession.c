@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "clusterd/core/apply_context.h"
+#include "wire/check.h"
 
 #define PHASE(x) WIRE__VM__PHASE__##x
 
@@ -226,8 +229,25 @@ struct report {
 	bool owner, from, to;
 };
 
+/* A move that ended elsewhere than it was to, on the way back, did not succeed. */
+static void op_end_running(struct apply *apply, Wire__Vm *vm, uint32_t node, const char *why)
+{
+	const Wire__Operation *op = vm->op ? state_operation(apply->state, vm->op) : NULL;
+	char text[WIRE_TEXT_MAX + 1];
+
+	if (!op || op->kind != WIRE__OPERATION__KIND__QUICK || op->to == node) {
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, "");
+		return;
+	}
+	snprintf(text, sizeof(text), "it runs on %s, not on %s: %s", node_name(apply->state, node),
+		 node_name(apply->state, op->to), why);
+	text[wire_text_fit(text, WIRE_TEXT_MAX)] = '\0';
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__FAILED, text);
+}
+
 static void now_running(struct apply *apply, const struct report *report)
 {
+	_cleanup_(freep) char *detail = mem_strdup(report->vm->detail);
 	Wire__Vm *vm = report->vm;
 
 	apply_op_mark(apply, vm->op, "running", report->id, apply->command->time_ms);

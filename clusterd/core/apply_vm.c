@@ -352,10 +352,12 @@ static bool may_want(struct apply *apply, const Wire__Vm *vm)
 
 static void new_op(struct apply *apply, Wire__Vm *vm, Wire__Operation__Kind kind)
 {
+	bool move = kind == WIRE__OPERATION__KIND__LIVE || kind == WIRE__OPERATION__KIND__QUICK;
+
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
 			"another request took its place");
-	vm->op = apply->op = apply_op_begin(apply, kind, vm->id, vm->owner, 0,
-					    apply->command->who);
+	vm->op = apply->op = apply_op_begin(apply, kind, vm->id, vm->owner,
+					    move ? vm->to : 0, apply->command->who);
 }
 
 static void want_running(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *want)

@@ -11,7 +11,7 @@
 #include "clusterd/core/duty.h"
 #include "wire/message.h"
 
-enum { SELF_REPORT_MS = 1000, FACTS_MS = 5000, WATCH_MS = 30000, WATCH_MAX = 1024 };
+enum { SELF_REPORT_MS = 1000, WATCH_MS = 30000, WATCH_MAX = 1024 };
 
 static void duty_free(void *value)
 {
@@ -250,12 +250,7 @@ static bool facts_stale(const struct core *core, const Wire__Node *self)
 {
 	const Wire__NodeFacts *facts = core->duties->facts;
 
-	if (!facts)
-		return false;
-	if (!self->facts || self->facts->agent_ok != facts->agent_ok)
-		return true;
-	return core->now_ms >= core->duties->report_ms + FACTS_MS &&
-	       !wire_equal(&self->facts->base, &facts->base);
+	return facts && (!self->facts || !wire_equal(&self->facts->base, &facts->base));
 }
 
 static void report_self(struct core *core, struct update *update)

@@ -52,7 +52,7 @@ struct round {
 
 	/* decided by CLOSE, the same on every member */
 	uint64_t nodes;				/* who takes part */
-	uint64_t counted;			/* of those, voters with the disk they joined with */
+	uint64_t counted;			/* of those, voters with their known disk */
 	size_t majority;			/* of all voters */
 	uint32_t source;
 	uint64_t base, base_epoch;		/* the source's last entry */
@@ -79,7 +79,7 @@ struct replica {
 	uint64_t durable;			/* batches up to this one are on disk */
 
 	uint64_t members, ring;
-	uint32_t stranger;			/* a member whose id is beyond the limit; 0 = none */
+	uint32_t stranger;			/* a member with an id beyond the limit; 0 = none */
 	uint32_t foreigner;			/* a member of another cluster; 0 = none */
 	uint32_t sequence;			/* of the last round started here */
 	uint64_t restart_at_ms;			/* somebody asked for a new round */

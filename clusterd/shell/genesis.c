@@ -228,7 +228,8 @@ int genesis_write(const struct genesis *genesis, struct store *store, char *ret_
 
 	if (!is_empty(store)) {
 		snprintf(ret_why, size, "This node is part of a cluster already; a new one would "
-			 "lose it. If that is what you want, stop clusterd and move cluster.db away");
+			 "lose it. If that is what you want, stop clusterd and move cluster.db "
+			 "away");
 		return -EEXIST;
 	}
 	shell_uuid(uuid);

@@ -175,7 +175,8 @@ static int32_t on_listener(int32_t fd, int32_t revents, void *context)
 		return 0;
 	}
 	*caller = (struct caller){ hook, client, shell_boot_ms() };
-	if (qb_loop_poll_add(hook->shell->loop, QB_LOOP_HIGH, client, POLLIN, caller, on_caller) < 0)
+	if (qb_loop_poll_add(hook->shell->loop, QB_LOOP_HIGH, client, POLLIN, caller,
+			     on_caller) < 0)
 		shell_close_fd(&caller->fd);
 	return 0;
 }

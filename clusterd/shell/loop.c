@@ -215,7 +215,8 @@ static void tell(struct loop *loop)
 	if (tell_step(loop->tell, loop->core))
 		operator_news(loop->operator);
 	if (tell_is_waiting(loop->tell) && !loop->settle_timer.handle)
-		shell_timer_arm(&loop->shell, &loop->settle_timer, TELL_SETTLE_MS, on_settled, loop);
+		shell_timer_arm(&loop->shell, &loop->settle_timer, TELL_SETTLE_MS, on_settled,
+				loop);
 }
 
 static void on_event(void *context, struct event *event)

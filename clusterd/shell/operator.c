@@ -108,7 +108,8 @@ static void flush(struct client *client)
 {
 	if (!client->unsent || client->dead)
 		return;
-	if (send(client->fd, client->unsent, client->unsent_size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+	if (send(client->fd, client->unsent, client->unsent_size,
+		 MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
 			drop(client);
 		return;
@@ -459,7 +460,8 @@ static void add_client(struct operator *operator, int fd, const struct local_pee
 	operator->clients = client;
 	operator->clients_n++;
 	operator->strangers_n += !peer->trusted;
-	if (qb_loop_poll_add(operator->shell->loop, QB_LOOP_MED, fd, POLLIN, client, on_client) < 0) {
+	if (qb_loop_poll_add(operator->shell->loop, QB_LOOP_MED, fd, POLLIN, client,
+			     on_client) < 0) {
 		client->dead = true;
 		shell_close_fd(&client->fd);
 	}

@@ -331,7 +331,8 @@ static int make_vm_edit(struct writing *writing)
 		error = read_definition(writing, vm->uuid, vm->no_ha, &domain);
 	if (error)
 		return error;
-	if (strcmp(domain_uuid(domain), vm->uuid) != 0 || strcmp(domain_name(domain), vm->name) != 0)
+	if (strcmp(domain_uuid(domain), vm->uuid) != 0 ||
+	    strcmp(domain_name(domain), vm->name) != 0)
 		return REFUSE(writing, "invalid", "The name and the uuid of %s stay as they are: "
 			      "put them back, or add another VM", vm->name);
 	wire_set(&edit->name, vm->name);
@@ -344,7 +345,8 @@ static int make_vm_edit(struct writing *writing)
 
 bool writing_is_secret(const char *parameter)
 {
-	static const char *const parts[] = { "passw", "passphrase", "secret", "token", "community" };
+	static const char *const parts[] = { "passw", "passphrase", "secret", "token",
+					     "community" };
 
 	/* Names a program, which is none. */
 	if (strcasecmp(parameter, "passwd_script") == 0 ||

@@ -17,7 +17,7 @@
 
 #include "base/text.h"
 #include "clusterd/core/round.h"
-#include "tests/sim/world.h"
+#include "tests/sim/swarm.h"
 
 enum {
 	HEALED_MS = 60000,		/* until all are ready again in one new view */
@@ -31,21 +31,21 @@ struct mix {
 };
 
 struct sim {
-	struct world world;
+	struct swarm swarm;
 	struct mix mix;
 	bool aided;			/* faults end with a new view */
 };
 
 static uint32_t some_node(struct sim *sim)
 {
-	return 1 + rng_below(&sim->world.rng, sim->world.nodes_n);
+	return 1 + rng_below(&sim->swarm.rng, sim->swarm.nodes_n);
 }
 
 /* ---------------------------------------------------------------- one seed */
 
 static void mix_choose(struct sim *sim)
 {
-	struct rng *rng = &sim->world.rng;
+	struct rng *rng = &sim->swarm.rng;
 	struct mix *mix = &sim->mix;
 
 	mix->view = 1 + rng_below(rng, rng_below(rng, 3) ? 8 : 40);
@@ -60,7 +60,7 @@ static void mix_choose(struct sim *sim)
 	mix->ghost = rng_below(rng, 3) ? 0 : 200;
 	mix->wipe = rng_below(rng, 3) ? 0 : 300;
 	sim->aided = mix->lose == 0 || rng_below(rng, 2);
-	sim->world.keep = rng_below(rng, 2) ? 0 : 2 + rng_below(rng, 20);
+	sim->swarm.keep = rng_below(rng, 2) ? 0 : 2 + rng_below(rng, 20);
 }
 
 /*
@@ -69,95 +69,95 @@ static void mix_choose(struct sim *sim)
  */
 static void begin(struct sim *sim)
 {
-	struct world *world = &sim->world;
-	uint64_t all = (UINT64_C(1) << world->nodes_n) - 1;
+	struct swarm *swarm = &sim->swarm;
+	uint64_t all = (UINT64_C(1) << swarm->nodes_n) - 1;
 
-	if (rng_below(&world->rng, 4) == 0) {
-		world_genesis(world, UINT64_C(1) << rng_below(&world->rng, world->voters_n),
+	if (rng_below(&swarm->rng, 4) == 0) {
+		swarm_genesis(swarm, UINT64_C(1) << rng_below(&swarm->rng, swarm->voters_n),
 			      false);
 		sim->mix.wipe = 0;
 	} else {
-		world_genesis(world, all, true);
+		swarm_genesis(swarm, all, true);
 	}
-	for (uint32_t node = 1; node <= world->nodes_n; node++)
-		world_boot(world, node);
+	for (uint32_t node = 1; node <= swarm->nodes_n; node++)
+		swarm_boot(swarm, node);
 }
 
 static void change_views(struct sim *sim)
 {
-	struct world *world = &sim->world;
-	struct rng *rng = &world->rng;
-	uint32_t of[WORLD_NODES_MAX], parts = 1 + (rng_below(rng, 3) ? 0 : rng_below(rng, 3));
+	struct swarm *swarm = &sim->swarm;
+	struct rng *rng = &swarm->rng;
+	uint32_t of[SWARM_NODES_MAX], parts = 1 + (rng_below(rng, 3) ? 0 : rng_below(rng, 3));
 	uint64_t ghosts = 0;
 
-	world->counts.views++;
-	for (uint32_t i = 0; i < world->nodes_n; i++) {
+	swarm->counts.views++;
+	for (uint32_t i = 0; i < swarm->nodes_n; i++) {
 		of[i] = rng_below(rng, parts);
-		if (!world->nodes[i].up && rng_permille(rng, sim->mix.ghost))
+		if (!swarm->nodes[i].up && rng_permille(rng, sim->mix.ghost))
 			ghosts |= UINT64_C(1) << i;
 	}
-	group_regroup(world->group, of, rng_below(rng, 2), ghosts, rng_below(rng, 2));
+	evs_regroup(swarm->evs, of, rng_below(rng, 2), ghosts, rng_below(rng, 2));
 }
 
 static void crash(struct sim *sim, uint32_t node)
 {
-	struct world *world = &sim->world;
+	struct swarm *swarm = &sim->swarm;
 
-	if (!world->nodes[node - 1].up)
+	if (!swarm->nodes[node - 1].up)
 		return;
-	world_crash(world, node, rng_below(&world->rng, 3));
-	if (rng_permille(&world->rng, sim->mix.wipe) && node <= world->voters_n &&
-	    world->voters_n >= 3 && world_disks_known(world))
-		world_wipe(world, node);
+	swarm_crash(swarm, node, rng_below(&swarm->rng, 3));
+	if (rng_permille(&swarm->rng, sim->mix.wipe) && node <= swarm->voters_n &&
+	    swarm->voters_n >= 3 && swarm_disks_known(swarm))
+		swarm_wipe(swarm, node);
 }
 
 /* The mains fail: most nodes lose what was not synced, all at once. */
 static void black_out(struct sim *sim)
 {
-	struct world *world = &sim->world;
+	struct swarm *swarm = &sim->swarm;
 
-	for (uint32_t node = 1; node <= world->nodes_n; node++)
-		if (world->nodes[node - 1].up && rng_below(&world->rng, 4))
-			world_crash(world, node, rng_below(&world->rng, 4) ? 0 : 1);
+	for (uint32_t node = 1; node <= swarm->nodes_n; node++)
+		if (swarm->nodes[node - 1].up && rng_below(&swarm->rng, 4))
+			swarm_crash(swarm, node, rng_below(&swarm->rng, 4) ? 0 : 1);
 }
 
 static void start(struct sim *sim, uint32_t node)
 {
-	if (sim->world.nodes[node - 1].up)
+	if (sim->swarm.nodes[node - 1].up)
 		return;
-	world_boot(&sim->world, node);
+	swarm_boot(&sim->swarm, node);
 	change_views(sim);
 }
 
 static bool work(struct sim *sim, uint32_t node)
 {
-	struct world *world = &sim->world;
-	struct rng *rng = &world->rng;
+	struct swarm *swarm = &sim->swarm;
+	struct rng *rng = &swarm->rng;
 	bool lost = rng_permille(rng, sim->mix.lose);
 
-	if (world_tick(world, node))
+	if (swarm_tick(swarm, node))
 		return true;
 	if (rng_permille(rng, sim->mix.sync))
-		return world_sync(world, node, 1 + rng_below(rng, 3));
+		return swarm_sync(swarm, node, 1 + rng_below(rng, 3));
 	if (rng_below(rng, 2))
-		return group_place(world->group, node, lost) || group_deliver(world->group, node);
-	return group_deliver(world->group, node) || group_place(world->group, node, lost);
+		return evs_place(swarm->evs, node, lost) || evs_deliver(swarm->evs, node);
+	return evs_deliver(swarm->evs, node) || evs_place(swarm->evs, node, lost);
 }
 
 static void some_work(struct sim *sim, uint32_t node)
 {
-	for (uint32_t i = 0; i < sim->world.nodes_n; i++)
-		if (work(sim, 1 + (node + i) % sim->world.nodes_n))
+	for (uint32_t i = 0; i < sim->swarm.nodes_n; i++)
+		if (work(sim, 1 + (node + i) % sim->swarm.nodes_n))
 			return;
 }
 
 static void step(struct sim *sim)
 {
 	const struct mix *mix = &sim->mix;
-	struct world *world = &sim->world;
-	uint32_t what = rng_below(&world->rng, 1000), node = some_node(sim);
+	struct swarm *swarm = &sim->swarm;
+	uint32_t what = rng_below(&swarm->rng, 1000), node = some_node(sim);
 
-	world->now_ms += rng_below(&world->rng, 4);
+	swarm->now_ms += rng_below(&swarm->rng, 4);
 	if (what < mix->view)
 		change_views(sim);
 	else if ((what -= mix->view) < mix->crash)
@@ -167,24 +167,24 @@ static void step(struct sim *sim)
 	else if ((what -= mix->blackout) < mix->start)
 		start(sim, node);
 	else if ((what -= mix->start) < mix->jump)
-		world->now_ms += rng_below(&world->rng, 6000);
+		swarm->now_ms += rng_below(&swarm->rng, 6000);
 	else if ((what -= mix->jump) < mix->ring)
-		world_ring(world, node);
+		swarm_ring(swarm, node);
 	else if ((what -= mix->ring) >= mix->propose)
 		some_work(sim, node);
-	else if (rng_below(&world->rng, 4) || !world_report(world, node))
-		world_propose(world, node);
+	else if (rng_below(&swarm->rng, 4) || !swarm_report(swarm, node))
+		swarm_propose(swarm, node);
 }
 
 /* ---------------------------------------------------------------- after the faults */
 
-static bool all_together(struct world *world)
+static bool all_together(struct swarm *swarm)
 {
 	struct replica_standing first, other;
 
-	world_standing(world, 1, &first);
-	for (uint32_t node = 1; node <= world->nodes_n; node++) {
-		world_standing(world, node, &other);
+	swarm_standing(swarm, 1, &first);
+	for (uint32_t node = 1; node <= swarm->nodes_n; node++) {
+		swarm_standing(swarm, node, &other);
 		if (!other.ready || other.epoch != first.epoch || other.leader != first.leader ||
 		    other.applied != first.applied || other.applied != other.last_index)
 			return false;
@@ -192,70 +192,70 @@ static bool all_together(struct world *world)
 	return true;
 }
 
-static void run_until_together(struct world *world, uint64_t within_ms)
+static void run_until_together(struct swarm *swarm, uint64_t within_ms)
 {
-	uint64_t until_ms = world->now_ms + within_ms;
+	uint64_t until_ms = swarm->now_ms + within_ms;
 
-	while (!world->wrong[0] && !all_together(world) && world->now_ms < until_ms)
-		world_run(world, world->now_ms + 100);
+	while (!swarm->wrong[0] && !all_together(swarm) && swarm->now_ms < until_ms)
+		swarm_run(swarm, swarm->now_ms + 100);
 }
 
-static void say_who_is_missing(struct world *world, const char *what)
+static void say_who_is_missing(struct swarm *swarm, const char *what)
 {
-	for (uint32_t node = 1; node <= world->nodes_n; node++) {
+	for (uint32_t node = 1; node <= swarm->nodes_n; node++) {
 		struct replica_standing standing;
 
-		world_standing(world, node, &standing);
+		swarm_standing(swarm, node, &standing);
 		if (standing.why_not)
-			world_fail(world, "%s: n%u: %s", what, node, standing.why_not);
+			swarm_fail(swarm, "%s: n%u: %s", what, node, standing.why_not);
 	}
-	world_fail(world, "%s: the nodes differ", what);
+	swarm_fail(swarm, "%s: the nodes differ", what);
 }
 
 static void heal(struct sim *sim)
 {
-	struct world *world = &sim->world;
+	struct swarm *swarm = &sim->swarm;
 	bool all_up = true;
 	size_t before;
 
-	for (uint32_t node = 1; node <= world->nodes_n; node++)
-		all_up &= world->nodes[node - 1].up;
-	for (uint32_t node = 1; node <= world->nodes_n; node++)
-		if (!world->nodes[node - 1].up)
-			world_boot(world, node);
+	for (uint32_t node = 1; node <= swarm->nodes_n; node++)
+		all_up &= swarm->nodes[node - 1].up;
+	for (uint32_t node = 1; node <= swarm->nodes_n; node++)
+		if (!swarm->nodes[node - 1].up)
+			swarm_boot(swarm, node);
 	if (sim->aided || !all_up ||
-	    nodes_count(group_members(world->group, 1)) != world->nodes_n) {
-		world_gather(world);
-		run_until_together(world, HEALED_MS);
+	    nodes_count(evs_members(swarm->evs, 1)) != swarm->nodes_n) {
+		swarm_gather(swarm);
+		run_until_together(swarm, HEALED_MS);
 	} else {
-		run_until_together(world, UNAIDED_MS);
+		run_until_together(swarm, UNAIDED_MS);
 	}
-	if (!all_together(world)) {
-		say_who_is_missing(world, "not together again");
+	if (!all_together(swarm)) {
+		say_who_is_missing(swarm, "not together again");
 		return;
 	}
-	before = world->truth_n;
-	if (!world_propose(world, some_node(sim)))
-		world_fail(world, "a ready node takes no proposal");
-	world_run(world, world->now_ms + COMMIT_MS);
-	if (world->truth_n <= before || !all_together(world))
-		say_who_is_missing(world, "a new command is not committed everywhere");
+	before = swarm->truth_n;
+	if (!swarm_propose(swarm, some_node(sim)))
+		swarm_fail(swarm, "a ready node takes no proposal");
+	swarm_run(swarm, swarm->now_ms + COMMIT_MS);
+	if (swarm->truth_n <= before || !all_together(swarm))
+		say_who_is_missing(swarm, "a new command is not committed everywhere");
 }
 
 static void run(struct sim *sim, uint64_t seed, uint32_t voters, uint64_t steps, struct buf *trace)
 {
-	struct world *world = &sim->world;
+	struct swarm *swarm = &sim->swarm;
 	struct rng first = { seed };
 
 	/* Every fourth cluster has a node more, that only learns. */
-	world_init(world, seed, voters + (rng_below(&first, 4) == 0), voters);
-	world->trace = trace;
+	swarm_init(swarm, seed, voters + (rng_below(&first, 4) == 0), voters);
+	swarm->trace = trace;
 	mix_choose(sim);
 	begin(sim);
 	change_views(sim);
-	for (uint64_t i = 0; i < steps && !world->wrong[0]; i++)
+	for (uint64_t i = 0; i < steps && !swarm->wrong[0]; i++)
 		step(sim);
-	if (!world->wrong[0])
+	if (!swarm->wrong[0])
 		heal(sim);
 }
 
@@ -280,7 +280,7 @@ static int parse(int argc, char **argv, struct options *options)
 		if (c == 'v')
 			options->verbose = true;
 		else if (c == 'n')
-			r = text_parse_uint(optarg, 1, WORLD_NODES_MAX - 1, &options->voters);
+			r = text_parse_uint(optarg, 1, SWARM_NODES_MAX - 1, &options->voters);
 		else if (c == 's')
 			r = text_parse_uint(optarg, 1, 1000000, &options->steps);
 		else if (c == 'f')
@@ -293,7 +293,7 @@ static int parse(int argc, char **argv, struct options *options)
 	return r < 0 || optind < argc ? -1 : 0;
 }
 
-static void counts_add(struct world_counts *sum, const struct world_counts *counts)
+static void counts_add(struct swarm_counts *sum, const struct swarm_counts *counts)
 {
 	const uint64_t *from = (const uint64_t *)counts;
 	uint64_t *to = (uint64_t *)sum;
@@ -302,7 +302,7 @@ static void counts_add(struct world_counts *sum, const struct world_counts *coun
 		to[i] += from[i];
 }
 
-static void report(const struct options *options, const struct world_counts *sum, uint64_t bad)
+static void report(const struct options *options, const struct swarm_counts *sum, uint64_t bad)
 {
 	printf("repsim: voters=%" PRIu64 " seeds=%" PRIu64 " events=%" PRIu64 " views=%" PRIu64
 	       " crashes=%" PRIu64 " wipes=%" PRIu64 " epochs=%" PRIu64 " committed=%" PRIu64
@@ -314,7 +314,7 @@ static void report(const struct options *options, const struct world_counts *sum
 int main(int argc, char **argv)
 {
 	struct options options = { .seeds = 300, .first = 1, .steps = 2000, .voters = 3 };
-	struct world_counts sum = { 0 };
+	struct swarm_counts sum = { 0 };
 	uint64_t bad = 0;
 
 	if (parse(argc, argv, &options) < 0)
@@ -327,10 +327,10 @@ int main(int argc, char **argv)
 		run(&sim, seed, (uint32_t)options.voters, options.steps,
 		    options.verbose ? &trace : NULL);
 		fputs(buf_str(&trace), stdout);
-		if (sim.world.wrong[0] && bad++ < 10)
-			printf("seed %" PRIu64 ": %s\n", seed, sim.world.wrong);
-		counts_add(&sum, &sim.world.counts);
-		world_free(&sim.world);
+		if (sim.swarm.wrong[0] && bad++ < 10)
+			printf("seed %" PRIu64 ": %s\n", seed, sim.swarm.wrong);
+		counts_add(&sum, &sim.swarm.counts);
+		swarm_free(&sim.swarm);
 		buf_free(&trace);
 	}
 	report(&options, &sum, bad);

@@ -134,7 +134,7 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 	persist_applied(toy, update);
 	command = idmap_get(&toy->commands, entry->index);
 	if (toy->applied)
-		toy->applied(toy->world, toy, entry->index, entry->epoch, command->digest);
+		toy->applied(toy->context, toy, entry->index, entry->epoch, command->digest);
 }
 
 static size_t on_voters(void *above, uint32_t *ret_voters, size_t max)
@@ -233,7 +233,7 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 	}
 	/* They change places; what watches the toy stays with it. */
 	incoming->applied = toy->applied;
-	incoming->world = toy->world;
+	incoming->context = toy->context;
 	*toy = *incoming;
 	*incoming = old;
 	toy_free(incoming);

@@ -30,9 +30,9 @@ struct toy {
 	struct toy *incoming;			/* a snapshot, aside */
 
 	/* Told of every command applied, if set. */
-	void (*applied)(void *world, const struct toy *toy, uint64_t index, uint64_t epoch,
+	void (*applied)(void *context, const struct toy *toy, uint64_t index, uint64_t epoch,
 			uint64_t digest);
-	void *world;
+	void *context;
 };
 
 extern const struct replica_ops toy_ops;

@@ -90,6 +90,19 @@ static struct core *new_core(size_t vms, size_t xml_size)
 	return core;
 }
 
+/* A request, with ' for " and ` for ', because C makes the real ones hard to read. */
+static json_t *parse(const char *text)
+{
+	_cleanup_(freep) char *quoted = mem_strdup(text);
+	json_t *request;
+
+	for (char *at = quoted; *at; at++)
+		*at = *at == '\'' ? '"' : *at == '`' ? '\'' : *at;
+	request = json_loads(quoted, 0, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+	return request;
+}
+
 /* ---------------------------------------------------------------- reading */
 
 /* All pages of a request; each one is checked to fit. NULL and a refusal. */
@@ -97,12 +110,11 @@ static json_t *read_all(struct core *core, const char *text, size_t *ret_pages,
 			struct refusal *refusal)
 {
 	const struct reading_source source = { core, 1 };
-	json_t *request = json_loads(text, 0, NULL), *all = json_array(), *data;
+	json_t *request = parse(text), *all = json_array(), *data;
 	struct reading *reading = NULL;
 	bool last = false;
 	int error;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
 	*refusal = (struct refusal){ .code = "" };
 	error = reading_new(json_string_value(json_object_get(request, "do")), request, &reading,
 			    refusal);
@@ -130,7 +142,7 @@ static void test_pages(void)
 	struct core *core = new_core(700, 100);
 	struct refusal refusal;
 	size_t pages;
-	json_t *vms = read_all(core, "{\"do\":\"vms\"}", &pages, &refusal);
+	json_t *vms = read_all(core, "{'do':'vms'}", &pages, &refusal);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(vms);
 	CU_ASSERT_EQUAL(json_array_size(vms), 700);
@@ -143,7 +155,7 @@ static void test_pages(void)
 		CU_ASSERT_PTR_NULL(json_object_get(vm, "xml"));
 	}
 	json_decref(vms);
-	vms = read_all(core, "{\"do\":\"operations\"}", &pages, &refusal);
+	vms = read_all(core, "{'do':'operations'}", &pages, &refusal);
 	CU_ASSERT_EQUAL(json_array_size(vms), 0);
 	CU_ASSERT_EQUAL(pages, 1);
 	json_decref(vms);
@@ -156,7 +168,7 @@ static void test_xml_in_parts(void)
 	struct core *core = new_core(1, 40000);
 	struct refusal refusal;
 	size_t pages, total = 0;
-	json_t *parts = read_all(core, "{\"do\":\"dumpxml\",\"name\":\"web0\"}", &pages, &refusal);
+	json_t *parts = read_all(core, "{'do':'dumpxml','name':'web0'}", &pages, &refusal);
 	json_t *vm;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(parts);
@@ -165,7 +177,7 @@ static void test_xml_in_parts(void)
 		total += json_string_length(json_object_get(json_array_get(parts, i), "xml"));
 	CU_ASSERT_EQUAL(total, 40000);
 	json_decref(parts);
-	vm = read_all(core, "{\"do\":\"vm\",\"name\":\"web0\"}", &pages, &refusal);
+	vm = read_all(core, "{'do':'vm','name':'web0'}", &pages, &refusal);
 	CU_ASSERT_PTR_NULL(json_object_get(json_array_get(vm, 0), "xml"));
 	CU_ASSERT_TRUE(json_is_true(json_object_get(json_array_get(vm, 0), "xml_left_out")));
 	json_decref(vm);
@@ -177,21 +189,21 @@ static void test_bad_questions(void)
 	static const struct {
 		const char *text, *code;
 	} cases[] = {
-		{ "{\"do\":\"vm\"}", "bad-request" },
-		{ "{\"do\":\"vm\",\"name\":7}", "bad-request" },
-		{ "{\"do\":\"vm\",\"name\":\"\"}", "bad-request" },
-		{ "{\"do\":\"vm\",\"name\":\"nope\"}", "no-such" },
-		{ "{\"do\":\"vm\",\"name\":\"web0\",\"x\":1}", "bad-request" },
-		{ "{\"do\":\"vms\",\"name\":\"web0\"}", "bad-request" },
-		{ "{\"do\":\"node\",\"name\":\"n9\"}", "no-such" },
-		{ "{\"do\":\"dumpxml\",\"name\":\"nope\"}", "no-such" },
-		{ "{\"do\":\"progress\",\"name\":\"nope\"}", "no-such" },
-		{ "{\"do\":\"operation\"}", "bad-request" },
-		{ "{\"do\":\"operation\",\"operation\":-1}", "bad-request" },
-		{ "{\"do\":\"operation\",\"operation\":12}", "no-such" },
-		{ "{\"do\":\"events\",\"limit\":-1}", "bad-request" },
-		{ "{\"do\":\"events\",\"follow\":1}", "bad-request" },
-		{ "{\"do\":\"events\",\"after\":\"x\"}", "bad-request" },
+		{ "{'do':'vm'}", "bad-request" },
+		{ "{'do':'vm','name':7}", "bad-request" },
+		{ "{'do':'vm','name':''}", "bad-request" },
+		{ "{'do':'vm','name':'nope'}", "no-such" },
+		{ "{'do':'vm','name':'web0','x':1}", "bad-request" },
+		{ "{'do':'vms','name':'web0'}", "bad-request" },
+		{ "{'do':'node','name':'n9'}", "no-such" },
+		{ "{'do':'dumpxml','name':'nope'}", "no-such" },
+		{ "{'do':'progress','name':'nope'}", "no-such" },
+		{ "{'do':'operation'}", "bad-request" },
+		{ "{'do':'operation','operation':-1}", "bad-request" },
+		{ "{'do':'operation','operation':12}", "no-such" },
+		{ "{'do':'events','limit':-1}", "bad-request" },
+		{ "{'do':'events','follow':1}", "bad-request" },
+		{ "{'do':'events','after':'x'}", "bad-request" },
 	};
 	struct core *core = new_core(1, 10);
 
@@ -223,13 +235,13 @@ static void test_events(void)
 		const char *text;
 		int64_t first, last;
 	} cases[] = {
-		{ "{\"do\":\"events\"}", 901, 1000 },
-		{ "{\"do\":\"events\",\"limit\":3}", 998, 1000 },
-		{ "{\"do\":\"events\",\"limit\":5000}", 1, 1000 },
-		{ "{\"do\":\"events\",\"after\":10,\"limit\":4}", 11, 14 },
-		{ "{\"do\":\"events\",\"after\":998}", 999, 1000 },
-		{ "{\"do\":\"events\",\"after\":1000}", 0, -1 },
-		{ "{\"do\":\"events\",\"limit\":0}", 0, -1 },
+		{ "{'do':'events'}", 901, 1000 },
+		{ "{'do':'events','limit':3}", 998, 1000 },
+		{ "{'do':'events','limit':5000}", 1, 1000 },
+		{ "{'do':'events','after':10,'limit':4}", 11, 14 },
+		{ "{'do':'events','after':998}", 999, 1000 },
+		{ "{'do':'events','after':1000}", 0, -1 },
+		{ "{'do':'events','limit':0}", 0, -1 },
 	};
 	struct core *core = new_core(0, 0);
 
@@ -281,7 +293,7 @@ static void test_no_secrets(void)
 	struct core *core = new_core(0, 0);
 	struct refusal refusal;
 	size_t pages;
-	json_t *fences = read_all(core, "{\"do\":\"fences\"}", &pages, &refusal);
+	json_t *fences = read_all(core, "{'do':'fences'}", &pages, &refusal);
 	json_t *fence = json_array_get(fences, 0);
 
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(fence, "name")), "bmc1");
@@ -366,10 +378,9 @@ static Wire__Command *write_one(struct core *core, const char *text, struct refu
 		.state = core_state(core), .secret_key = key_path, .node = 1, .boot_id = 7,
 		.wall_ms = 1000, .random = 99, .who = "root(0) via n1",
 	};
-	json_t *request = json_loads(text, 0, NULL);
+	json_t *request = parse(text);
 	Wire__Command *command = NULL;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
 	*refusal = (struct refusal){ .code = "" };
 	if (writing_command(json_string_value(json_object_get(request, "do")), request, &source,
 			    &command, refusal) < 0)
@@ -382,8 +393,8 @@ static void test_command(void)
 {
 	struct core *core = new_core(0, 0);
 	struct refusal refusal;
-	Wire__Command *command = write_one(core, "{\"id\":1,\"do\":\"command\",\"command\":{\"vm_want\":"
-					   "{\"name\":\"web1\",\"wanted\":\"running\",\"node\":2}}}",
+	Wire__Command *command = write_one(core, "{'id':1,'do':'command','command':{'vm_want':"
+					   "{'name':'web1','wanted':'running','node':2}}}",
 					   &refusal);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(command);
@@ -395,8 +406,8 @@ static void test_command(void)
 	CU_ASSERT_EQUAL_FATAL(command->body_case, WIRE__COMMAND__BODY_VM_WANT);
 	CU_ASSERT_EQUAL(command->vm_want->wanted, WIRE__VM__WANTED__RUNNING);
 	wire_free(command);
-	command = write_one(core, "{\"do\":\"command\",\"request\":\"0xfedcba9876543210\",\"command\":"
-			    "{\"vm_cancel\":{\"name\":\"web1\"}}}", &refusal);
+	command = write_one(core, "{'do':'command','request':'0xfedcba9876543210','command':"
+			    "{'vm_cancel':{'name':'web1'}}}", &refusal);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(command);
 	CU_ASSERT_EQUAL(command->request, UINT64_C(0xfedcba9876543210));
 	wire_free(command);
@@ -408,46 +419,46 @@ static void test_refused_commands(void)
 	static const struct {
 		const char *text, *code;
 	} cases[] = {
-		{ "{\"do\":\"command\"}", "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{}}", "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"noop\":{}}}", "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"fence_result\":{\"op\":1,\"off\":true}}}",
+		{ "{'do':'command'}", "bad-request" },
+		{ "{'do':'command','command':{}}", "bad-request" },
+		{ "{'do':'command','command':{'noop':{}}}", "bad-request" },
+		{ "{'do':'command','command':{'fence_result':{'op':1,'off':true}}}",
 		  "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"node_verdict\":{\"node\":1}}}", "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"who\":\"root\"}}", "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"},\"who\":\"x\"}}",
+		{ "{'do':'command','command':{'node_verdict':{'node':1}}}", "bad-request" },
+		{ "{'do':'command','command':{'who':'root'}}", "bad-request" },
+		{ "{'do':'command','command':{'vm_cancel':{'name':'a'},'who':'x'}}",
 		  "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":null}}", "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"nam\":\"a\"}}}", "invalid" },
-		{ "{\"do\":\"command\",\"command\":{\"vm_want\":{\"wanted\":\"dancing\"}}}", "invalid" },
-		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"}},\"request\":0}",
+		{ "{'do':'command','command':{'vm_cancel':null}}", "bad-request" },
+		{ "{'do':'command','command':{'vm_cancel':{'nam':'a'}}}", "invalid" },
+		{ "{'do':'command','command':{'vm_want':{'wanted':'dancing'}}}", "invalid" },
+		{ "{'do':'command','command':{'vm_cancel':{'name':'a'}},'request':0}",
 		  "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"}},\"request\":\"7\"}",
+		{ "{'do':'command','command':{'vm_cancel':{'name':'a'}},'request':'7'}",
 		  "bad-request" },
-		{ "{\"do\":\"command\",\"command\":{\"vm_cancel\":{\"name\":\"a\"}},\"x\":7}",
+		{ "{'do':'command','command':{'vm_cancel':{'name':'a'}},'x':7}",
 		  "bad-request" },
-		{ "{\"do\":\"fly\"}", "bad-request" },
-		{ "{\"do\":\"fence-add\",\"name\":\"f\"}", "bad-request" },
-		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[{\"node\":"
-		  "\"n9\"}]}", "no-such" },
-		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"params\":"
-		  "{\"passwd\":\"geheim\"}}", "invalid" },
-		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"params\":"
-		  "{\"ip\":\"a\\nb\"}}", "invalid" },
-		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"secret\":"
-		  "\"geheim\"}", "invalid" },
-		{ "{\"do\":\"fence-add\",\"name\":\"f\",\"agent\":\"fence_x\",\"targets\":[],\"secret\":"
-		  "\"pass word=geheim\"}", "invalid" },
-		{ "{\"do\":\"vm-add\"}", "bad-request" },
-		{ "{\"do\":\"vm-add\",\"xml\":\"<domain\"}", "invalid" },
-		{ "{\"do\":\"vm-add\",\"xml\":\"<domain/>\",\"priority\":\"huge\"}", "invalid" },
-		{ "{\"do\":\"vm-add\",\"xml\":\"<domain/>\",\"possible_owners\":[\"n9\"]}", "no-such" },
-		{ "{\"do\":\"vm-add\",\"xml\":\"<domain/>\",\"possible_owners\":[1]}", "no-such" },
-		{ "{\"do\":\"vm-edit\",\"name\":\"nope\",\"xml\":\"<domain/>\"}", "no-such" },
-		{ "{\"do\":\"vm-edit\",\"name\":\"web0\",\"xml\":\"<domain/>\",\"digest\":\"0x1\"}",
+		{ "{'do':'fly'}", "bad-request" },
+		{ "{'do':'fence-add','name':'f'}", "bad-request" },
+		{ "{'do':'fence-add','name':'f','agent':'fence_x','targets':[{'node':"
+		  "'n9'}]}", "no-such" },
+		{ "{'do':'fence-add','name':'f','agent':'fence_x','targets':[],'params':"
+		  "{'passwd':'geheim'}}", "invalid" },
+		{ "{'do':'fence-add','name':'f','agent':'fence_x','targets':[],'params':"
+		  "{'ip':'a\\nb'}}", "invalid" },
+		{ "{'do':'fence-add','name':'f','agent':'fence_x','targets':[],'secret':"
+		  "'geheim'}", "invalid" },
+		{ "{'do':'fence-add','name':'f','agent':'fence_x','targets':[],'secret':"
+		  "'pass word=geheim'}", "invalid" },
+		{ "{'do':'vm-add'}", "bad-request" },
+		{ "{'do':'vm-add','xml':'<domain'}", "invalid" },
+		{ "{'do':'vm-add','xml':'<domain/>','priority':'huge'}", "invalid" },
+		{ "{'do':'vm-add','xml':'<domain/>','possible_owners':['n9']}", "no-such" },
+		{ "{'do':'vm-add','xml':'<domain/>','possible_owners':[1]}", "no-such" },
+		{ "{'do':'vm-edit','name':'nope','xml':'<domain/>'}", "no-such" },
+		{ "{'do':'vm-edit','name':'web0','xml':'<domain/>','digest':'0x1'}",
 		  "stale" },
-		{ "{\"do\":\"vm-edit\",\"name\":\"web0\",\"xml\":\"<domain/>\",\"digest\":"
-		  "\"0x1234567812345678\"}", "invalid" },
+		{ "{'do':'vm-edit','name':'web0','xml':'<domain/>','digest':"
+		  "'0x1234567812345678'}", "invalid" },
 	};
 	struct core *core = new_core(1, 10);
 
@@ -467,9 +478,9 @@ static void test_refused_commands(void)
 static void test_fence_add(void)
 {
 	static const char text[] =
-		"{\"do\":\"fence-add\",\"name\":\"bmc\",\"agent\":\"fence_ipmilan\",\"params\":"
-		"{\"ip\":\"10.0.0.9\",\"lanplus\":\"1\"},\"targets\":[{\"node\":\"n2\",\"plug\":\"7\"},"
-		"{\"node\":\"n1\"}],\"secret\":\"password=geheim\\n\"}";
+		"{'do':'fence-add','name':'bmc','agent':'fence_ipmilan','params':"
+		"{'ip':'10.0.0.9','lanplus':'1'},'targets':[{'node':'n2','plug':'7'},"
+		"{'node':'n1'}],'secret':'password=geheim\\n'}";
 	struct core *core = new_core(0, 0);
 	struct refusal refusal;
 	Wire__Command *command;
@@ -530,10 +541,10 @@ static void test_vm_add(void)
 	Wire__Vm *vm;
 
 	command = write_one(core,
-			    "{\"do\":\"vm-add\",\"xml\":\"<domain type='qemu'><name>db</name><memory>"
-			    "262144</memory><vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os>"
-			    "</domain>\",\"ha\":true,\"managed\":true,\"wanted\":\"stopped\",\"priority\":"
-			    "\"high\",\"possible_owners\":[\"n2\",\"n1\"],\"stop_timeout_s\":30}",
+			    "{'do':'vm-add','xml':'<domain type=`qemu`><name>db</name><memory>"
+			    "262144</memory><vcpu>1</vcpu><os><type arch=`x86_64`>hvm</type></os>"
+			    "</domain>','ha':true,'managed':true,'wanted':'stopped','priority':"
+			    "'high','possible_owners':['n2','n1'],'stop_timeout_s':30}",
 			    &refusal);
 	if (!command)
 		printf("%s: %s\n", refusal.code, refusal.text);

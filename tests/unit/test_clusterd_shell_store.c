@@ -180,8 +180,11 @@ static void test_every_kind(void)
 		{ .kind = PERSIST_DEL, .table = WIRE__TABLE__TABLE_VM, .id = 1 },
 		put_vm(2, "renamed"),
 	};
-	struct persist third[] = { { .kind = PERSIST_WIPE }, put_vm(7, "new"),
-				   { .kind = PERSIST_APPLIED, .value = 70, .index = 70, .epoch = 9 } };
+	struct persist third[] = {
+		{ .kind = PERSIST_WIPE },
+		put_vm(7, "new"),
+		{ .kind = PERSIST_APPLIED, .value = 70, .index = 70, .epoch = 9 },
+	};
 	uint64_t index, epoch;
 	struct store *store;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef TESTS_SIM_WORLD_H
-#define TESTS_SIM_WORLD_H
+#ifndef TESTS_SIM_SWARM_H
+#define TESTS_SIM_SWARM_H
 
 /*
- * A world is a cluster of replicas in one process: real replicas, real frames, with a model
+ * A swarm is a cluster of replicas in one process: real replicas, real frames, with a model
  * of the group, of the disks and of time. It knows the truth, which no node does, and holds
  * it against every node after every event:
  *
@@ -21,16 +21,16 @@
 #include "base/idmap.h"
 #include "clusterd/core/replica.h"
 #include "tests/sim/disk.h"
-#include "tests/sim/group.h"
+#include "tests/sim/evs.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/toy.h"
 
-enum { WORLD_NODES_MAX = GROUP_NODES_MAX };
+enum { SWARM_NODES_MAX = EVS_NODES_MAX };
 
-struct world;
+struct swarm;
 
-struct world_node {
-	struct world *world;
+struct swarm_node {
+	struct swarm *swarm;
 	uint32_t id;
 	bool up;
 	uint64_t boot_id;
@@ -42,65 +42,65 @@ struct world_node {
 	uint64_t checked_epoch;		/* last one seen open and ready here */
 };
 
-struct world_truth {
+struct swarm_truth {
 	uint64_t epoch, digest, state;
 };
 
-struct world_counts {
+struct swarm_counts {
 	uint64_t steps, views, crashes, wipes, opened, committed, snapshots, cuts, refused;
 };
 
-struct world {
+struct swarm {
 	struct rng rng;
 	uint64_t now_ms;
 	uint32_t nodes_n, voters_n;
 	size_t keep;			/* of the replicas' logs */
 	bool disks_may_vanish;		/* then a committed entry may be on fewer disks */
-	struct group *group;
-	struct world_node nodes[WORLD_NODES_MAX];
-	struct world_truth *truth;	/* entry 1, 2, … */
+	struct evs *evs;
+	struct swarm_node nodes[SWARM_NODES_MAX];
+	struct swarm_truth *truth;	/* entry 1, 2, … */
 	size_t truth_n, truth_cap;
 	struct idmap epochs;		/* who opened which */
 	uint64_t last_id;		/* for boot ids, disk ids, requests */
-	struct world_counts counts;
+	struct swarm_counts counts;
 	struct buf *trace;		/* told what happens, if set */
 	char wrong[200];		/* the first thing found wrong; "" = nothing */
 };
 
-void world_init(struct world *world, uint64_t seed, uint32_t nodes, uint32_t voters);
-void world_free(struct world *world);
-struct world_node *world_node(struct world *world, uint32_t node);
-uint64_t world_new_id(struct world *world);
+void swarm_init(struct swarm *swarm, uint64_t seed, uint32_t nodes, uint32_t voters);
+void swarm_free(struct swarm *swarm);
+struct swarm_node *swarm_node(struct swarm *swarm, uint32_t node);
+uint64_t swarm_new_id(struct swarm *swarm);
 
 /* Entry 1 on the disks of these nodes; known: with the disk ids of all voters. */
-void world_genesis(struct world *world, uint64_t nodes, bool known);
+void swarm_genesis(struct swarm *swarm, uint64_t nodes, bool known);
 /* Starts the daemon of a node, from its disk. */
-void world_boot(struct world *world, uint32_t node);
+void swarm_boot(struct swarm *swarm, uint32_t node);
 /* `durable` batches still reach the disk. */
-void world_crash(struct world *world, uint32_t node, size_t durable);
+void swarm_crash(struct swarm *swarm, uint32_t node, size_t durable);
 /* A node that is down gets a new, empty disk. */
-void world_wipe(struct world *world, uint32_t node);
+void swarm_wipe(struct swarm *swarm, uint32_t node);
 
 /* One event for a node each; false if there is nothing of the kind to do. */
-bool world_sync(struct world *world, uint32_t node, size_t batches);
-bool world_tick(struct world *world, uint32_t node);
+bool swarm_sync(struct swarm *swarm, uint32_t node, size_t batches);
+bool swarm_tick(struct swarm *swarm, uint32_t node);
 /* The node is told of the ring alone: all nodes that are up. */
-bool world_ring(struct world *world, uint32_t node);
+bool swarm_ring(struct swarm *swarm, uint32_t node);
 /* A command that is not like any other; false if the replica does not take it. */
-bool world_propose(struct world *world, uint32_t node);
+bool swarm_propose(struct swarm *swarm, uint32_t node);
 /* The node's NodeReport, by which its disk becomes known. */
-bool world_report(struct world *world, uint32_t node);
+bool swarm_report(struct swarm *swarm, uint32_t node);
 
-void world_standing(struct world *world, uint32_t node, struct replica_standing *ret_standing);
+void swarm_standing(struct swarm *swarm, uint32_t node, struct replica_standing *ret_standing);
 /* The next deadline of a node that is up; 0 = none. */
-uint64_t world_deadline(const struct world *world);
+uint64_t swarm_deadline(const struct swarm *swarm);
 /* All messages, disks and deadlines, in turns, until it is until_ms. */
-void world_run(struct world *world, uint64_t until_ms);
+void swarm_run(struct swarm *swarm, uint64_t until_ms);
 /* One view of all nodes that are up. */
-void world_gather(struct world *world);
+void swarm_gather(struct swarm *swarm);
 /* All voters' disks are on record with every voter, durably. */
-bool world_disks_known(const struct world *world);
+bool swarm_disks_known(const struct swarm *swarm);
 
-void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void swarm_fail(struct swarm *swarm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

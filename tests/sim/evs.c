@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tests/sim/group.h"
+#include "tests/sim/evs.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -28,24 +28,24 @@ struct member {
 	size_t queued, queue_cap;
 };
 
-struct group {
+struct evs {
 	uint32_t nodes;
 	struct rng *rng;
-	const struct group_ops *ops;
-	void *world;
-	struct member members[GROUP_NODES_MAX];
+	const struct evs_ops *ops;
+	void *context;
+	struct member members[EVS_NODES_MAX];
 };
 
-struct group *group_new(uint32_t nodes, struct rng *rng, const struct group_ops *ops, void *world)
+struct evs *evs_new(uint32_t nodes, struct rng *rng, const struct evs_ops *ops, void *context)
 {
-	struct group *group = mem_new(struct group);
+	struct evs *evs = mem_new(struct evs);
 
-	assert(nodes >= 1 && nodes <= GROUP_NODES_MAX);
-	group->nodes = nodes;
-	group->rng = rng;
-	group->ops = ops;
-	group->world = world;
-	return group;
+	assert(nodes >= 1 && nodes <= EVS_NODES_MAX);
+	evs->nodes = nodes;
+	evs->rng = rng;
+	evs->ops = ops;
+	evs->context = context;
+	return evs;
 }
 
 static struct view *view_new(uint64_t members)
@@ -77,10 +77,10 @@ static void view_enter(struct member *member, struct view *view)
 	member->next = 0;
 }
 
-static struct member *member_of(struct group *group, uint32_t node)
+static struct member *member_of(struct evs *evs, uint32_t node)
 {
-	assert(node >= 1 && node <= group->nodes);
-	return &group->members[node - 1];
+	assert(node >= 1 && node <= evs->nodes);
+	return &evs->members[node - 1];
 }
 
 static void queue_drop(struct member *member)
@@ -90,57 +90,57 @@ static void queue_drop(struct member *member)
 	member->queued = 0;
 }
 
-void group_free(struct group *group)
+void evs_free(struct evs *evs)
 {
-	if (!group)
+	if (!evs)
 		return;
-	for (uint32_t node = 1; node <= group->nodes; node++) {
-		struct member *member = member_of(group, node);
+	for (uint32_t node = 1; node <= evs->nodes; node++) {
+		struct member *member = member_of(evs, node);
 
 		queue_drop(member);
 		free(member->queue);
 		view_leave(member);
 	}
-	free(group);
+	free(evs);
 }
 
-void group_start(struct group *group, uint32_t node)
+void evs_start(struct evs *evs, uint32_t node)
 {
-	struct member *member = member_of(group, node);
+	struct member *member = member_of(evs, node);
 
 	assert(!member->up);
 	member->up = true;
 	view_enter(member, view_new(UINT64_C(1) << (node - 1)));
 }
 
-void group_crash(struct group *group, uint32_t node)
+void evs_crash(struct evs *evs, uint32_t node)
 {
-	struct member *member = member_of(group, node);
-	uint32_t sent = rng_below(group->rng, (uint32_t)member->queued + 1);
+	struct member *member = member_of(evs, node);
+	uint32_t sent = rng_below(evs->rng, (uint32_t)member->queued + 1);
 
 	assert(member->up);
 	while (sent-- > 0)
-		group_place(group, node, false);
+		evs_place(evs, node, false);
 	queue_drop(member);
 	member->up = false;
 	view_leave(member);
 }
 
-bool group_up(const struct group *group, uint32_t node)
+bool evs_up(const struct evs *evs, uint32_t node)
 {
-	return group->members[node - 1].up;
+	return evs->members[node - 1].up;
 }
 
-uint64_t group_members(const struct group *group, uint32_t node)
+uint64_t evs_members(const struct evs *evs, uint32_t node)
 {
-	const struct member *member = &group->members[node - 1];
+	const struct member *member = &evs->members[node - 1];
 
 	return member->view ? member->view->members : 0;
 }
 
-void group_send(struct group *group, uint32_t node, struct buf *frame)
+void evs_send(struct evs *evs, uint32_t node, struct buf *frame)
 {
-	struct member *member = member_of(group, node);
+	struct member *member = member_of(evs, node);
 
 	assert(member->up);
 	if (member->queued == member->queue_cap) {
@@ -152,9 +152,9 @@ void group_send(struct group *group, uint32_t node, struct buf *frame)
 	*frame = (struct buf){ 0 };
 }
 
-bool group_place(struct group *group, uint32_t node, bool lost)
+bool evs_place(struct evs *evs, uint32_t node, bool lost)
 {
-	struct member *member = member_of(group, node);
+	struct member *member = member_of(evs, node);
 	struct view *view = member->view;
 	struct buf frame;
 
@@ -175,112 +175,112 @@ bool group_place(struct group *group, uint32_t node, bool lost)
 	return true;
 }
 
-bool group_deliver(struct group *group, uint32_t node)
+bool evs_deliver(struct evs *evs, uint32_t node)
 {
-	struct member *member = member_of(group, node);
+	struct member *member = member_of(evs, node);
 	struct message *message;
 
 	if (!member->up || member->next == member->view->n)
 		return false;
 	message = &member->view->messages[member->next++];
-	group->ops->deliver(group->world, node, message->sender, &message->frame);
+	evs->ops->deliver(evs->context, node, message->sender, &message->frame);
 	return true;
 }
 
 /* ---------------------------------------------------------------- new views */
 
 /* How far those who leave a view together get in it: as far as one of them has, or further. */
-static size_t cut_of(struct group *group, const struct view *view, uint64_t together)
+static size_t cut_of(struct evs *evs, const struct view *view, uint64_t together)
 {
 	size_t cut = 0;
 
-	for (uint32_t node = 1; node <= group->nodes; node++) {
-		const struct member *member = member_of(group, node);
+	for (uint32_t node = 1; node <= evs->nodes; node++) {
+		const struct member *member = member_of(evs, node);
 
 		if ((together >> (node - 1) & 1) && member->view == view && member->next > cut)
 			cut = member->next;
 	}
-	return cut + rng_below(group->rng, (uint32_t)(view->n - cut + 1));
+	return cut + rng_below(evs->rng, (uint32_t)(view->n - cut + 1));
 }
 
-static void deliver_until(struct group *group, uint32_t node, const struct view *view, size_t cut)
+static void deliver_until(struct evs *evs, uint32_t node, const struct view *view, size_t cut)
 {
-	struct member *member = member_of(group, node);
+	struct member *member = member_of(evs, node);
 
 	/* What it does about a message may be the end of it. */
 	while (member->up && member->view == view && member->next < cut)
-		group_deliver(group, node);
+		evs_deliver(evs, node);
 }
 
 /* All of a component finish their old views; those of the same one at the same message. */
-static void finish_old(struct group *group, uint64_t members)
+static void finish_old(struct evs *evs, uint64_t members)
 {
 	uint64_t left = members;
 
-	for (uint32_t node = 1; node <= group->nodes; node++) {
-		const struct view *view = member_of(group, node)->view;
+	for (uint32_t node = 1; node <= evs->nodes; node++) {
+		const struct view *view = member_of(evs, node)->view;
 		size_t cut;
 
 		if (!(left >> (node - 1) & 1))
 			continue;
-		cut = cut_of(group, view, members);
-		for (uint32_t other = node; other <= group->nodes; other++)
-			if ((left >> (other - 1) & 1) && member_of(group, other)->view == view) {
+		cut = cut_of(evs, view, members);
+		for (uint32_t other = node; other <= evs->nodes; other++)
+			if ((left >> (other - 1) & 1) && member_of(evs, other)->view == view) {
 				left &= ~(UINT64_C(1) << (other - 1));
-				deliver_until(group, other, view, cut);
+				deliver_until(evs, other, view, cut);
 			}
 	}
 }
 
-static bool unchanged(struct group *group, uint64_t members)
+static bool unchanged(struct evs *evs, uint64_t members)
 {
 	const struct view *view = NULL;
 
-	for (uint32_t node = 1; node <= group->nodes; node++)
+	for (uint32_t node = 1; node <= evs->nodes; node++)
 		if (members >> (node - 1) & 1) {
-			if (view && member_of(group, node)->view != view)
+			if (view && member_of(evs, node)->view != view)
 				return false;
-			view = member_of(group, node)->view;
+			view = member_of(evs, node)->view;
 		}
 	return view && view->told && view->members == members;
 }
 
-static void form(struct group *group, uint64_t members, uint64_t ghosts, bool in_ring)
+static void form(struct evs *evs, uint64_t members, uint64_t ghosts, bool in_ring)
 {
 	struct view *view;
 
-	finish_old(group, members);
+	finish_old(evs, members);
 	view = view_new(members | ghosts);
 	view->users = 1;
 	view->told = true;
-	for (uint32_t node = 1; node <= group->nodes; node++)
-		if ((members >> (node - 1) & 1) && group_up(group, node))
-			view_enter(member_of(group, node), view);
-	for (uint32_t node = 1; node <= group->nodes; node++)
-		if ((members >> (node - 1) & 1) && group_up(group, node))
-			group->ops->view(group->world, node, members | ghosts,
+	for (uint32_t node = 1; node <= evs->nodes; node++)
+		if ((members >> (node - 1) & 1) && evs_up(evs, node))
+			view_enter(member_of(evs, node), view);
+	for (uint32_t node = 1; node <= evs->nodes; node++)
+		if ((members >> (node - 1) & 1) && evs_up(evs, node))
+			evs->ops->view(evs->context, node, members | ghosts,
 					 in_ring ? members | ghosts : members);
 	view_leave(&(struct member){ .view = view });
 }
 
-void group_regroup(struct group *group, const uint32_t *of, bool spare, uint64_t ghosts,
+void evs_regroup(struct evs *evs, const uint32_t *of, bool spare, uint64_t ghosts,
 		   bool in_ring)
 {
 	uint64_t left = 0;
 
-	for (uint32_t node = 1; node <= group->nodes; node++)
-		if (group_up(group, node))
+	for (uint32_t node = 1; node <= evs->nodes; node++)
+		if (evs_up(evs, node))
 			left |= UINT64_C(1) << (node - 1);
-	for (uint32_t node = 1; node <= group->nodes; node++) {
+	for (uint32_t node = 1; node <= evs->nodes; node++) {
 		uint64_t members = 0;
 
 		if (!(left >> (node - 1) & 1))
 			continue;
-		for (uint32_t other = node; other <= group->nodes; other++)
+		for (uint32_t other = node; other <= evs->nodes; other++)
 			if ((left >> (other - 1) & 1) && of[other - 1] == of[node - 1])
 				members |= UINT64_C(1) << (other - 1);
 		left &= ~members;
-		if (!spare || !unchanged(group, members))
-			form(group, members, ghosts & ~members, in_ring);
+		if (!spare || !unchanged(evs, members))
+			form(evs, members, ghosts & ~members, in_ring);
 	}
 }

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agents/fence_call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agents/run.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "wire/check.h"
+#include "wire/message.h"
+
+enum {
+	NAME_MAX_LEN = 63,
+	TIMEOUT_DEFAULT_MS = 60000,
+	OUTPUT_MAX = 16 * 1024,
+	QUOTE_MAX = 300,	/* of what an agent wrote, in our text */
+	STATUS_ON = 0,
+	STATUS_OFF = 2,
+};
+
+static const char *const directories[] = { "/usr/sbin", "/sbin" };
+
+/* ---------------------------------------------------------------- checks and input */
+
+bool fence_name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > strlen("fence_") && len <= NAME_MAX_LEN && strncmp(name, "fence_", 6) == 0 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+static char *find_agent(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		_cleanup_(freep) char *path = mem_printf("%s/%s", directories[i], name);
+
+		if (access(path, X_OK) == 0)
+			return steal_ptr(path);
+	}
+	return NULL;
+}
+
+static bool key_ok(const char *key)
+{
+	size_t len = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	return len > 0 && key[len] == '\0' && strcmp(key, "action") != 0 && strcmp(key, "option") != 0 &&
+	       strcmp(key, "nodename") != 0;
+}
+
+static bool value_ok(const char *value)
+{
+	return !strpbrk(value, "\n\r");
+}
+
+static int add_line(struct buf *out, const char *key, const char *value)
+{
+	if (!value_ok(value))
+		return -EINVAL;
+	buf_printf(out, "%s=%s\n", key, value);
+	return 0;
+}
+
+/* The secret's lines as they are, each key=value. */
+static int add_secret(struct buf *out, const char *secret, size_t len)
+{
+	while (len > 0) {
+		const char *end = memchr(secret, '\n', len);
+		size_t n = end ? (size_t)(end - secret) : len;
+		const char *equals = memchr(secret, '=', n);
+		_cleanup_(freep) char *key = NULL;
+
+		if (n > 0) {
+			key = mem_strndup(secret, equals ? (size_t)(equals - secret) : 0);
+			if (!key_ok(key) || memchr(secret, '\0', n) || memchr(secret, '\r', n))
+				return -EINVAL;
+			buf_append(out, secret, n);
+			buf_append_byte(out, '\n');
+		}
+		secret += end ? n + 1 : n;
+		len -= end ? n + 1 : n;
+	}
+	return 0;
+}
+
+static bool has_param(const Wire__FenceCall *call, const char *key)
+{
+	for (size_t i = 0; i < call->n_params; i++) {
+		if (strcmp(call->params[i]->key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+int fence_input(const Wire__FenceCall *call, const char *action, struct buf *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < call->n_params && r == 0; i++) {
+		r = key_ok(call->params[i]->key) ? 0 : -EINVAL;
+		if (r == 0)
+			r = add_line(out, call->params[i]->key, call->params[i]->value);
+	}
+	if (r == 0)
+		r = add_secret(out, (const char *)call->secret.data, call->secret.len);
+	if (r == 0)
+		r = add_line(out, "action", action);
+	/*
+	 * After an order many agents sleep 2 to 10 s before they look, on the chance. Their next step is
+	 * to look every second until it is so, and then we look once more: nothing is gained by it.
+	 */
+	if (r == 0 && !has_param(call, "power_wait"))
+		r = add_line(out, "power_wait", "0");
+	/* The same thing by its new and its old name; each agent ignores what it does not know. */
+	if (r == 0 && call->plug[0])
+		r = add_line(out, "plug", call->plug);
+	if (r == 0 && call->plug[0])
+		r = add_line(out, "port", call->plug);
+	if (r == 0 && call->node_name[0])
+		r = add_line(out, "nodename", call->node_name);
+	return r;
+}
+
+/* ---------------------------------------------------------------- masking */
+
+static void replace_all(struct buf *text, const char *what, size_t len)
+{
+	struct buf out = { 0 };
+	size_t at = 0;
+
+	while (at < text->len) {
+		const uint8_t *hit = memmem(text->data + at, text->len - at, what, len);
+		size_t before = hit ? (size_t)(hit - text->data) - at : text->len - at;
+
+		buf_append(&out, text->data + at, before);
+		at += before;
+		if (hit) {
+			buf_append_str(&out, "***");
+			at += len;
+		}
+	}
+	explicit_bzero(text->data, text->cap);
+	buf_free(text);
+	*text = out;
+}
+
+char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len)
+{
+	const char *line = secret;
+	struct buf out = { 0 };
+
+	buf_append(&out, text, len);
+	while (secret_len > 0) {
+		const char *end = memchr(line, '\n', secret_len);
+		size_t n = end ? (size_t)(end - line) : secret_len;
+		const char *equals = memchr(line, '=', n);
+		size_t value = equals ? (size_t)(line + n - equals) - 1 : n;
+
+		if (value > 0 && out.len > 0)
+			replace_all(&out, line + n - value, value);
+		line += end ? n + 1 : n;
+		secret_len -= end ? n + 1 : n;
+	}
+	return buf_steal_str(&out);
+}
+
+/* ---------------------------------------------------------------- steps */
+
+enum said { SAID_NOTHING, SAID_DONE, SAID_OFF, SAID_LATE };
+
+struct talk {
+	const Wire__FenceCall *call;
+	const int *stop_fds;
+	char *path;
+	Wire__AgentReply *reply;
+};
+
+static void add_mark(struct talk *talk, const char *what)
+{
+	Wire__AgentReply *reply = talk->reply;
+	Wire__Mark *mark = wire_new(&wire__mark__descriptor);
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	mark->at_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	wire_set(&mark->what, what);
+	reply->marks = mem_resize(reply->marks, reply->n_marks + 1, sizeof(*reply->marks));
+	reply->marks[reply->n_marks++] = mark;
+}
+
+static int start_step(const struct talk *talk, struct running **ret)
+{
+	_cleanup_(argv_free) struct argv argv = { 0 };
+	struct run run = { .argv = &argv, .output_max = OUTPUT_MAX, .errors_max = OUTPUT_MAX,
+			   .stop_fds = { talk->stop_fds[0], talk->stop_fds[1] } };
+
+	argv_add(&argv, talk->path);
+	return run_start(&run, ret);
+}
+
+/* The last line that an agent wrote, for people; the secret is not in it. */
+static char *quote(const struct talk *talk, const struct run_result *result)
+{
+	const struct buf *from = result->errors.len ? &result->errors : &result->output;
+	const Wire__FenceCall *call = talk->call;
+	_cleanup_(freep) char *clean =
+		fence_mask(buf_str(from), from->len, call->secret.data, call->secret.len);
+	char *line;
+
+	for (char *c = clean; *c; c++) {
+		if (((unsigned char)*c < ' ' && *c != '\n') || (unsigned char)*c > '~')
+			*c = ' ';
+	}
+	for (size_t len = strlen(clean); len && (clean[len - 1] == '\n' || clean[len - 1] == ' '); len--)
+		clean[len - 1] = '\0';
+	line = strrchr(clean, '\n');
+	return mem_strndup(line ? line + 1 : clean, QUOTE_MAX);
+}
+
+static enum said judge(const struct talk *talk, const struct run_result *result, const char *action,
+		       char **ret_text)
+{
+	_cleanup_(freep) char *said = quote(talk, result);
+
+	if (result->timed_out) {
+		*ret_text = mem_printf("%s: no answer within %u ms", action, talk->call->timeout_ms);
+		return SAID_LATE;
+	}
+	if (result->exited && result->status == STATUS_ON)
+		return SAID_DONE;
+	if (result->exited && result->status == STATUS_OFF && strcmp(action, "status") == 0)
+		return SAID_OFF;
+	*ret_text = mem_printf("%s: %s %d%s%s", action, result->exited ? "exit status" : "ended by signal",
+			       result->status, said[0] ? ": " : "", said);
+	return SAID_NOTHING;
+}
+
+/* Takes running. ret_text is set unless it went well. */
+static enum said finish_step(struct talk *talk, struct running *running, const char *action,
+			     char **ret_text)
+{
+	_cleanup_(run_result_free) struct run_result result = { 0 };
+	_cleanup_(buf_free) struct buf input = { 0 };
+	_cleanup_(freep) char *mark = mem_printf("%s ended", action);
+	int r;
+
+	fence_input(talk->call, action, &input);
+	r = run_finish(running, input.data, input.len,
+		       talk->call->timeout_ms ? talk->call->timeout_ms : TIMEOUT_DEFAULT_MS, &result);
+	explicit_bzero(input.data, input.cap);
+	add_mark(talk, mark);
+	if (r < 0) {
+		*ret_text = mem_printf("%s: %s", talk->call->agent, strerror(-r));
+		return SAID_NOTHING;
+	}
+	return judge(talk, &result, action, ret_text);
+}
+
+static void set_reply(struct talk *talk, Wire__AgentReply__Code code, const char *text)
+{
+	_cleanup_(freep) char *cut = mem_strndup(text, WIRE_TEXT_MAX);
+
+	cut[wire_text_fit(cut, WIRE_TEXT_MAX)] = '\0';
+	talk->reply->code = code;
+	wire_set(&talk->reply->text, cut);
+}
+
+/* The order has been given, well or badly; only what status says now counts. */
+static void judge_off(struct talk *talk, enum said off, const char *off_text, enum said status,
+		      const char *status_text)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	if (status == SAID_OFF && off == SAID_DONE)
+		text = mem_strdup("off, verified by status");
+	else if (status == SAID_OFF)
+		text = mem_printf("the order failed (%s), but the device says that it is off", off_text);
+	else if (status == SAID_DONE && off == SAID_DONE)
+		text = mem_strdup("the device took the order, but says that it is still on");
+	else if (status == SAID_DONE)
+		text = mem_printf("it is on: %s", off_text);
+	else
+		text = mem_printf("%s%s%s", off == SAID_DONE ? "off was taken, but not verified" : off_text,
+				  "; ", status_text);
+	if (status == SAID_OFF)
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__OFF, text);
+	else if (off == SAID_LATE || status == SAID_LATE)
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__TIMEOUT, text);
+	else
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, text);
+}
+
+static void do_off(struct talk *talk)
+{
+	_cleanup_(freep) char *off_text = NULL, *status_text = NULL;
+	struct running *off = NULL, *status = NULL;
+	enum said off_said, status_said = SAID_NOTHING;
+	int r = start_step(talk, &off);
+
+	if (r == 0) {
+		/* An interpreter takes 100 ms to begin: the second one does while the first one acts. */
+		r = start_step(talk, &status);
+		if (r < 0)
+			run_drop(off);
+	}
+	if (r < 0) {
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, strerror(-r));
+		return;
+	}
+	add_mark(talk, "off asked");
+	off_said = finish_step(talk, off, "off", &off_text);
+	status_said = finish_step(talk, status, "status", &status_text);
+	judge_off(talk, off_said, off_text, status_said, status_text);
+}
+
+static void do_one(struct talk *talk, const char *action)
+{
+	_cleanup_(freep) char *text = NULL;
+	struct running *running = NULL;
+	enum said said;
+	int r = start_step(talk, &running);
+
+	if (r < 0) {
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, strerror(-r));
+		return;
+	}
+	said = finish_step(talk, running, action, &text);
+	if (said == SAID_DONE)
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__ON, "on");
+	else if (said == SAID_OFF)
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__OFF, "off");
+	else
+		set_reply(talk, said == SAID_LATE ? WIRE__AGENT_REPLY__CODE__TIMEOUT
+						  : WIRE__AGENT_REPLY__CODE__FAILED, text);
+}
+
+static void act(struct talk *talk)
+{
+	switch (talk->call->action) {
+	case WIRE__FENCE_CALL__ACTION__OFF_VERIFIED:
+		do_off(talk);
+		break;
+	case WIRE__FENCE_CALL__ACTION__STATUS:
+		do_one(talk, "status");
+		break;
+	case WIRE__FENCE_CALL__ACTION__ON:
+		do_one(talk, "on");
+		break;
+	default:
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__REFUSED, "the agent does not know this action");
+	}
+}
+
+Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])
+{
+	struct talk talk = { .call = call, .stop_fds = stop_fds,
+			     .reply = wire_new(&wire__agent_reply__descriptor) };
+	_cleanup_(buf_free) struct buf input = { 0 };
+
+	if (!fence_name_ok(call->agent)) {
+		set_reply(&talk, WIRE__AGENT_REPLY__CODE__REFUSED,
+			  "the name of the fence agent is not of the form fence_NAME");
+		return talk.reply;
+	}
+	if (fence_input(call, "status", &input) < 0 || input.len > RUN_INPUT_MAX) {
+		set_reply(&talk, WIRE__AGENT_REPLY__CODE__REFUSED,
+			  "a parameter has an unfit name, or a value with a line break");
+	} else {
+		talk.path = find_agent(call->agent);
+		if (talk.path)
+			act(&talk);
+		else
+			set_reply(&talk, WIRE__AGENT_REPLY__CODE__FAILED,
+				  "the fence agent is not installed on this node: apt install fence-agents");
+	}
+	explicit_bzero(input.data, input.cap);
+	free(talk.path);
+	return talk.reply;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fence call: one question or order to a power device, by an agent of the ClusterLabs collection.
+ *
+ * What it answers is believed as a proof that a machine is dead, so: OFF only when a `status` of its
+ * own, asked after the order, said so; a deadline passed, a signal, an odd exit code are never success.
+ * Source: FenceAgentAPI.md of fence-agents: options as lines on stdin, exit 0 = done or on, 2 = off.
+ */
+#ifndef AGENTS_FENCE_CALL_H
+#define AGENTS_FENCE_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "wire/schema.pb-c.h"
+
+/*
+ * Carries it out; free the reply with wire_free(). stop_fds: see run.h; hung up, the call is given up.
+ * Codes: OFF, ON, FAILED, TIMEOUT, REFUSED (a call that may not be made).
+ */
+Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2]);
+
+/* ---- parts, for tests */
+
+/* Whether it is a name of an agent, and no path. */
+bool fence_name_ok(const char *name);
+
+/*
+ * What the agent reads for an action. -EINVAL: a key or value that would not stay on its line, or a
+ * key of ours among the parameters (action, nodename).
+ */
+int fence_input(const Wire__FenceCall *call, const char *action, struct buf *out);
+
+/* Text with the value of each line key=value of the secret replaced by "***". The caller frees it. */
+char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and ends. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#include "agents/channel.h"
+#include "agents/fence_call.h"
+#include "base/cleanup.h"
+#include "wire/message.h"
+
+static int say_hello(struct channel *channel)
+{
+	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
+	Wire__AgentHello hello = WIRE__AGENT_HELLO__INIT;
+
+	hello.kind = (char *)"fence";
+	hello.version = (char *)PACKAGE_VERSION;
+	hello.pid = (uint32_t)getpid();
+	news.body_case = WIRE__AGENT_NEWS__BODY_HELLO;
+	news.hello = &hello;
+	return channel_send(channel, FRAME_AGENT_NEWS, 0, &news.base);
+}
+
+/* Waits for the request; -EPIPE: the daemon is gone. */
+static int await_request(struct channel *channel, int signals, uint64_t *ret_id,
+			 Wire__AgentRequest **ret_request)
+{
+	for (;;) {
+		struct pollfd fds[3];
+		struct frame_header header;
+		ProtobufCMessage *body;
+		int r = channel_receive(channel, &header, &body);
+
+		if (r == 0 && header.type == FRAME_AGENT_REQUEST) {
+			*ret_id = header.request;
+			*ret_request = (Wire__AgentRequest *)(void *)body;
+			return 0;
+		}
+		if (r == 0)
+			frame_body_free(body);
+		if (r < 0 && r != -EAGAIN)
+			return r;
+		channel_poll_fds(channel, fds);
+		fds[2] = (struct pollfd){ .fd = signals, .events = POLLIN };
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (fds[2].revents)
+			return -EINTR;
+	}
+}
+
+/* Until all is written: this process has nothing else to do. */
+static int send_reply(struct channel *channel, uint64_t id, const Wire__AgentReply *reply)
+{
+	int r = channel_send(channel, FRAME_AGENT_REPLY, id, &reply->base);
+
+	while (r == 0) {
+		struct pollfd fds[2];
+
+		channel_poll_fds(channel, fds);
+		if (!(fds[0].events & POLLOUT))
+			return 0;
+		fds[0].events = POLLOUT;
+		if (poll(fds, 1, 5000) <= 0)
+			return -ETIMEDOUT;
+		r = channel_flush(channel);
+	}
+	return r;
+}
+
+/* SIGTERM, which the daemon sends when the deadline has passed, must reach what we started, too. */
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int serve(struct channel *channel, int signals)
+{
+	_cleanup_(wire_freep) Wire__AgentRequest *request = NULL;
+	_cleanup_(wire_freep) Wire__AgentReply *reply = NULL;
+	int stop_fds[2] = { CHANNEL_FD, signals };
+	uint64_t id;
+	int r = say_hello(channel);
+
+	if (r == 0)
+		r = await_request(channel, signals, &id, &request);
+	if (r < 0)
+		return r;
+	if (request->body_case == WIRE__AGENT_REQUEST__BODY_FENCE) {
+		reply = fence_call(request->fence, stop_fds);
+		explicit_bzero(request->fence->secret.data, request->fence->secret.len);
+	} else {
+		reply = wire_new(&wire__agent_reply__descriptor);
+		reply->code = WIRE__AGENT_REPLY__CODE__REFUSED;
+		wire_set(&reply->text, "the fence agent knows no other request than a fence call");
+	}
+	return send_reply(channel, id, reply);
+}
+
+int main(void)
+{
+	struct channel *channel;
+	int signals = catch_signals(), r = channel_new(CHANNEL_FD, &channel);
+
+	if (r < 0) {
+		fprintf(stderr, "clusterd-agent-fence is started by clusterd, which talks to it on "
+				"descriptor 3\n");
+		return 2;
+	}
+	r = signals < 0 ? -EMFILE : serve(channel, signals);
+	if (r < 0 && r != -EPIPE && r != -EINTR)
+		fprintf(stderr, "agent kind=fence ended reason=\"%s\"\n", strerror(-r));
+	channel_free(channel);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/sim/swarm.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "clusterd/core/round.h"
+#include "wire/command.h"
+
+static const struct evs_ops evs_ops;
+
+void swarm_fail(struct swarm *swarm, const char *format, ...)
+{
+	va_list args;
+
+	if (swarm->wrong[0])
+		return;
+	va_start(args, format);
+	vsnprintf(swarm->wrong, sizeof(swarm->wrong), format, args);
+	va_end(args);
+}
+
+static void tell(struct swarm *swarm, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void tell(struct swarm *swarm, const char *format, ...)
+{
+	va_list args;
+
+	if (!swarm->trace)
+		return;
+	buf_printf(swarm->trace, "%5" PRIu64 " ", swarm->now_ms);
+	va_start(args, format);
+	buf_vprintf(swarm->trace, format, args);
+	va_end(args);
+	buf_append_byte(swarm->trace, '\n');
+}
+
+/* ---------------------------------------------------------------- life */
+
+void swarm_init(struct swarm *swarm, uint64_t seed, uint32_t nodes, uint32_t voters)
+{
+	*swarm = (struct swarm){ .rng = { seed }, .now_ms = 1, .nodes_n = nodes,
+				 .voters_n = voters };
+	swarm->evs = evs_new(nodes, &swarm->rng, &evs_ops, swarm);
+	for (uint32_t id = 1; id <= nodes; id++) {
+		struct swarm_node *node = swarm_node(swarm, id);
+
+		node->swarm = swarm;
+		node->id = id;
+		node->disk = disk_new(swarm_new_id(swarm));
+	}
+}
+
+static void daemon_free(struct swarm_node *node)
+{
+	replica_free(node->replica);
+	toy_free(node->toy);
+	node->replica = NULL;
+	node->toy = NULL;
+	node->up = false;
+}
+
+void swarm_free(struct swarm *swarm)
+{
+	for (uint32_t id = 1; id <= swarm->nodes_n; id++) {
+		daemon_free(swarm_node(swarm, id));
+		disk_free(swarm_node(swarm, id)->disk);
+	}
+	evs_free(swarm->evs);
+	idmap_free(&swarm->epochs, free);
+	free(swarm->truth);
+}
+
+struct swarm_node *swarm_node(struct swarm *swarm, uint32_t node)
+{
+	assert(node >= 1 && node <= swarm->nodes_n);
+	return &swarm->nodes[node - 1];
+}
+
+uint64_t swarm_new_id(struct swarm *swarm)
+{
+	return ++swarm->last_id;
+}
+
+/* ---------------------------------------------------------------- the truth */
+
+/* Voters whose disk, as it is now, has the entry. */
+static size_t disks_with(struct swarm *swarm, uint64_t index, uint64_t epoch)
+{
+	size_t n = 0;
+
+	for (uint32_t id = 1; id <= swarm->voters_n; id++) {
+		const struct disk *disk = swarm_node(swarm, id)->disk;
+
+		n += disk->applied >= index || disk_epoch(disk, index) == epoch;
+	}
+	return n;
+}
+
+static void learn(struct swarm *swarm, uint64_t index, struct swarm_truth truth)
+{
+	if (swarm->truth_n == swarm->truth_cap) {
+		swarm->truth_cap = swarm->truth_cap ? swarm->truth_cap * 2 : 64;
+		swarm->truth = mem_resize(swarm->truth, swarm->truth_cap, sizeof(*swarm->truth));
+	}
+	swarm->truth[swarm->truth_n++] = truth;
+	swarm->counts.committed++;
+	if (!swarm->disks_may_vanish && index > 1 &&
+	    disks_with(swarm, index, truth.epoch) < swarm->voters_n / 2 + 1)
+		swarm_fail(swarm, "entry %" PRIu64 " is committed and on %zu disks only", index,
+			   disks_with(swarm, index, truth.epoch));
+}
+
+static void on_applied(void *context, const struct toy *toy, uint64_t index, uint64_t epoch,
+		       uint64_t digest)
+{
+	struct swarm_node *node = context;
+	struct swarm *swarm = node->swarm;
+	const struct swarm_truth *truth;
+
+	if (index == swarm->truth_n + 1)
+		learn(swarm, index, (struct swarm_truth){ epoch, digest, toy->digest });
+	if (index > swarm->truth_n) {
+		swarm_fail(swarm, "n%u applied %" PRIu64 " before anybody applied %zu", node->id,
+			   index, swarm->truth_n + 1);
+		return;
+	}
+	truth = &swarm->truth[index - 1];
+	if (truth->epoch != epoch || truth->digest != digest)
+		swarm_fail(swarm, "n%u: committed entry %" PRIu64 " is another one", node->id,
+			   index);
+}
+
+static void check_state(struct swarm *swarm, struct swarm_node *node)
+{
+	uint64_t index = node->toy->index;
+
+	if (index > swarm->truth_n)
+		swarm_fail(swarm, "n%u has a state nobody has reached", node->id);
+	else if (index > 0 && swarm->truth[index - 1].state != node->toy->digest)
+		swarm_fail(swarm, "n%u: another state at %" PRIu64, node->id, index);
+}
+
+/* What was committed before this epoch is in the log of a node that is ready in it. */
+static void check_log(struct swarm *swarm, struct swarm_node *node, uint64_t epoch)
+{
+	const struct rlog *log = &node->replica->log;
+
+	for (uint64_t index = rlog_first(log); index <= swarm->truth_n; index++) {
+		const struct swarm_truth *truth = &swarm->truth[index - 1];
+		const struct rlog_entry *entry = rlog_at(log, index);
+
+		if (truth->epoch >= epoch)
+			return;
+		if (!entry || entry->epoch != truth->epoch ||
+		    toy_digest(&entry->command) != truth->digest) {
+			swarm_fail(swarm, "n%u: epoch %" PRIu64 " %s entry %" PRIu64, node->id,
+				   epoch, entry ? "has another" : "lacks", index);
+			return;
+		}
+	}
+}
+
+static void check_epoch(struct swarm *swarm, struct swarm_node *node)
+{
+	const struct round *round = &node->replica->round;
+	struct frame_round *opener;
+
+	if (!round->open)
+		return;
+	opener = idmap_get(&swarm->epochs, round->epoch);
+	if (!opener) {
+		opener = mem_dup(&round->id, sizeof(round->id));
+		idmap_put(&swarm->epochs, round->epoch, opener);
+		swarm->counts.opened++;
+	}
+	if (!round_same(opener, &round->id))
+		swarm_fail(swarm, "epoch %" PRIu64 " was opened twice", round->epoch);
+	if (round->phase != PHASE_READY || node->checked_epoch == round->epoch)
+		return;
+	node->checked_epoch = round->epoch;
+	check_log(swarm, node, round->epoch);
+}
+
+static void check(struct swarm *swarm, struct swarm_node *node)
+{
+	check_state(swarm, node);
+	check_epoch(swarm, node);
+	if (node->disk->wrong)
+		swarm_fail(swarm, "n%u: the disk was asked for %s", node->id, node->disk->wrong);
+}
+
+/* ---------------------------------------------------------------- the story */
+
+static void tell_frame(struct swarm_node *node, const struct buf *frame)
+{
+	struct frame_header header;
+	ProtobufCMessage *body;
+
+	if (!node->swarm->trace || frame_decode(frame->data, frame->len, &header, &body) < 0)
+		return;
+	if (header.type == FRAME_ACK)
+		tell(node->swarm, "n%u sends ack %" PRIu64, node->id,
+		     ((const Wire__Ack *)body)->index);
+	else if (header.type == FRAME_HELLO)
+		tell(node->swarm, "n%u sends hello: promised %" PRIu64 ", log %" PRIu64
+		     ":%" PRIu64 ", applied %" PRIu64, node->id,
+		     ((const Wire__Hello *)body)->promised,
+		     ((const Wire__Hello *)body)->last_epoch,
+		     ((const Wire__Hello *)body)->last_index, ((const Wire__Hello *)body)->applied);
+	else
+		tell(node->swarm, "n%u sends %s", node->id, frame_type_name(header.type));
+	frame_body_free(body);
+}
+
+static void tell_standing(struct swarm_node *node)
+{
+	struct replica_standing standing;
+
+	if (!node->swarm->trace)
+		return;
+	replica_standing(node->replica, &standing);
+	if (standing.ready && standing.epoch != node->told_epoch) {
+		node->told_epoch = standing.epoch;
+		tell(node->swarm, "n%u is in epoch %" PRIu64 ", leader n%u", node->id,
+		     standing.epoch, standing.leader);
+	}
+	if (!standing.ready)
+		node->told_epoch = 0;
+	if (standing.committed != node->told_commit) {
+		node->told_commit = standing.committed;
+		tell(node->swarm, "n%u knows %" PRIu64 " committed", node->id, standing.committed);
+	}
+}
+
+static void count(struct swarm *swarm, const struct update *update)
+{
+	for (size_t i = 0; i < update->persists_n; i++) {
+		swarm->counts.snapshots += update->persists[i].kind == PERSIST_WIPE;
+		swarm->counts.cuts += update->persists[i].kind == PERSIST_CUT;
+	}
+}
+
+/* ---------------------------------------------------------------- events and updates */
+
+static void carry_out(struct swarm_node *node, struct update *update)
+{
+	struct swarm *swarm = node->swarm;
+
+	count(swarm, update);
+	disk_submit(node->disk, update);
+	for (size_t i = 0; i < update->frames_n; i++) {
+		tell_frame(node, &update->frames[i]);
+		evs_send(swarm->evs, node->id, &update->frames[i]);
+	}
+	node->deadline_ms = update->deadline_ms;
+	if (update->leave != LEAVE_NO)
+		swarm_fail(swarm, "n%u leaves: %s", node->id, update->leave_why);
+}
+
+static void happen(struct swarm_node *node, struct event *event)
+{
+	struct swarm *swarm = node->swarm;
+	struct update update;
+
+	swarm->counts.steps++;
+	event->now_ms = event->wall_ms = swarm->now_ms;
+	update_init(&update);
+	if (event->kind == EVENT_VIEW)
+		replica_view(node->replica, event, &update);
+	else if (event->kind == EVENT_FRAME)
+		replica_frame(node->replica, event, &update);
+	else if (event->kind == EVENT_PERSISTED)
+		replica_persisted(node->replica, event, &update);
+	replica_tick(node->replica, event, &update);
+	replica_finish(node->replica, &update);
+	carry_out(node, &update);
+	update_reset(&update);
+	tell_standing(node);
+	check(swarm, node);
+}
+
+static void on_deliver(void *context, uint32_t id, uint32_t sender, const struct buf *frame)
+{
+	struct swarm *swarm = context;
+	struct frame_header header;
+	ProtobufCMessage *body = NULL;
+	struct event event = { .kind = EVENT_FRAME };
+	int r = frame_decode(frame->data, frame->len, &header, &body);
+
+	assert(r == 0);
+	event.frame = (struct event_frame){ sender, &header, body };
+	happen(swarm_node(swarm, id), &event);
+	frame_body_free(body);
+}
+
+static size_t list(uint64_t nodes, uint32_t *ret_list)
+{
+	size_t n = 0;
+
+	for (uint32_t id = 1; id <= SWARM_NODES_MAX; id++)
+		if (nodes >> (id - 1) & 1)
+			ret_list[n++] = id;
+	return n;
+}
+
+static void tell_view(struct swarm *swarm, uint32_t id, uint64_t members, uint64_t ring,
+		      bool ring_only)
+{
+	uint32_t member_list[SWARM_NODES_MAX], ring_list[SWARM_NODES_MAX];
+	struct event event = { .kind = EVENT_VIEW };
+
+	event.view.members = member_list;
+	event.view.members_n = list(members, member_list);
+	event.view.ring = ring_list;
+	event.view.ring_n = list(ring, ring_list);
+	event.view.ring_only = ring_only;
+	if (swarm->trace) {
+		_cleanup_(buf_free) struct buf text = { 0 };
+
+		for (size_t i = 0; i < event.view.members_n; i++)
+			buf_printf(&text, " n%u", member_list[i]);
+		tell(swarm, "n%u sees%s%s", id, buf_str(&text), ring_only ? " as before" : "");
+	}
+	happen(swarm_node(swarm, id), &event);
+}
+
+static void on_view(void *context, uint32_t id, uint64_t members, uint64_t ring)
+{
+	tell_view(context, id, members, ring, false);
+}
+
+static const struct evs_ops evs_ops = { on_deliver, on_view };
+
+/* ---------------------------------------------------------------- what can happen */
+
+void swarm_genesis(struct swarm *swarm, uint64_t nodes, bool known)
+{
+	_cleanup_(buf_free) struct buf command = { 0 };
+	uint64_t disks[SWARM_NODES_MAX];
+	struct toy *toy = toy_new();
+
+	for (uint32_t id = 1; id <= swarm->voters_n; id++)
+		disks[id - 1] = swarm_node(swarm, id)->disk->id;
+	toy_genesis(swarm->voters_n, known ? disks : NULL, &command);
+	for (uint32_t id = 1; id <= swarm->nodes_n; id++)
+		if (nodes >> (id - 1) & 1) {
+			toy_install(swarm_node(swarm, id)->disk, &command);
+			toy_free(toy);
+			toy = toy_new();
+			toy_load(toy, swarm_node(swarm, id)->disk);
+		}
+	learn(swarm, 1, (struct swarm_truth){ 1, toy_digest(&command), toy->digest });
+	toy_free(toy);
+}
+
+void swarm_boot(struct swarm *swarm, uint32_t id)
+{
+	struct swarm_node *node = swarm_node(swarm, id);
+	struct replica_config config = {
+		.node = id,
+		.boot_id = swarm_new_id(swarm),
+		.disk_id = node->disk->id,
+		.keep = swarm->keep,
+		.ops = &toy_ops,
+	};
+	const struct disk_entry *entry;
+	int r;
+
+	assert(!node->up);
+	config.above = node->toy = toy_new();
+	toy_load(node->toy, node->disk);
+	node->toy->applied = on_applied;
+	node->toy->context = node;
+	node->replica = replica_new(&config);
+	replica_load_promise(node->replica, node->disk->promised);
+	idmap_each(&node->disk->log, i, entry) {
+		r = replica_load_entry(node->replica, entry->index, entry->epoch,
+				       entry->command.data, entry->command.len);
+		assert(r == 0);
+	}
+	r = replica_load_done(node->replica);
+	if (r < 0)
+		swarm_fail(swarm, "n%u: its disk does not fit together", id);
+	node->up = true;
+	node->boot_id = config.boot_id;
+	node->deadline_ms = node->told_epoch = node->checked_epoch = 0;
+	node->told_commit = node->disk->applied;
+	evs_start(swarm->evs, id);
+	tell(swarm, "n%u starts", id);
+}
+
+void swarm_crash(struct swarm *swarm, uint32_t id, size_t durable)
+{
+	struct swarm_node *node = swarm_node(swarm, id);
+
+	assert(node->up);
+	swarm->counts.crashes++;
+	evs_crash(swarm->evs, id);
+	disk_sync(node->disk, durable);
+	disk_crash(node->disk);
+	swarm->counts.refused += node->replica->refused;
+	daemon_free(node);
+	tell(swarm, "n%u crashes", id);
+}
+
+void swarm_wipe(struct swarm *swarm, uint32_t id)
+{
+	struct swarm_node *node = swarm_node(swarm, id);
+
+	assert(!node->up);
+	swarm->counts.wipes++;
+	swarm->disks_may_vanish = true;
+	disk_free(node->disk);
+	node->disk = disk_new(swarm_new_id(swarm));
+	tell(swarm, "n%u gets an empty disk", id);
+}
+
+bool swarm_sync(struct swarm *swarm, uint32_t id, size_t batches)
+{
+	struct swarm_node *node = swarm_node(swarm, id);
+	struct event event = { .kind = EVENT_PERSISTED };
+
+	if (!node->up || node->disk->queued == 0 || batches == 0)
+		return false;
+	event.persisted = disk_sync(node->disk, batches);
+	happen(node, &event);
+	return true;
+}
+
+bool swarm_tick(struct swarm *swarm, uint32_t id)
+{
+	struct swarm_node *node = swarm_node(swarm, id);
+	struct event event = { .kind = EVENT_TICK };
+
+	if (!node->up || node->deadline_ms == 0 || swarm->now_ms < node->deadline_ms)
+		return false;
+	happen(node, &event);
+	return true;
+}
+
+bool swarm_ring(struct swarm *swarm, uint32_t id)
+{
+	uint64_t ring = 0;
+
+	if (!swarm_node(swarm, id)->up || !swarm_node(swarm, id)->replica->members)
+		return false;
+	for (uint32_t i = 0; i < swarm->nodes_n; i++)
+		if (swarm->nodes[i].up)
+			ring |= UINT64_C(1) << i;
+	tell_view(swarm, id, evs_members(swarm->evs, id), ring, true);
+	return true;
+}
+
+static bool propose(struct swarm_node *node, Wire__Command *command)
+{
+	_cleanup_(buf_free) struct buf packed = { 0 };
+	struct update update;
+	int r;
+
+	if (!node->up)
+		return false;
+	update_init(&update);
+	command->request = swarm_new_id(node->swarm);
+	command->node = node->id;
+	r = wire_command_pack(command, &packed, NULL);
+	assert(r == 0);
+	r = replica_propose(node->replica, &packed, command->request, &update);
+	replica_finish(node->replica, &update);
+	carry_out(node, &update);
+	update_reset(&update);
+	return r == 0;
+}
+
+bool swarm_propose(struct swarm *swarm, uint32_t id)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__Note note = WIRE__NOTE__INIT;
+
+	command.body_case = WIRE__COMMAND__BODY_NOTE;
+	command.note = &note;
+	return propose(swarm_node(swarm, id), &command);
+}
+
+bool swarm_report(struct swarm *swarm, uint32_t id)
+{
+	struct swarm_node *node = swarm_node(swarm, id);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
+
+	if (!node->up || node->toy->disks[id - 1] == node->disk->id)
+		return false;
+	report.disk_id = node->disk->id;
+	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
+	command.node_report = &report;
+	return propose(node, &command);
+}
+
+/* ---------------------------------------------------------------- looking and running */
+
+void swarm_standing(struct swarm *swarm, uint32_t id, struct replica_standing *ret_standing)
+{
+	replica_standing(swarm_node(swarm, id)->replica, ret_standing);
+}
+
+uint64_t swarm_deadline(const struct swarm *swarm)
+{
+	uint64_t first = 0;
+
+	for (uint32_t i = 0; i < swarm->nodes_n; i++) {
+		const struct swarm_node *node = &swarm->nodes[i];
+
+		if (node->up && node->deadline_ms && (!first || node->deadline_ms < first))
+			first = node->deadline_ms;
+	}
+	return first;
+}
+
+static bool run_once(struct swarm *swarm)
+{
+	bool busy = false;
+
+	for (uint32_t id = 1; id <= swarm->nodes_n; id++) {
+		busy |= evs_place(swarm->evs, id, false);
+		busy |= evs_deliver(swarm->evs, id);
+	}
+	for (uint32_t id = 1; id <= swarm->nodes_n; id++) {
+		busy |= swarm_sync(swarm, id, SIZE_MAX);
+		busy |= swarm_tick(swarm, id);
+	}
+	return busy;
+}
+
+void swarm_run(struct swarm *swarm, uint64_t until_ms)
+{
+	while (!swarm->wrong[0]) {
+		uint64_t next;
+
+		if (run_once(swarm))
+			continue;
+		next = swarm_deadline(swarm);
+		if (next == 0 || next >= until_ms)
+			break;
+		swarm->now_ms = next > swarm->now_ms ? next : swarm->now_ms + 1;
+	}
+	if (swarm->now_ms < until_ms)
+		swarm->now_ms = until_ms;
+}
+
+void swarm_gather(struct swarm *swarm)
+{
+	uint32_t of[SWARM_NODES_MAX] = { 0 };
+
+	evs_regroup(swarm->evs, of, false, 0, false);
+}
+
+bool swarm_disks_known(const struct swarm *swarm)
+{
+	struct toy *toy;
+	bool known = true;
+
+	for (uint32_t i = 0; i < swarm->voters_n && known; i++) {
+		toy = toy_new();
+		toy_load(toy, swarm->nodes[i].disk);
+		for (uint32_t k = 0; k < swarm->voters_n; k++)
+			known &= toy->disks[k] == swarm->nodes[k].disk->id;
+		toy_free(toy);
+	}
+	return known;
+}
