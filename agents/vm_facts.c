@@ -68,6 +68,15 @@ static void add_name(char ***list, size_t *n, const char *name)
 	(*list)[(*n)++] = mem_strdup(name);
 }
 
+static void clear_names(char ***list, size_t *n)
+{
+	for (size_t i = 0; i < *n; i++)
+		free((*list)[i]);
+	free(*list);
+	*list = NULL;
+	*n = 0;
+}
+
 static void sort_names(char **list, size_t n)
 {
 	if (n > 1)
@@ -96,6 +105,7 @@ static void gather_bridges(Wire__NodeFacts *facts)
 	DIR *dir = opendir("/sys/class/net");
 	struct dirent *entry;
 
+	clear_names(&facts->bridges, &facts->n_bridges);
 	while (dir && (entry = readdir(dir))) {
 		char path[300];
 		struct stat st;
@@ -183,6 +193,7 @@ static void gather_networks(Wire__NodeFacts *facts, virConnectPtr conn)
 	virNetworkPtr *networks = NULL;
 	int n = virConnectListAllNetworks(conn, &networks, VIR_CONNECT_LIST_NETWORKS_ACTIVE);
 
+	clear_names(&facts->networks, &facts->n_networks);
 	for (int i = 0; i < n; i++) {
 		add_name(&facts->networks, &facts->n_networks, virNetworkGetName(networks[i]));
 		virNetworkFree(networks[i]);
@@ -305,6 +316,7 @@ static void gather_volumes(struct agent *agent, Wire__NodeFacts *facts)
 
 	look_at_volumes(agent);
 	await_volumes(agent);
+	clear_names(&facts->volumes, &facts->n_volumes);
 	now_ms = process_now_ms();
 	pthread_mutex_lock(&agent->lock);
 	for (size_t i = 0; i < agent->facts->volumes_n; i++) {

@@ -261,7 +261,7 @@ static void now_running(struct apply *apply, const struct report *report)
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "runs on %s",
 		       node_name(apply->state, report->id));
 	if (vm->wanted == WIRE__VM__WANTED__RUNNING)
-		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, "");
+		op_end_running(apply, vm, report->id, detail);
 }
 
 static bool on_running(struct apply *apply, const struct report *report)

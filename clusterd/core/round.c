@@ -33,7 +33,7 @@
 enum {
 	LATE_MS = 2000,			/* for HELLO, after a majority answered */
 	RESTART_MS = 2000,		/* between rounds in one view that somebody asks for */
-	TAKEOVER_MS = 5000,		/* times the rank: nobody starts or closes a round */
+	TAKEOVER_MS = 3000,		/* times the rank: nobody starts or closes a round */
 	REJOIN_MS = 5000,		/* left out: ask for a new round */
 	STALL_MS = 10000,		/* nothing moves on between CLOSE and OPEN */
 	RETRY_MAX_MS = 60000,
@@ -336,6 +336,7 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery)
 		.first_index = body->first_index,
 	};
 	learn_voters(round, delivery->sender, body);
+	round_progress(replica, delivery->now_ms);
 	check_close(replica, delivery->now_ms, delivery->update);
 }
 

@@ -46,6 +46,7 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/tell.h
 
 unit_tests += \
+	tests/unit/test_clusterd_shell_agents \
 	tests/unit/test_clusterd_shell_conf \
 	tests/unit/test_clusterd_shell_genesis \
 	tests/unit/test_clusterd_shell_operator \

@@ -163,7 +163,7 @@ static void judge_failed(const char *path, const char *error, uint64_t free_befo
 	else if (strstr(error, strerror(ENOSPC)))
 		outcome_set(ret, OUTCOME_FAILED,
 			    "no space left in %.300s: %llu MiB were free and its memory needs more; the "
-			    "guest was not stopped", dir, (unsigned long long)(free_before >> 20));
+			    "guest is still here", dir, (unsigned long long)(free_before >> 20));
 	else
 		outcome_set(ret, OUTCOME_FAILED, "%s", error);
 }

@@ -318,8 +318,7 @@ static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const
 		outcome_set(ret, OUTCOME_FAILED, "given up: nothing was transferred for %u ms (%.300s)",
 			    w->move->stall_ms, error);
 	else if (w->aborted == ABORT_LATE)
-		outcome_set(ret, OUTCOME_TIMEOUT, "given up at its deadline with %llu MiB still to move",
-			    (unsigned long long)(w->remaining >> 20));
+		outcome_set(ret, OUTCOME_TIMEOUT, "given up at its deadline; it was not moved");
 	else
 		outcome_set(ret, OUTCOME_FAILED, "%s", error);
 }

@@ -192,6 +192,8 @@ uint64_t disk_sync(struct disk *disk, size_t n)
 		if (disk_last(disk) < disk->applied)
 			disk->wrong = "a state that is ahead of the log";
 	}
+	if (n == 0)
+		return 0;
 	disk->queued -= n;
 	memmove(disk->queue, disk->queue + n, disk->queued * sizeof(*disk->queue));
 	return seq;

@@ -4,7 +4,8 @@
  *
  *	repsim [-v] [-n VOTERS] [-s STEPS] [-f FIRST] [SEEDS]
  *
- * Each seed has its own mix of faults. After so many steps they stop, and then all nodes must
+ * Without -n: clusters of 1, 2, 3, 5 and 7 voters, so many seeds each. Each seed has its own mix
+ * of faults. After so many steps they stop, and then all nodes must
  * come together and commit a new command. Ends with one line; exit status 1 and the first bad
  * seed if anything was wrong. `repsim -v -f SEED 1` tells the story of one.
  */
@@ -302,37 +303,51 @@ static void counts_add(struct swarm_counts *sum, const struct swarm_counts *coun
 		to[i] += from[i];
 }
 
-static void report(const struct options *options, const struct swarm_counts *sum, uint64_t bad)
+static void report(const struct options *options, uint32_t voters,
+		   const struct swarm_counts *sum, uint64_t bad)
 {
-	printf("repsim: voters=%" PRIu64 " seeds=%" PRIu64 " events=%" PRIu64 " views=%" PRIu64
+	printf("repsim: voters=%" PRIu32 " seeds=%" PRIu64 " events=%" PRIu64 " views=%" PRIu64
 	       " crashes=%" PRIu64 " wipes=%" PRIu64 " epochs=%" PRIu64 " committed=%" PRIu64
 	       " snapshots=%" PRIu64 " cuts=%" PRIu64 " bad=%" PRIu64 "\n",
-	       options->voters, options->seeds, sum->steps, sum->views, sum->crashes, sum->wipes,
+	       voters, options->seeds, sum->steps, sum->views, sum->crashes, sum->wipes,
 	       sum->opened, sum->committed, sum->snapshots, sum->cuts, bad);
 }
 
-int main(int argc, char **argv)
+/* Returns how many seeds went wrong. */
+static uint64_t run_all(const struct options *options, uint32_t voters)
 {
-	struct options options = { .seeds = 300, .first = 1, .steps = 2000, .voters = 3 };
 	struct swarm_counts sum = { 0 };
 	uint64_t bad = 0;
 
-	if (parse(argc, argv, &options) < 0)
-		return usage();
-	for (uint64_t i = 0; i < options.seeds; i++) {
+	for (uint64_t i = 0; i < options->seeds; i++) {
 		struct sim sim = { 0 };
 		struct buf trace = { 0 };
-		uint64_t seed = options.first + i;
+		uint64_t seed = options->first + i;
 
-		run(&sim, seed, (uint32_t)options.voters, options.steps,
-		    options.verbose ? &trace : NULL);
+		run(&sim, seed, voters, options->steps, options->verbose ? &trace : NULL);
 		fputs(buf_str(&trace), stdout);
 		if (sim.swarm.wrong[0] && bad++ < 10)
-			printf("seed %" PRIu64 ": %s\n", seed, sim.swarm.wrong);
+			printf("voters %" PRIu32 ", seed %" PRIu64 ": %s\n", voters, seed,
+			       sim.swarm.wrong);
 		counts_add(&sum, &sim.swarm.counts);
 		swarm_free(&sim.swarm);
 		buf_free(&trace);
 	}
-	report(&options, &sum, bad);
+	report(options, voters, &sum, bad);
+	return bad;
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t sizes[] = { 1, 2, 3, 5, 7 };
+	struct options options = { .seeds = 200, .first = 1, .steps = 2000 };
+	uint64_t bad = 0;
+
+	if (parse(argc, argv, &options) < 0)
+		return usage();
+	if (options.voters)
+		return run_all(&options, (uint32_t)options.voters) > 0;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		bad += run_all(&options, sizes[i]);
 	return bad > 0;
 }

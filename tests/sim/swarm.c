@@ -542,8 +542,10 @@ void swarm_run(struct swarm *swarm, uint64_t until_ms)
 	while (!swarm->wrong[0]) {
 		uint64_t next;
 
-		if (run_once(swarm))
+		if (run_once(swarm)) {
+			swarm->now_ms++;
 			continue;
+		}
 		next = swarm_deadline(swarm);
 		if (next == 0 || next >= until_ms)
 			break;

@@ -94,7 +94,10 @@ bool swarm_report(struct swarm *swarm, uint32_t node);
 void swarm_standing(struct swarm *swarm, uint32_t node, struct replica_standing *ret_standing);
 /* The next deadline of a node that is up; 0 = none. */
 uint64_t swarm_deadline(const struct swarm *swarm);
-/* All messages, disks and deadlines, in turns, until it is until_ms. */
+/*
+ * All messages, disks and deadlines, in turns, until it is until_ms or later. In a millisecond
+ * each node sends a message, delivers one and syncs what it had to.
+ */
 void swarm_run(struct swarm *swarm, uint64_t until_ms);
 /* One view of all nodes that are up. */
 void swarm_gather(struct swarm *swarm);

@@ -219,9 +219,9 @@ static void test_readable_columns(void)
 	store = open_store();
 	write_all(store, vm, 1);
 	store_close(store);
-	sql("CREATE TABLE seen AS SELECT 1 FROM vm WHERE id = 1 AND name = 'web1' AND phase = 'RUN' "
-	    "AND wanted = 'STOPPED' AND owner = 0; CREATE TABLE proof (x CHECK (x = 1)); "
-	    "INSERT INTO proof SELECT count(*) FROM seen");
+	sql("CREATE TABLE proof (x CHECK (x = 1)); "
+	    "INSERT INTO proof SELECT count(*) FROM vm WHERE id = 1 AND name = 'web1' "
+	    "AND phase = 'RUN' AND wanted = 'STOPPED' AND owner = 0");
 	remove_dir();
 }
 

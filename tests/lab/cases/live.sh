@@ -20,9 +20,9 @@ note "targets that are refused"
 refused 1 'runs on n1 already' ctl vm migrate $name n1
 refused 3 'n9' ctl vm migrate $name n9
 done_ ctl vm set $name owners=n1,n3
-refused 7 'owners' ctl vm migrate $name n2
+refused 1 'owners' ctl vm migrate $name n2
 done_ ctl vm set $name owners= ha=no
-refused 7 'ha=no' ctl vm migrate $name n2
+refused 1 'ha=no' ctl vm migrate $name n2
 done_ ctl vm set $name ha=yes
 equal "owner after refusals" n1 "$(owner $name)"
 
@@ -35,7 +35,7 @@ refused 1 'being moved' ctl vm stop live-busy
 until_true "n2 receives it" has_qemu n2 live-busy
 done_ ctl vm cancel live-busy
 until_true "it is settled" settled live-busy
-equal "where it is after the cancel" "running on n1" "$(runs_on live-busy n1 2>/dev/null)"
+until_true "it runs on n1" runs_on live-busy n1
 equal "how the migration ended" cancelled \
 	"$(ctl operation list --json | field '[o["outcome"] for o in d if o["vm_name"] == "live-busy" and o["kind"] == "live"][-1]')"
 until_true "nothing of it is left on n2" no_qemu n2 live-busy

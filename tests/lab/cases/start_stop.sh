@@ -62,7 +62,7 @@ ticks_on $name
 equal "its boot, unbroken by the pause" "$old" "$(boot $name)"
 
 note "a shutdown from inside"
-printf 'poweroff -f\n' | timeout 100 cat - <(sleep 5) |
+printf 'poweroff -f\n' |
 	timeout 100 "$lab_home/lab" -d "$lab_dir" exec "$via" \
 		"$LAB_BUILD/clusterctl/clusterctl" vm console $name || true
 until_true "it is stopped" is_state $name stopped

@@ -76,4 +76,15 @@ product_register() {
 	clusterctl n1 volume add shared dir:/clusterstorage --declared-shared \
 		>>"$dir/register.log" 2>&1 ||
 		because "the volume was refused" "$dir/register.log"
+	wait_until "$limit_s" product_is_ready ||
+		because "not all nodes could take guests within $limit_s s" \
+			"$dir/clusterctl.log" "$dir/nodes/n1/var/log/clusterd.log"
+}
+
+# Every node is up, its agent speaks to libvirt and has seen the volume.
+product_is_ready() {
+	clusterctl n1 node list --json 2>&1 | tee "$dir/clusterctl.log" | python3 -c '
+import json, sys
+sys.exit(not all(n["state"] == "up" and n["facts"] and n["facts"]["agent_ok"] and
+                 "shared" in n["facts"]["volumes"] for n in json.load(sys.stdin)))' 2>/dev/null
 }
