@@ -33,3 +33,21 @@ check_LIBRARIES += %D%/trace/libtrace.a
 check_PROGRAMS += %D%/agents/agentctl
 %C%_agents_agentctl_SOURCES = %D%/agents/agentctl.c
 %C%_agents_agentctl_LDADD = $(COMMON_LIBS) $(COMMON_EXT) $(JANSSON_LIBS)
+
+# The simulator of the replicated log: many seeds, each a small cluster under faults.
+check_LIBRARIES += %D%/sim/libsim.a
+%C%_sim_libsim_a_SOURCES = \
+	%D%/sim/disk.c \
+	%D%/sim/disk.h \
+	%D%/sim/evs.c \
+	%D%/sim/evs.h \
+	%D%/sim/rng.h \
+	%D%/sim/swarm.c \
+	%D%/sim/swarm.h \
+	%D%/sim/toy.c \
+	%D%/sim/toy.h
+check_PROGRAMS += %D%/sim/repsim
+%C%_sim_repsim_SOURCES = %D%/sim/repsim.c
+%C%_sim_repsim_LDADD = %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) \
+	$(COMMON_EXT)
+TESTS += %D%/sim/repsim

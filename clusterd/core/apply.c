@@ -13,6 +13,7 @@
 
 /* What is kept of the past. Deterministic: every member forgets the same at the same index. */
 enum { EVENTS_MAX = 5000, OPERATIONS_MAX = 1000, REQUESTS_MAX = 4096, MARKS_MAX = 32 };
+enum { BUDGET_WINDOW_MAX_MS = 86400 * 1000 };	/* of the setting fence.budget_window_s */
 
 static apply_fn *const handlers[] = {
 	[WIRE__COMMAND__BODY_GENESIS] = apply_genesis,
@@ -129,6 +130,14 @@ void apply_event_node(struct apply *apply, Wire__Event__Severity severity, uint3
 
 /* ------------------------------------------------------------------ operations */
 
+/* A power-off that the budget of fencing still counts: other operations may be many. */
+static bool counted_fence(const struct apply *apply, const Wire__Operation *op)
+{
+	return op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
+	       op->outcome == WIRE__OPERATION__OUTCOME__DONE &&
+	       op->begun_ms + BUDGET_WINDOW_MAX_MS > apply->command->time_ms;
+}
+
 /* The oldest finished one goes; those under way stay, however old. */
 static void forget_operation(struct apply *apply)
 {
@@ -140,7 +149,7 @@ static void forget_operation(struct apply *apply)
 		const Wire__Operation *op =
 			state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
 
-		if (op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+		if (op->outcome == WIRE__OPERATION__OUTCOME__RUNNING || counted_fence(apply, op))
 			continue;
 		state_del(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, apply->update);
 		return;
@@ -270,6 +279,9 @@ void apply_vm_close(struct apply *apply, Wire__Vm *vm)
 
 	vm_to_op(vm, &op);
 	assert(vmop_broken(&op) == NULL);
+	/* A snapshot must be able to carry it; what runs there the owner can tell again. */
+	if (protobuf_c_message_get_packed_size(&vm->base) > WIRE_RECORD_MAX)
+		record_message((ProtobufCMessage **)&vm->live, NULL);
 	state_put(apply->state, WIRE__TABLE__TABLE_VM, vm->id, &vm->base, apply->update);
 	record_free(vm);
 }

@@ -7,7 +7,7 @@
 #include "clusterd/core/apply_context.h"
 #include "wire/check.h"
 
-enum { FENCES_MAX = 256 };
+enum { FENCES_MAX = 256, TIMEOUT_MAX_S = 600 };
 
 static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 {
@@ -31,6 +31,12 @@ static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 			     "fence device %s fences nobody: say which node with --node NODE",
 			     fence->name);
+		return false;
+	}
+	if (fence->timeout_s > TIMEOUT_MAX_S) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "a fence call may take at most %d s, not %u", TIMEOUT_MAX_S,
+			     fence->timeout_s);
 		return false;
 	}
 	for (size_t i = 0; i < fence->n_targets; i++)
@@ -132,6 +138,16 @@ static bool fencing(struct apply *apply, uint32_t node)
 	return false;
 }
 
+/* Looked at here because a leader may ask for several at once, none of them begun yet. */
+static bool budget_left(struct apply *apply)
+{
+	uint64_t window_ms = state_setting_number(apply->state, "fence.budget_window_s") * 1000;
+	uint64_t now_ms = apply->command->time_ms;
+
+	return fences_since(apply->state, now_ms > window_ms ? now_ms - window_ms : 0) <
+	       state_setting_number(apply->state, "fence.budget");
+}
+
 void apply_fence_begin(struct apply *apply)
 {
 	const Wire__FenceBegin *begin = apply->command->fence_begin;
@@ -143,6 +159,10 @@ void apply_fence_begin(struct apply *apply)
 	if (!node || !fence || node->state != WIRE__NODE__STATE__LOST ||
 	    node->incarnation != begin->incarnation || fencing(apply, begin->node)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "not to be fenced any more");
+		return;
+	}
+	if (!begin->status_only && !budget_left(apply)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the budget of fencing is used up");
 		return;
 	}
 	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE, 0, begin->node,

@@ -8,7 +8,8 @@
 #include "csv/volume.h"
 #include "wire/check.h"
 
-enum { VOLUMES_MAX = 128 };
+enum { VOLUMES_MAX = 64 };		/* NodeFacts and Watch list them all: WIRE_LIST_MAX */
+_Static_assert((int)VOLUMES_MAX <= (int)WIRE_LIST_MAX, "agents can be told of all volumes");
 
 void apply_volume_add(struct apply *apply)
 {

@@ -36,6 +36,8 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 	case VMOP_GONE_STOPPED:
 		vm->seen = WIRE__VM__SEEN__NOTHING;
 		vm->force = vm->cancel = false;
+		/* A reset that was asked of the run before must not strike the next one. */
+		vm->action = WIRE__VM__ACTION__NO_ACTION;
 		if (before == VMOP_STOPPING) {
 			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
 			return;

@@ -11,7 +11,11 @@
 #include "domain/essence.h"
 #include "wire/check.h"
 
-enum { VMS_MAX = 10000 };
+enum {
+	VMS_MAX = 10000,
+	STOP_TIMEOUT_MAX_S = 86400,
+	DEFINITION_MAX = 52 * 1024,		/* leaves room for the rest of WIRE_RECORD_MAX */
+};
 
 /* ------------------------------------------------------------------ set */
 
@@ -70,6 +74,9 @@ static bool set_managed(struct apply *apply, Wire__Vm *vm, const char *value)
 			     vm->name);
 		return false;
 	}
+	if (!yes)
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
+				"the VM was set managed=no");
 	vm->unmanaged = !yes;
 	return true;
 }
@@ -99,7 +106,8 @@ static bool set_stop_timeout(struct apply *apply, Wire__Vm *vm, const char *valu
 {
 	uint64_t ms;
 
-	if (text_parse_duration(value, &ms) < 0 || ms > 86400000 || ms % 1000) {
+	if (text_parse_duration(value, &ms) < 0 || ms > STOP_TIMEOUT_MAX_S * UINT64_C(1000) ||
+	    ms % 1000) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 			     "stop_timeout is a time like 90s or 5m, at most 24h, not '%s'", value);
 		return false;
@@ -200,6 +208,23 @@ void apply_vm_set(struct apply *apply)
 
 /* ------------------------------------------------------------------ add, edit, remove */
 
+/* Whether XML and essence leave room in the record for all else. */
+static bool definition_fits(const char *xml, const Wire__Essence *essence)
+{
+	size_t size = strlen(xml);
+
+	if (essence)
+		size += protobuf_c_message_get_packed_size(&essence->base);
+	return size <= DEFINITION_MAX;
+}
+
+static void refuse_large(struct apply *apply, const char *name)
+{
+	apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
+		     "the definition of %s is too large: the cluster keeps at most %d KiB; remove "
+		     "descriptions, metadata or devices", name, DEFINITION_MAX / 1024);
+}
+
 static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 {
 	const Wire__Vm *other;
@@ -207,6 +232,16 @@ static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 	if (!text_valid_name(vm->name, WIRE_NAME_MAX) || strlen(vm->uuid) != 36 || !vm->xml[0] ||
 	    !vm->essence || vm->essence->memory_mib == 0) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "not a whole VM");
+		return false;
+	}
+	if (!definition_fits(vm->xml, vm->essence)) {
+		refuse_large(apply, vm->name);
+		return false;
+	}
+	if (vm->stop_timeout_s > STOP_TIMEOUT_MAX_S) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "the stop timeout of %s may be at most %d s", vm->name,
+			     STOP_TIMEOUT_MAX_S);
 		return false;
 	}
 	other = state_vm_named(apply->state, vm->name);
@@ -284,6 +319,11 @@ void apply_vm_edit(struct apply *apply)
 		record_free(vm);
 		return;
 	}
+	if (!definition_fits(edit->xml, edit->essence)) {
+		refuse_large(apply, vm->name);
+		record_free(vm);
+		return;
+	}
 	off = vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__FAILED;
 	if (!off && !vm->live && vm->essence)
 		record_message((ProtobufCMessage **)&vm->live, &vm->essence->base);
@@ -356,6 +396,7 @@ static void new_op(struct apply *apply, Wire__Vm *vm, Wire__Operation__Kind kind
 
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
 			"another request took its place");
+	vm->action = WIRE__VM__ACTION__NO_ACTION;
 	vm->op = apply->op = apply_op_begin(apply, kind, vm->id, vm->owner,
 					    move ? vm->to : 0, apply->command->who);
 }
@@ -462,6 +503,28 @@ void apply_vm_want(struct apply *apply)
 
 /* ------------------------------------------------------------------ move */
 
+/*
+ * Filled in by the proposer, who may have been too early for it; an agent writes there as
+ * root, so it is never taken from anywhere else than a volume.
+ */
+static bool image_ok(struct apply *apply, const Wire__Vm *vm, const char *image)
+{
+	size_t n = state_count(apply->state, WIRE__TABLE__TABLE_VOLUME);
+
+	for (size_t i = 0; i < n; i++) {
+		const Wire__Volume *volume = state_at(apply->state, WIRE__TABLE__TABLE_VOLUME, i);
+		size_t len = strlen(volume->target);
+
+		if (strncmp(image, volume->target, len) == 0 &&
+		    strncmp(image + len, "/.clusterd/state/", 17) == 0 &&
+		    !strchr(image + len + 17, '/') && strlen(image) < WIRE_TEXT_MAX - 4)
+			return true;
+	}
+	apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY,
+		     "there is no place on a volume yet to save %s to: try again", vm->name);
+	return false;
+}
+
 static bool may_move(struct apply *apply, const Wire__Vm *vm, const Wire__VmMove *move)
 {
 	const Wire__Node *to = state_node(apply->state, move->to);
@@ -498,6 +561,8 @@ static bool may_move(struct apply *apply, const Wire__Vm *vm, const Wire__VmMove
 			     vm->name);
 		return false;
 	}
+	if (move->how != WIRE__VM_MOVE__HOW__LIVE && !image_ok(apply, vm, move->image))
+		return false;
 	return true;
 }
 
@@ -604,7 +669,8 @@ void apply_vm_live(struct apply *apply)
 		record_text(&vm->chain_last, chain);
 		record_text(&vm->chain_accepted, "");
 	}
-	if (live->adopt && live->live && live->xml[0] && !vm->pending_restart) {
+	if (live->adopt && live->live && live->xml[0] && !vm->pending_restart &&
+	    definition_fits(live->xml, live->live)) {
 		free(vm->xml == (char *)protobuf_c_empty_string ? NULL : vm->xml);
 		vm->xml = mem_strdup(live->xml);
 		record_message((ProtobufCMessage **)&vm->essence, &live->live->base);

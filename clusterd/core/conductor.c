@@ -35,6 +35,7 @@ struct conductor {
 	uint64_t epoch;
 	struct watched_node nodes[65];
 	struct idmap vms;
+	uint64_t tests_ms;		/* a fence test without an executor was ended last */
 	uint64_t check_ms, check_index;
 };
 
@@ -223,33 +224,32 @@ static uint32_t executor_for(const struct core *core, uint32_t node, unsigned at
 	return n ? ready[attempt % n] : 0;
 }
 
-/* Power-offs within the window; beyond the budget devices are only asked. */
+/* Power-offs within the window; beyond the budget devices are only asked. Apply has the last word. */
 static bool budget_left(const struct core *core)
 {
 	uint64_t window_ms = state_setting_number(core->state, "fence.budget_window_s") * 1000;
-	uint64_t used = 0;
+	uint64_t after_ms = core->wall_ms > window_ms ? core->wall_ms - window_ms : 0;
 
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
-		const Wire__Operation *op =
-			state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
-
-		if (op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
-		    op->outcome == WIRE__OPERATION__OUTCOME__DONE &&
-		    op->begun_ms + window_ms > core->wall_ms)
-			used++;
-	}
-	return used < state_setting_number(core->state, "fence.budget");
+	return fences_since(core->state, after_ms) <
+	       state_setting_number(core->state, "fence.budget");
 }
 
-/* Half of the cluster or more, gone for one cause: then the cause is not those nodes. */
+/*
+ * Half of the cluster or more, gone for one cause: then the cause is not those nodes. Looks
+ * at the ring as well, because verdicts are committed one by one, and the first of them must
+ * not be acted on as if it were alone.
+ */
 static bool too_many_lost(const struct core *core)
 {
 	size_t nodes = state_count(core->state, WIRE__TABLE__TABLE_NODE), lost = 0;
 
 	for (size_t i = 0; i < nodes; i++) {
 		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
+		bool trusted = node->state == WIRE__NODE__STATE__UP ||
+			       node->state == WIRE__NODE__STATE__DAEMON_DOWN;
 
-		lost += node->state == WIRE__NODE__STATE__LOST;
+		lost += node->state == WIRE__NODE__STATE__LOST ||
+			(trusted && !core_in_ring(core, (uint32_t)node->id));
 	}
 	return nodes > 2 && lost * 2 >= nodes;
 }
@@ -342,6 +342,28 @@ static void fence_node(struct core *core, const Wire__Node *node, struct watched
 			       "cause is elsewhere; its VMs wait", update);
 	else if (lasted(core, watched->retry_ms, 0, update))
 		begin_fence(core, node, watched, device, update);
+}
+
+/* A test whose executor is gone has no result either; whoever asked for it may ask again. */
+static void bury_tests(struct core *core, struct update *update)
+{
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op =
+			state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
+		Wire__Command command = WIRE__COMMAND__INIT;
+		Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+
+		if (op->kind != WIRE__OPERATION__KIND__FENCE_TEST ||
+		    op->outcome != WIRE__OPERATION__OUTCOME__RUNNING || core_is_ready(core, op->to))
+			continue;
+		if (proposed_lately(core, &core->conductor->tests_ms, update))
+			return;
+		result.op = op->id;
+		result.text = (char *)"the node that was to ask the device is gone: test again";
+		command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
+		command.fence_result = &result;
+		core_propose(core, &command, update);
+	}
 }
 
 static void conduct_nodes(struct core *core, struct update *update)
@@ -527,8 +549,25 @@ static void conduct_vm(struct core *core, const Wire__Vm *vm, struct update *upd
 		propose_step(core, vm, vm->phase, 0, "", true, update);
 }
 
+/* Removed ones; asked for only when there must be some. */
+static void forget_removed(struct core *core)
+{
+	struct idmap *vms = &core->conductor->vms;
+
+	if (idmap_count(vms) <= state_count(core->state, WIRE__TABLE__TABLE_VM))
+		return;
+	for (size_t i = idmap_count(vms); i-- > 0;) {
+		uint64_t id;
+
+		idmap_at(vms, i, &id);
+		if (!state_vm(core->state, id))
+			free(idmap_remove(vms, id));
+	}
+}
+
 static void conduct_vms(struct core *core, struct update *update)
 {
+	forget_removed(core);
 	start_vms(core, update);
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++)
 		conduct_vm(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i), update);
@@ -594,6 +633,7 @@ void conductor_run(struct core *core, struct update *update)
 	if (!leading)
 		return;
 	conduct_nodes(core, update);
+	bury_tests(core, update);
 	conduct_vms(core, update);
 	check(core, update);
 }

@@ -45,10 +45,12 @@ struct duty {
 	uint64_t state_ms;		/* when state changed last */
 	Wire__Essence *live;
 	char *live_xml;
-	uint64_t live_reported, live_epoch;	/* digest that was told last, and in which */
+	uint64_t live_reported, live_epoch;	/* digest that was told last, in which epoch */
+	uint64_t live_ms;			/* and when */
 
 	struct duty_slot slots[SLOTS];
 	struct duty_done done[SLOTS];
+	uint64_t quiet_ms[SLOTS];		/* an ask had no answer: no other until then */
 
 	Wire__VmReport__What report;	/* last one proposed */
 	uint64_t report_generation, report_epoch, report_ms;
@@ -68,6 +70,7 @@ struct duties {
 	struct idmap vms;		/* by VM id: struct duty */
 	bool agent_up, inventory;
 	uint64_t watch;			/* ask id of the last Watch */
+	uint64_t watch_again_ms;	/* it had no answer: not before then */
 	uint64_t volumes_digest;	/* of what that Watch said */
 	Wire__NodeFacts *facts;
 	uint64_t report_ms;		/* last NodeReport */
@@ -86,7 +89,7 @@ struct turn {
 /* The handler of the VM's phase, for a node that has a part in it. */
 void duty_run(struct turn *turn);
 
-/* Asks (duty_ask.c). One that is under way in the slot already makes these no-ops. */
+/* Asks (duty_ask.c). Busy: one is under way, or had no answer just now. Arms a wake-up. */
 bool duty_busy(const struct turn *turn, unsigned slot);
 void duty_ask_start(struct turn *turn);
 void duty_ask_stop(struct turn *turn);

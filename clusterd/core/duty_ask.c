@@ -13,7 +13,14 @@ enum { REPEAT_MS = 1000, QUICK_MS = 30000 };
 
 bool duty_busy(const struct turn *turn, unsigned slot)
 {
-	return turn->duty->slots[slot].id != 0;
+	const struct duty *duty = turn->duty;
+
+	if (duty->slots[slot].id != 0)
+		return true;
+	if (turn->core->now_ms >= duty->quiet_ms[slot])
+		return false;
+	update_wake(turn->update, duty->quiet_ms[slot]);
+	return true;
 }
 
 const struct duty_done *duty_done(const struct turn *turn, enum duty_ask kind)

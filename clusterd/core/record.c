@@ -165,3 +165,18 @@ bool vm_allows_node(const Wire__Vm *vm, uint32_t node)
 			return true;
 	return false;
 }
+
+size_t fences_since(const struct state *state, uint64_t after_ms)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		n += op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
+		     (op->outcome == WIRE__OPERATION__OUTCOME__DONE ||
+		      op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) &&
+		     op->begun_ms > after_ms;
+	}
+	return n;
+}

@@ -41,4 +41,10 @@ const char *node_name(const struct state *state, uint32_t node);
 /* Nodes that may ever run this VM by the administrator's will. */
 bool vm_allows_node(const Wire__Vm *vm, uint32_t node);
 
+/*
+ * Power-offs that were begun after a time and succeeded or are under way; what the budget
+ * of fencing counts.
+ */
+size_t fences_since(const struct state *state, uint64_t after_ms);
+
 #endif

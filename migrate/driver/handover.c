@@ -21,10 +21,10 @@ enum {
 	ANSWER_MS = 150,	/* for libvirt to say what it thinks */
 	FREEZE_MS = 500,
 	/*
-	 * What stopped virtual CPUs may use: threads woken to hand over their registers. Seen: 0.0
-	 * to 0.3 ms; a guest that ran for 20 ms used more than 10 under TCG.
+	 * What each stopped virtual CPU may use: KVM has the thread itself read out its registers.
+	 * Seen under TCG: nothing at all, over 1.5 s; a guest that ran for 20 ms used more than 10.
 	 */
-	VCPU_SLACK_NS = 2 * 1000 * 1000,
+	VCPU_SLACK_NS = 500 * 1000,
 };
 
 /* ---------------------------------------------------------------- what libvirt thinks */
@@ -137,7 +137,7 @@ static const char *find_doubt(const struct handover *h, pid_t pid)
 		return "it has been stopped for so long that libvirtd may have resumed it";
 	if (process_vcpus_read(pid, &vcpus) < 0)
 		return "what its virtual CPUs did cannot be read";
-	if (vcpus.total_ns > h->vcpu_ns + VCPU_SLACK_NS)
+	if (vcpus.total_ns > h->vcpu_ns + VCPU_SLACK_NS * vcpus.count)
 		return "its virtual CPUs have run since they were stopped";
 	if (h->ran_on(h->context))
 		return "libvirt resumed it, or was away meanwhile";

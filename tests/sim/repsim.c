@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "clusterd/core/round.h"
 #include "tests/sim/swarm.h"
@@ -340,7 +341,7 @@ static uint64_t run_all(const struct options *options, uint32_t voters)
 int main(int argc, char **argv)
 {
 	static const uint32_t sizes[] = { 1, 2, 3, 5, 7 };
-	struct options options = { .seeds = 200, .first = 1, .steps = 2000 };
+	struct options options = { .seeds = 500, .first = 1, .steps = 2000 };
 	uint64_t bad = 0;
 
 	if (parse(argc, argv, &options) < 0)
