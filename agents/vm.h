@@ -66,7 +66,8 @@ struct guest {
 	int present_id;		/* libvirt_id of its last life; -1: none */
 	int arrived_id;		/* see sight.h */
 	bool live_told;
-	uint64_t live_digest;
+	uint64_t live_digest;	/* of what was told */
+	uint64_t live_raw;	/* of the XML it was read from: most often nothing has changed */
 };
 
 struct vm_volume {

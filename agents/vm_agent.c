@@ -18,7 +18,7 @@
 enum {
 	TURN_MS = 500,		/* at most between two looks at the clock */
 	UNSURE_MS = 1000,	/* between two looks at what does not last */
-	SWEEP_MS = 15000,	/* between two looks at everything: an event may have been lost */
+	SWEEP_MS = 10000,	/* between two looks at everything: an event may have been lost */
 };
 
 void agent_sent(const struct agent *agent, int r)

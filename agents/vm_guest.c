@@ -10,6 +10,7 @@
 #include <libvirt/virterror.h>
 
 #include "agents/vm.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "domain/essence.h"
 #include "domain/xml.h"
@@ -328,14 +329,21 @@ static void tell_live_locked(struct agent *agent, struct guest *guest, struct li
 	_cleanup_(wire_freep) Wire__DomainNews *news = NULL;
 	char why[DOMAIN_WHY_SIZE];
 	virConnectPtr conn;
+	uint64_t raw;
 
 	if (guest->last.state != SIGHT_RUNNING && guest->last.state != SIGHT_PAUSED)
 		return;
 	if (agent_connect(agent, link, &conn, why) < 0 || link_domain(conn, guest->uuid, &domain) < 0)
 		return;
 	xml = virDomainGetXMLDesc(domain, 0);
-	if (!xml || domain_essence_read(xml, strlen(xml), NULL, &live, why, sizeof(why)) < 0)
+	if (!xml)
 		return;
+	raw = digest_bytes(xml, strlen(xml));
+	if (guest->live_told && guest->live_raw == raw)
+		return;
+	if (domain_essence_read(xml, strlen(xml), NULL, &live, why, sizeof(why)) < 0)
+		return;
+	guest->live_raw = raw;
 	if (guest->live_told && guest->live_digest == live_digest(live))
 		return;
 	guest->live_told = true;
@@ -477,7 +485,8 @@ void guest_queue_all(struct agent *agent, struct guest_look how)
 
 void guest_queue_unsure(struct agent *agent, bool listed)
 {
-	queue_some(agent, listed ? unsure_or_listed : is_unsure, (struct guest_look){ 0 });
+	/* Of an external snapshot libvirt tells no event at all: what runs is compared, too. */
+	queue_some(agent, listed ? unsure_or_listed : is_unsure, (struct guest_look){ .live = listed });
 }
 
 bool guest_wait_absent(struct agent *agent, struct guest *guest, uint64_t until_ms)

@@ -11,7 +11,14 @@
 #include "clusterd/core/duty.h"
 #include "wire/message.h"
 
-enum { SELF_REPORT_MS = 1000, WATCH_MS = 30000, WATCH_MAX = 1024 };
+enum {
+	SELF_REPORT_MS = 1000,
+	UNANSWERED_MS = 1000,
+	WATCH_MS = 30000,
+	WATCH_MAX = 1024,
+	FIELD_BYTES = 4,			/* tag and length of one in a list */
+	WATCH_BYTES = 24 * 1024,		/* of domains; and of volumes: a frame has 60 KiB */
+};
 
 static void duty_free(void *value)
 {
@@ -79,10 +86,12 @@ static void forget_agent(struct duties *duties)
 
 	duties->inventory = false;
 	duties->watch = 0;
+	duties->watch_again_ms = 0;
 	duties->starting = 0;
 	idmap_each(&duties->vms, i, duty) {
 		duty->known = false;
 		memset(duty->slots, 0, sizeof(duty->slots));
+		memset(duty->quiet_ms, 0, sizeof(duty->quiet_ms));
 	}
 }
 
@@ -199,8 +208,11 @@ static void ask_over(struct core *core, struct duty *duty, unsigned slot,
 	duty->slots[slot] = (struct duty_slot){ 0 };
 	if (was.kind == ASK_START && core->duties->starting)
 		core->duties->starting--;
-	if (!reply)
+	if (!reply) {
+		/* Perhaps it could not even be sent: asking at once would go round for ever. */
+		duty->quiet_ms[slot] = core->now_ms + UNANSWERED_MS;
 		return;
+	}
 	done->kind = was.kind;
 	done->generation = was.generation;
 	done->op = was.op;
@@ -238,9 +250,10 @@ static void fence_reply(struct core *core, uint64_t ask, const Wire__AgentReply 
 
 void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply)
 {
-	if (ask == core->duties->watch && !reply)
+	if (ask == core->duties->watch && !reply) {
 		core->duties->watch = 0;	/* unanswered: told again */
-	else if (!vm_reply(core, ask, reply))
+		core->duties->watch_again_ms = core->now_ms + UNANSWERED_MS;
+	} else if (!vm_reply(core, ask, reply))
 		fence_reply(core, ask, reply);
 }
 
@@ -295,8 +308,9 @@ static uint64_t volumes_digest(const struct state *state)
 
 static void watch_domains(const struct core *core, Wire__Watch *watch)
 {
-	size_t n = state_count(core->state, WIRE__TABLE__TABLE_VM);
+	size_t n = state_count(core->state, WIRE__TABLE__TABLE_VM), bytes = 0;
 
+	/* What does not fit the agent finds by its mark, once it runs. */
 	watch->domains = mem_new_array(Wire__DomainRef *, WATCH_MAX);
 	for (size_t i = 0; i < n && watch->n_domains < WATCH_MAX; i++) {
 		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
@@ -310,17 +324,21 @@ static void watch_domains(const struct core *core, Wire__Watch *watch)
 		wire_set(&ref->uuid, vm->uuid);
 		wire_set(&ref->name, vm->name);
 		watch->domains[watch->n_domains++] = ref;
+		bytes += protobuf_c_message_get_packed_size(&ref->base) + FIELD_BYTES;
+		if (bytes >= WATCH_BYTES)
+			break;
 	}
 }
 
 static void watch_volumes(const struct core *core, Wire__Watch *watch)
 {
-	size_t n = state_count(core->state, WIRE__TABLE__TABLE_VOLUME);
+	size_t n = state_count(core->state, WIRE__TABLE__TABLE_VOLUME), bytes = 0;
 
 	watch->volumes = mem_new_array(Wire__Volume *, n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && bytes < WATCH_BYTES; i++) {
 		const Wire__Volume *volume = state_at(core->state, WIRE__TABLE__TABLE_VOLUME, i);
 
+		bytes += protobuf_c_message_get_packed_size(&volume->base) + FIELD_BYTES;
 		watch->volumes[watch->n_volumes++] = wire_dup(&volume->base);
 	}
 }
@@ -335,6 +353,10 @@ static void send_watch(struct core *core, struct update *update)
 
 	if (!duties->agent_up || (duties->watch && duties->volumes_digest == digest))
 		return;
+	if (core->now_ms < duties->watch_again_ms) {
+		update_wake(update, duties->watch_again_ms);
+		return;
+	}
 	ask = core_ask(core, AGENT_VM, WATCH_MS, update);
 	request = wire_new(&wire__agent_request__descriptor);
 	request->deadline_ms = WATCH_MS;
@@ -498,6 +520,27 @@ static void run_vm(struct core *core, const Wire__Vm *vm, struct update *update)
 	duty_run(&turn);
 }
 
+/* Those of VMs that were removed; what is still under way is waited for. */
+static void forget_removed(struct core *core)
+{
+	struct idmap *vms = &core->duties->vms, *progress = &core->progress;
+	size_t count = state_count(core->state, WIRE__TABLE__TABLE_VM);
+	uint64_t id;
+
+	for (size_t i = idmap_count(vms); idmap_count(vms) > count && i-- > 0;) {
+		const struct duty *duty = idmap_at(vms, i, &id);
+
+		if (!state_vm(core->state, id) && !duty->slots[SLOT_MAIN].id &&
+		    !duty->slots[SLOT_SIDE].id)
+			duty_free(idmap_remove(vms, id));
+	}
+	for (size_t i = idmap_count(progress); idmap_count(progress) > count && i-- > 0;) {
+		idmap_at(progress, i, &id);
+		if (!state_vm(core->state, id))
+			wire_free(idmap_remove(progress, id));
+	}
+}
+
 /* High before medium before low: the order in which starts are asked for. */
 static void run_vms(struct core *core, struct update *update)
 {
@@ -521,6 +564,7 @@ void duties_run(struct core *core, struct update *update)
 	if (!core->standing.open || !core->standing.ready)
 		return;
 	report_self(core, update);
+	forget_removed(core);
 	if (!core_self(core))
 		return;
 	send_watch(core, update);

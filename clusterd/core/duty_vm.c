@@ -16,6 +16,8 @@
 
 /* A destination whose source died is given so long to turn out complete. */
 enum { COMPLETE_GRACE_MS = 2000 };
+/* Between two tellings of one live definition. */
+enum { LIVE_AGAIN_MS = 30000 };
 
 static bool is(const struct turn *turn, Wire__DomainNews__State state)
 {
@@ -137,7 +139,20 @@ static void drop_image(struct turn *turn)
 		duty_ask_drop_image(turn);
 }
 
-/* The definition that runs is not the one on record: say it once for each change. */
+/* Said in this epoch and not long ago; it may have been lost all the same, or come too late. */
+static bool told_lately(struct turn *turn)
+{
+	const struct duty *duty = turn->duty;
+
+	if (duty->live_reported != duty->live->digest ||
+	    duty->live_epoch != turn->core->standing.epoch ||
+	    turn->core->now_ms >= duty->live_ms + LIVE_AGAIN_MS)
+		return false;
+	update_wake(turn->update, duty->live_ms + LIVE_AGAIN_MS);
+	return true;
+}
+
+/* The definition that runs is not the one on record: say it for each change. */
 static void tell_live(struct turn *turn)
 {
 	const Wire__Vm *vm = turn->vm;
@@ -151,9 +166,9 @@ static void tell_live(struct turn *turn)
 		return;
 	domain_chain_digest(duty->live->disks, duty->live->n_disks, chain);
 	if ((duty->live->digest == known->digest && strcmp(chain, vm->chain_last) == 0) ||
-	    (duty->live_reported == duty->live->digest &&
-	     duty->live_epoch == turn->core->standing.epoch))
+	    told_lately(turn))
 		return;
+	duty->live_ms = turn->core->now_ms;
 	duty->live_reported = duty->live->digest;
 	duty->live_epoch = turn->core->standing.epoch;
 	domain_essence_diff(known, duty->live, difference, sizeof(difference));

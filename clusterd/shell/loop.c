@@ -110,39 +110,23 @@ static void persist(struct loop *loop, struct update *update)
 	}
 }
 
-/* The name under which a secret was sealed is that of the fence device which has it. */
-static const char *name_of_sealed(const struct core *core, const ProtobufCBinaryData *sealed)
-{
-	const struct state *state = core_state(core);
-
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
-		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
-
-		if (fence->secret.len == sealed->len &&
-		    memcmp(fence->secret.data, sealed->data, sealed->len) == 0)
-			return fence->name;
-	}
-	return NULL;
-}
-
 /* The request then holds the secret in clear; agents_ask wipes it. */
-static int open_secret(struct loop *loop, const ProtobufCBinaryData *sealed,
-		       Wire__AgentRequest *request, char *why, size_t size)
+static int open_secret(struct loop *loop, const struct ask *ask, char *why, size_t size)
 {
 	_cleanup_(seal_freep) struct seal *seal = NULL;
-	const char *name = name_of_sealed(loop->core, sealed);
+	const ProtobufCBinaryData *sealed = ask->sealed;
+	Wire__AgentRequest *request = ask->request;
 	int error;
 
 	assert(request->body_case == WIRE__AGENT_REQUEST__BODY_FENCE);
 	error = seal_load(loop->conf->secret_key, &seal, why, size);
 	if (error)
 		return error;
-	error = name ? seal_open(seal, name, sealed->data, sealed->len,
-				 &request->fence->secret.data, &request->fence->secret.len)
-		     : -ENOENT;
+	error = seal_open(seal, ask->sealed_name, sealed->data, sealed->len,
+			  &request->fence->secret.data, &request->fence->secret.len);
 	if (error)
 		snprintf(why, size, "The secret of %s cannot be opened: %s was not the key it "
-			 "was sealed with", name ? name : "a fence device", loop->conf->secret_key);
+			 "was sealed with", ask->sealed_name, loop->conf->secret_key);
 	return error;
 }
 
@@ -151,8 +135,7 @@ static void carry_ask(struct loop *loop, struct ask *ask)
 	const ProtobufCBinaryData *sealed = ask->sealed;
 	char why[WHY_SIZE];
 
-	if (sealed && sealed->len > 0 &&
-	    open_secret(loop, sealed, ask->request, why, sizeof(why)) < 0) {
+	if (sealed && sealed->len > 0 && open_secret(loop, ask, why, sizeof(why)) < 0) {
 		log_error("fence ask=%" PRIu64 " not-possible reason=\"%s\"", ask->id, why);
 		wire_free(steal_ptr(ask->request));
 	}

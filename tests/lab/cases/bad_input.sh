@@ -25,8 +25,6 @@ variant "/<vcpu>/r $scratch/pad"
 refused 1 '.' add_file
 variant 's|</os>|<loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE.fd</loader><nvram>/var/lib/libvirt/qemu/nvram/x.fd</nvram></os>|'
 refused 1 'ha=no|nvram|NVRAM' add_file
-variant 's|<memory .*|<memory unit="MiB">900000</memory>|'
-refused 1 'MiB' add_file
 variant 's|<name>.*|<name>not a name;</name>|'
 refused 1 '.' add_file
 variant ''
@@ -46,3 +44,11 @@ refused 1 'fence agent' ctl fence add bad bash --node n1 ip=1.2.3.4
 refused 2 '.' ctl vm sing $name
 refused 2 '.' ctl vm set $name
 equal "the records after all that" "$before" "$(records)"
+
+note "no capacity: one more guest, too large for any node"
+sed 's|<name>.*<|<name>bad-huge<|; /<uuid>/d; s|<memory .*|<memory unit="MiB">900000</memory>|; s|disks/bad-input|disks/bad-huge|' \
+	"$xml" >"$scratch/bad.xml"
+done_ add_file --stopped
+before=$(records)
+refused 1 'MiB' ctl vm start bad-huge
+equal "the records after a start that no node can bear" "$before" "$(records)"

@@ -32,7 +32,8 @@ done_ lab exec n2 virsh create /dev/stdin <"$scratch/own.xml"
 until_true "it ticks" ticked libvirtd-own 0
 done_ lab exec n2 virsh destroy libvirtd-own
 
-note "and with clusterd stopped"
+note "and with clusterd stopped: what was started by the cluster is marked as such"
+lab exec n1 virsh dumpxml --inactive $name >"$scratch/copy.xml"
 lab service n2 stop clusterd
 done_ lab exec n2 virsh create /dev/stdin <"$scratch/own.xml"
 refused 1 '[Cc]luster' lab exec n2 virsh create /dev/stdin <"$scratch/copy.xml"
