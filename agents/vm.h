@@ -146,6 +146,8 @@ void guest_unlock(struct guest *guest);
 void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link);
 /* What the last look found; free with wire_free(). Notes that it is told. */
 Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest);
+/* What was seen last holds no more. */
+void guest_doubt_locked(struct guest *guest, const char *why);
 void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced);
 
 /* Waits until the state told last is ABSENT; false: not until then. */
@@ -166,9 +168,15 @@ struct request {
 };
 /* The one answer; later ones are dropped: false. */
 bool request_answer(struct request *request, Wire__AgentReply *reply);
-/* Looks at the domain and answers with what is true about it. Takes chain and xml, which may be NULL. */
+/* Looks at the domain and answers with what is true about it. chain may be NULL. */
 void request_finish(struct request *request, struct link *link, Wire__AgentReply__Code code,
 		    const char *text, const char *chain);
+/*
+ * The same without looking, for when libvirt may hang: with what the last look found, or, with a
+ * doubt, UNKNOWN and that as the reason.
+ */
+void request_finish_told(struct request *request, Wire__AgentReply__Code code, const char *text,
+			 const char *doubt);
 Wire__AgentReply__Code request_code(enum outcome_code code);
 /* Text as the schema wants it. */
 void vm_set_text(char **field, const char *text);

@@ -210,6 +210,13 @@ void guest_look_locked(struct agent *agent, struct guest *guest, struct link *li
 	guest->last = sight;
 }
 
+void guest_doubt_locked(struct guest *guest, const char *why)
+{
+	guest->last = (struct sight){ .state = SIGHT_UNKNOWN, .reason = "", .libvirt_id = -1 };
+	snprintf(guest->last.text, sizeof(guest->last.text), "%s", why);
+	guest->told = false;
+}
+
 /* ---------------------------------------------------------------- telling */
 
 static const Wire__DomainNews__State states[] = {

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agents/chain.h"
 #include "agents/vm.h"
@@ -16,8 +15,7 @@ enum {
 	CHAIN_MS = 10000,	/* for qemu-img */
 	KILL_MS = 10000,	/* for a killed process to be gone */
 	RESERVE_MS = 5000,	/* of a stop's deadline, for the hard end */
-	TIDY_MS = 5,		/* between looks whether libvirt has noticed a kill */
-	TIDY_TRIES = 100,
+	TIDY_MS = 1000,		/* for libvirt to notice a kill */
 	PRESS_MS = 10000,	/* a guest that boots does not hear the first time */
 };
 
@@ -177,36 +175,29 @@ void vm_do_stop(struct request *request, struct link *link)
 	}
 }
 
-/* Whether libvirt has seen for itself that the process is gone; true also when it cannot be asked. */
-static bool wait_for_libvirt(struct request *request, struct link *link)
-{
-	bool settled = false;
-
-	for (int i = 0; i < TIDY_TRIES && !settled; i++) {
-		if (i > 0)
-			usleep(TIDY_MS * 1000);
-		if (guest_lock(request->guest, TIDY_MS) < 0)
-			continue;
-		guest_look_locked(request->agent, request->guest, link);
-		settled = request->guest->last.state == SIGHT_ABSENT ||
-			  request->guest->last.state == SIGHT_UNKNOWN;
-		guest_unlock(request->guest);
-	}
-	return settled;
-}
-
+/*
+ * The process before anything else, and the answer as soon as that is gone: libvirt may hang. It tidies
+ * up by itself when it sees the monitor's end, within some milliseconds; asked to, it sleeps 200.
+ */
 void vm_do_kill(struct request *request, struct link *link)
 {
 	struct outcome outcome;
+	bool tidy;
 
-	/* The process before anything else: libvirt may hang. */
 	set_ending(request, true);
 	power_off(NULL, request->guest->uuid, POWER_OFF_AT_ONCE, KILL_MS, &outcome);
-	outcome.text[0] = '\0';
-	/* libvirt tidies up by itself when it sees the monitor's end; asked to, it sleeps 200 ms. */
-	if (outcome.code == OUTCOME_OK && !wait_for_libvirt(request, link))
+	if (outcome.code != OUTCOME_OK) {
+		finish(request, link, &outcome);
+		return;
+	}
+	guest_queue_look(request->agent, request->guest, (struct guest_look){ 0 });
+	tidy = guest_wait_absent(request->agent, request->guest, process_now_ms() + TIDY_MS);
+	request_finish_told(request, WIRE__AGENT_REPLY__CODE__OK, "",
+			    tidy ? NULL : "its process is gone, but libvirt has not noticed yet");
+	if (!tidy) {
 		end_now(request, link, POWER_OFF_AT_ONCE, &outcome);
-	finish(request, link, &outcome);
+		guest_queue_look(request->agent, request->guest, (struct guest_look){ 0 });
+	}
 }
 
 /* ---------------------------------------------------------------- the rest */

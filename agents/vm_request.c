@@ -75,6 +75,18 @@ static void answer_plainly(struct request *request, Wire__AgentReply__Code code,
 	request_answer(request, reply);
 }
 
+/* Also when the answer comes too late: then what is true is told all the same. */
+static void answer_with_news(struct request *request, Wire__AgentReply *reply)
+{
+	if (atomic_load(&request->answered)) {
+		guest_tell_locked(request->agent, request->guest, false);
+		return;
+	}
+	reply->domain = guest_news_locked(request->agent, request->guest);
+	if (!request_answer(request, reply))
+		guest_tell_locked(request->agent, request->guest, true);
+}
+
 void request_finish(struct request *request, struct link *link, Wire__AgentReply__Code code,
 		    const char *text, const char *chain)
 {
@@ -90,11 +102,25 @@ void request_finish(struct request *request, struct link *link, Wire__AgentReply
 		return;
 	}
 	guest_look_locked(request->agent, guest, link);
-	reply->domain = guest_news_locked(request->agent, guest);
-	/* The answer came too late: what is true is told all the same. */
-	if (!request_answer(request, reply))
-		guest_tell_locked(request->agent, guest, true);
+	answer_with_news(request, reply);
 	guest_unlock(guest);
+}
+
+void request_finish_told(struct request *request, Wire__AgentReply__Code code, const char *text,
+			 const char *doubt)
+{
+	_cleanup_(wire_freep) Wire__AgentReply *reply = wire_new(&wire__agent_reply__descriptor);
+
+	reply->code = code;
+	vm_set_text(&reply->text, text);
+	if (guest_lock(request->guest, 0) < 0) {
+		request_answer(request, reply);
+		return;
+	}
+	if (doubt)
+		guest_doubt_locked(request->guest, doubt);
+	answer_with_news(request, reply);
+	guest_unlock(request->guest);
 }
 
 /* ---------------------------------------------------------------- the table */

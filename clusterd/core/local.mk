@@ -51,6 +51,7 @@ tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_faults
 tests_unit_test_core_faults_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_apply
+unit_tests += tests/unit/test_core_asks
 unit_tests += tests/unit/test_core_log
 unit_tests += tests/unit/test_core_replica
 tests_unit_test_core_replica_LDADD = tests/sim/libsim.a $(LDADD)

@@ -46,17 +46,25 @@ int power_has_mark(virDomainPtr domain, uint64_t vm, uint64_t generation)
 	       mark.generation == generation;
 }
 
-/* There is a domain of that name or uuid: the one we were asked for? */
+/* Whether no try on this node would go better. */
+static bool is_unfit(int error_code)
+{
+	return error_code == VIR_ERR_XML_ERROR || error_code == VIR_ERR_XML_DETAIL ||
+	       error_code == VIR_ERR_XML_INVALID_SCHEMA || error_code == VIR_ERR_CONFIG_UNSUPPORTED ||
+	       error_code == VIR_ERR_CPU_INCOMPATIBLE;
+}
+
+/* It was not started. Because it is there already: is that what we were asked for? */
 static void judge_present(virConnectPtr conn, const char *uuid, uint64_t vm, uint64_t generation,
-			  const char *error, struct outcome *ret)
+			  struct outcome *ret)
 {
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
 	int r;
 
-	if (link_domain(conn, uuid, &domain) < 0 || virDomainIsActive(domain) != 1) {
-		outcome_set(ret, OUTCOME_FAILED, "%s", error);
+	outcome_set(ret, is_unfit(link_error_code()) ? OUTCOME_REFUSED : OUTCOME_FAILED, "%s",
+		    link_error());
+	if (link_domain(conn, uuid, &domain) < 0 || virDomainIsActive(domain) != 1)
 		return;
-	}
 	r = power_has_mark(domain, vm, generation);
 	if (r < 0)
 		outcome_set(ret, OUTCOME_FAILED, "it is there already, but what it is cannot be told: %s",
@@ -78,9 +86,7 @@ void power_on(virConnectPtr conn, const char *uuid, const char *xml, uint64_t vm
 		virDomainFree(domain);
 		outcome_set(ret, OUTCOME_OK, "%s", "");
 	} else {
-		_cleanup_(freep) char *error = strdup(link_error());
-
-		judge_present(conn, uuid, vm, generation, error ? error : "no memory", ret);
+		judge_present(conn, uuid, vm, generation, ret);
 	}
 }
 

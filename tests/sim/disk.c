@@ -100,6 +100,11 @@ uint64_t disk_epoch(const struct disk *disk, uint64_t index)
 	return entry ? entry->epoch : 0;
 }
 
+uint64_t disk_last_epoch(const struct disk *disk)
+{
+	return idmap_count(&disk->log) ? disk_epoch(disk, disk_last(disk)) : disk->applied_epoch;
+}
+
 /* ---------------------------------------------------------------- one persist */
 
 static void do_append(struct disk *disk, struct persist *persist)
@@ -150,6 +155,7 @@ static void do_persist(struct disk *disk, struct persist *persist)
 		if (persist->value < disk->applied)
 			disk->wrong = "an applied entry cut";
 		do_keep(disk, 0, persist->value);
+		disk->removed = true;
 		break;
 	case PERSIST_APPEND:
 		do_append(disk, persist);
@@ -172,6 +178,7 @@ static void do_persist(struct disk *disk, struct persist *persist)
 		break;
 	case PERSIST_WIPE:
 		wipe(disk);
+		disk->removed = true;
 		break;
 	}
 }

@@ -34,6 +34,7 @@ struct disk {
 	struct idmap records[DISK_TABLES];	/* of struct buf, by id */
 	struct disk_batch *queue;
 	size_t queued, queue_cap;
+	bool removed;				/* a cut or a wipe was synced; for who looks */
 	const char *wrong;			/* what no store would have been asked for */
 };
 
@@ -48,6 +49,7 @@ uint64_t disk_sync(struct disk *disk, size_t n);
 void disk_crash(struct disk *disk);
 
 uint64_t disk_last(const struct disk *disk);
+uint64_t disk_last_epoch(const struct disk *disk);
 /* The epoch of an entry that is in the log; 0 if it is not. */
 uint64_t disk_epoch(const struct disk *disk, uint64_t index);
 

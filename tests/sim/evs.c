@@ -245,7 +245,7 @@ static bool unchanged(struct evs *evs, uint64_t members)
 	return view && view->told && view->members == members;
 }
 
-static void form(struct evs *evs, uint64_t members, uint64_t ghosts, bool in_ring)
+static void form(struct evs *evs, uint64_t members, uint64_t ghosts, uint64_t ring_too)
 {
 	struct view *view;
 
@@ -258,13 +258,12 @@ static void form(struct evs *evs, uint64_t members, uint64_t ghosts, bool in_rin
 			view_enter(member_of(evs, node), view);
 	for (uint32_t node = 1; node <= evs->nodes; node++)
 		if ((members >> (node - 1) & 1) && evs_up(evs, node))
-			evs->ops->view(evs->context, node, members | ghosts,
-					 in_ring ? members | ghosts : members);
+			evs->ops->view(evs->context, node, members | ghosts, members | ring_too);
 	view_leave(&(struct member){ .view = view });
 }
 
 void evs_regroup(struct evs *evs, const uint32_t *of, bool spare, uint64_t ghosts,
-		   bool in_ring)
+		 uint64_t ring_too)
 {
 	uint64_t left = 0;
 
@@ -281,6 +280,6 @@ void evs_regroup(struct evs *evs, const uint32_t *of, bool spare, uint64_t ghost
 				members |= UINT64_C(1) << (other - 1);
 		left &= ~members;
 		if (!spare || !unchanged(evs, members))
-			form(evs, members, ghosts & ~members, in_ring);
+			form(evs, members, ghosts & ~members, ring_too);
 	}
 }

@@ -52,11 +52,11 @@ bool evs_deliver(struct evs *evs, uint32_t node);
 
 /*
  * New views: of[node - 1] is the component a node finds itself in. A component that is as it
- * was may be spared. ghosts are added to the members of every view, and also to the ring
- * where in_ring is true.
+ * was may be spared. ghosts are added to the members of every view. The ring has the members
+ * that are there, and the nodes in ring_too.
  */
 void evs_regroup(struct evs *evs, const uint32_t *of, bool spare, uint64_t ghosts,
-		   bool in_ring);
+		 uint64_t ring_too);
 /* Of the node's view. */
 uint64_t evs_members(const struct evs *evs, uint32_t node);
 

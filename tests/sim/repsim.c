@@ -43,6 +43,11 @@ static uint32_t some_node(struct sim *sim)
 	return 1 + rng_below(&sim->swarm.rng, sim->swarm.nodes_n);
 }
 
+static uint64_t all_nodes(const struct swarm *swarm)
+{
+	return (UINT64_C(1) << swarm->nodes_n) - 1;
+}
+
 /* ---------------------------------------------------------------- one seed */
 
 static void mix_choose(struct sim *sim)
@@ -72,14 +77,12 @@ static void mix_choose(struct sim *sim)
 static void begin(struct sim *sim)
 {
 	struct swarm *swarm = &sim->swarm;
-	uint64_t all = (UINT64_C(1) << swarm->nodes_n) - 1;
-
 	if (rng_below(&swarm->rng, 4) == 0) {
 		swarm_genesis(swarm, UINT64_C(1) << rng_below(&swarm->rng, swarm->voters_n),
 			      false);
 		sim->mix.wipe = 0;
 	} else {
-		swarm_genesis(swarm, all, true);
+		swarm_genesis(swarm, all_nodes(swarm), true);
 	}
 	for (uint32_t node = 1; node <= swarm->nodes_n; node++)
 		swarm_boot(swarm, node);
@@ -98,7 +101,7 @@ static void change_views(struct sim *sim)
 		if (!swarm->nodes[i].up && rng_permille(rng, sim->mix.ghost))
 			ghosts |= UINT64_C(1) << i;
 	}
-	evs_regroup(swarm->evs, of, rng_below(rng, 2), ghosts, rng_below(rng, 2));
+	evs_regroup(swarm->evs, of, rng_below(rng, 2), ghosts, rng_next(rng) & all_nodes(swarm));
 }
 
 static void crash(struct sim *sim, uint32_t node)

@@ -90,20 +90,49 @@ uint64_t swarm_new_id(struct swarm *swarm)
 
 /* ---------------------------------------------------------------- the truth */
 
-/* Voters whose disk, as it is now, has the entry. */
-static size_t disks_with(struct swarm *swarm, uint64_t index, uint64_t epoch)
+static bool disk_has(const struct disk *disk, uint64_t index, uint64_t epoch)
 {
-	size_t n = 0;
-
-	for (uint32_t id = 1; id <= swarm->voters_n; id++) {
-		const struct disk *disk = swarm_node(swarm, id)->disk;
-
-		n += disk->applied >= index || disk_epoch(disk, index) == epoch;
-	}
-	return n;
+	return disk->applied >= index || disk_epoch(disk, index) == epoch;
 }
 
-static void learn(struct swarm *swarm, uint64_t index, struct swarm_truth truth)
+static bool disk_newer(const struct disk *a, const struct disk *b)
+{
+	uint64_t last_a = disk_last(a), last_b = disk_last(b);
+	uint64_t epoch_a = disk_last_epoch(a), epoch_b = disk_last_epoch(b);
+
+	return epoch_a > epoch_b || (epoch_a == epoch_b && last_a > last_b);
+}
+
+/*
+ * If the mains failed now: whichever majority of voters came back, the newest log among their
+ * disks would have to hold the last entry that was ever committed, and with it all others.
+ */
+static void check_disks(struct swarm *swarm)
+{
+	uint64_t index = swarm->truth_n;
+
+	if (swarm->disks_may_vanish || index < 2)
+		return;
+	for (uint64_t back = 1; back < UINT64_C(1) << swarm->voters_n; back++) {
+		const struct disk *newest = NULL;
+
+		if (nodes_count(back) != swarm->voters_n / 2 + 1)
+			continue;
+		for (uint64_t left = back; left; left &= left - 1) {
+			const struct disk *disk = swarm_node(swarm, nodes_lowest(left))->disk;
+
+			if (!newest || disk_newer(disk, newest))
+				newest = disk;
+		}
+		if (!disk_has(newest, index, swarm->truth[index - 1].epoch)) {
+			swarm_fail(swarm, "entry %" PRIu64 " would be lost to nodes %" PRIx64,
+				   index, back);
+			return;
+		}
+	}
+}
+
+static void learn(struct swarm *swarm, struct swarm_truth truth)
 {
 	if (swarm->truth_n == swarm->truth_cap) {
 		swarm->truth_cap = swarm->truth_cap ? swarm->truth_cap * 2 : 64;
@@ -111,10 +140,15 @@ static void learn(struct swarm *swarm, uint64_t index, struct swarm_truth truth)
 	}
 	swarm->truth[swarm->truth_n++] = truth;
 	swarm->counts.committed++;
-	if (!swarm->disks_may_vanish && index > 1 &&
-	    disks_with(swarm, index, truth.epoch) < swarm->voters_n / 2 + 1)
-		swarm_fail(swarm, "entry %" PRIu64 " is committed and on %zu disks only", index,
-			   disks_with(swarm, index, truth.epoch));
+	check_disks(swarm);
+}
+
+/* Only a disk from which something was removed can make a difference. */
+static void after_sync(struct swarm_node *node)
+{
+	if (node->disk->removed)
+		check_disks(node->swarm);
+	node->disk->removed = false;
 }
 
 static void on_applied(void *context, const struct toy *toy, uint64_t index, uint64_t epoch,
@@ -125,7 +159,7 @@ static void on_applied(void *context, const struct toy *toy, uint64_t index, uin
 	const struct swarm_truth *truth;
 
 	if (index == swarm->truth_n + 1)
-		learn(swarm, index, (struct swarm_truth){ epoch, digest, toy->digest });
+		learn(swarm, (struct swarm_truth){ epoch, digest, toy->digest });
 	if (index > swarm->truth_n) {
 		swarm_fail(swarm, "n%u applied %" PRIu64 " before anybody applied %zu", node->id,
 			   index, swarm->truth_n + 1);
@@ -356,7 +390,7 @@ void swarm_genesis(struct swarm *swarm, uint64_t nodes, bool known)
 			toy = toy_new();
 			toy_load(toy, swarm_node(swarm, id)->disk);
 		}
-	learn(swarm, 1, (struct swarm_truth){ 1, toy_digest(&command), toy->digest });
+	learn(swarm, (struct swarm_truth){ 1, toy_digest(&command), toy->digest });
 	toy_free(toy);
 }
 
@@ -404,6 +438,7 @@ void swarm_crash(struct swarm *swarm, uint32_t id, size_t durable)
 	swarm->counts.crashes++;
 	evs_crash(swarm->evs, id);
 	disk_sync(node->disk, durable);
+	after_sync(node);
 	disk_crash(node->disk);
 	swarm->counts.refused += node->replica->refused;
 	daemon_free(node);
@@ -430,6 +465,7 @@ bool swarm_sync(struct swarm *swarm, uint32_t id, size_t batches)
 	if (!node->up || node->disk->queued == 0 || batches == 0)
 		return false;
 	event.persisted = disk_sync(node->disk, batches);
+	after_sync(node);
 	happen(node, &event);
 	return true;
 }
@@ -559,7 +595,7 @@ void swarm_gather(struct swarm *swarm)
 {
 	uint32_t of[SWARM_NODES_MAX] = { 0 };
 
-	evs_regroup(swarm->evs, of, false, 0, false);
+	evs_regroup(swarm->evs, of, false, 0, 0);
 }
 
 bool swarm_disks_known(const struct swarm *swarm)

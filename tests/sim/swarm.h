@@ -7,8 +7,8 @@
  * of the group, of the disks and of time. It knows the truth, which no node does, and holds
  * it against every node after every event:
  *
- *	- what was committed once stays, at its index, for ever; and is on the disks of a
- *	  majority of voters when the first node says that it is committed;
+ *	- what was committed once stays, at its index, for ever, even if all power fails now and
+ *	  just a majority of voters comes back;
  *	- an epoch is opened by one round only, and holds all that was committed before it;
  *	- commands are applied in order, and states at the same index are the same;
  *	- no node is told to leave.
@@ -55,7 +55,7 @@ struct swarm {
 	uint64_t now_ms;
 	uint32_t nodes_n, voters_n;
 	size_t keep;			/* of the replicas' logs */
-	bool disks_may_vanish;		/* then a committed entry may be on fewer disks */
+	bool disks_may_vanish;		/* then fewer disks may hold what was committed */
 	struct evs *evs;
 	struct swarm_node nodes[SWARM_NODES_MAX];
 	struct swarm_truth *truth;	/* entry 1, 2, … */

@@ -7,6 +7,7 @@
 #include "clusterd/core/apply.h"
 #include "clusterd/core/record.h"
 #include "tests/unit/unit.h"
+#include "wire/check.h"
 #include "wire/command.h"
 #include "wire/message.h"
 
@@ -321,7 +322,254 @@ static void test_requests(void)
 	bench_free(bench);
 }
 
+static int set_budget(struct bench *bench, const char *value)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__SettingSet set = WIRE__SETTING_SET__INIT;
+
+	set.name = (char *)"fence.budget";
+	set.value = (char *)value;
+	command.body_case = WIRE__COMMAND__BODY_SETTING_SET;
+	command.setting_set = &set;
+	return apply(bench, 1, 101, &command);
+}
+
+static int try_fence(struct bench *bench, uint32_t node, bool status_only)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
+
+	begin.node = node;
+	begin.incarnation = state_node(bench->state, node)->incarnation;
+	begin.device = ((const Wire__Fence *)state_at(bench->state, WIRE__TABLE__TABLE_FENCE, 0))->id;
+	begin.executor = 1;
+	begin.status_only = status_only;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
+	command.fence_begin = &begin;
+	return apply(bench, 1, 101, &command);
+}
+
+/* Asked for at once by a leader for which none of them had begun yet. */
+static void test_fence_budget(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	verdict(bench, 3, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(try_fence(bench, 2, false), 0);
+	CU_ASSERT_EQUAL(try_fence(bench, 3, false), STALE);
+	CU_ASSERT_EQUAL(try_fence(bench, 3, true), 0);
+	bench_free(bench);
+}
+
+static int want(struct bench *bench, Wire__Vm__Wanted wanted, Wire__Vm__Action action)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmWant body = WIRE__VM_WANT__INIT;
+
+	body.name = (char *)"a";
+	body.wanted = wanted;
+	body.action = action;
+	command.body_case = WIRE__COMMAND__BODY_VM_WANT;
+	command.vm_want = &body;
+	return apply(bench, 1, 101, &command);
+}
+
+static int move_to(struct bench *bench, uint32_t to, Wire__VmMove__How how, const char *image)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmMove move = WIRE__VM_MOVE__INIT;
+
+	move.name = (char *)"a";
+	move.to = to;
+	move.how = how;
+	move.image = (char *)image;
+	command.body_case = WIRE__COMMAND__BODY_VM_MOVE;
+	command.vm_move = &move;
+	return apply(bench, 1, 101, &command);
+}
+
+/* A reset is for the run it was asked for; it is never made up for later. */
+static void test_old_action(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(want(bench, WIRE__VM__WANTED__RUNNING, WIRE__VM__ACTION__RESET), 0);
+	CU_ASSERT_EQUAL(vm(bench)->action, WIRE__VM__ACTION__RESET);
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 3), 0);
+	CU_ASSERT_EQUAL(report_vm(bench, 3, 103, 2, WIRE__VM_REPORT__WHAT__RUNNING), 0);
+	CU_ASSERT_EQUAL(vm(bench)->action, WIRE__VM__ACTION__NO_ACTION);
+	CU_ASSERT_EQUAL(want(bench, WIRE__VM__WANTED__RUNNING, WIRE__VM__ACTION__RESET), 0);
+	CU_ASSERT_EQUAL(move_to(bench, 2, WIRE__VM_MOVE__HOW__LIVE, ""), 0);
+	CU_ASSERT_EQUAL(vm(bench)->action, WIRE__VM__ACTION__NO_ACTION);
+	bench_free(bench);
+}
+
+static int add_volume(struct bench *bench, const char *name, const char *target)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VolumeAdd add = WIRE__VOLUME_ADD__INIT;
+	Wire__Volume volume = WIRE__VOLUME__INIT;
+
+	volume.name = (char *)name;
+	volume.driver = (char *)"dir";
+	volume.target = (char *)target;
+	volume.declared_shared = true;
+	add.volume = &volume;
+	command.body_case = WIRE__COMMAND__BODY_VOLUME_ADD;
+	command.volume_add = &add;
+	return apply(bench, 1, 101, &command);
+}
+
+/* An agent writes the image as root: nowhere but on a volume, whoever names the place. */
+static void test_image(void)
+{
+	struct bench *bench = bench_new();
+	static const char *const bad[] = { "", "/etc/passwd", "/v/one/a.sav",
+					   "/v/one/.clusterd/state/../../../../etc/passwd",
+					   "/v/one2/.clusterd/state/a.sav" };
+
+	CU_ASSERT_EQUAL(add_volume(bench, "one", "/v/one"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CU_ASSERT_EQUAL(move_to(bench, 3, WIRE__VM_MOVE__HOW__QUICK, bad[i]),
+				WIRE__VERDICT__CODE__NOT_READY);
+	CU_ASSERT_EQUAL(vm(bench)->phase, WIRE__VM__PHASE__RUN);
+	CU_ASSERT_EQUAL(move_to(bench, 3, WIRE__VM_MOVE__HOW__QUICK,
+				"/v/one/.clusterd/state/a.1.sav"), 0);
+	CU_ASSERT_EQUAL(vm(bench)->phase, WIRE__VM__PHASE__SAVING);
+	bench_free(bench);
+}
+
+/* What the lists of the agents' frames cannot hold must not be in the records. */
+static void test_volumes(void)
+{
+	struct bench *bench = bench_new();
+	char name[16], target[32];
+
+	for (unsigned i = 0; i < WIRE_LIST_MAX; i++) {
+		snprintf(name, sizeof(name), "v%u", i);
+		snprintf(target, sizeof(target), "/v/%u", i);
+		CU_ASSERT_EQUAL(add_volume(bench, name, target), 0);
+	}
+	CU_ASSERT_EQUAL(add_volume(bench, "more", "/v/more"), WIRE__VERDICT__CODE__LIMIT);
+	bench_free(bench);
+}
+
+static int edit(struct bench *bench, size_t xml_size, size_t devices)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmEdit body = WIRE__VM_EDIT__INIT;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+	char *xml = mem_array(1, xml_size + 1), line[401], **lines = mem_new_array(char *, devices);
+	int code;
+
+	memset(xml, 'x', xml_size);
+	memset(line, 'd', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	for (size_t i = 0; i < devices; i++)
+		lines[i] = line;
+	essence.memory_mib = 512;
+	essence.digest = xml_size + devices;
+	essence.devices = lines;
+	essence.n_devices = devices;
+	body.name = (char *)"a";
+	body.xml = xml;
+	body.essence = &essence;
+	command.body_case = WIRE__COMMAND__BODY_VM_EDIT;
+	command.vm_edit = &body;
+	code = apply(bench, 1, 101, &command);
+	free(xml);
+	free(lines);
+	return code;
+}
+
+/* A record that no snapshot can carry would keep a node that lags behind out for ever. */
+static void test_large(void)
+{
+	struct bench *bench = bench_new();
+	const struct { size_t xml, devices; int code; } edits[] = {
+		{ 20 * 1024, 70, 0 },		/* runs with this from now on */
+		{ 48 * 1024, 4, 0 },
+		{ 44 * 1024, 25, WIRE__VERDICT__CODE__LIMIT },
+	};
+
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
+		const struct buf *packed;
+
+		CU_ASSERT_EQUAL(edit(bench, edits[i].xml, edits[i].devices), edits[i].code);
+		packed = state_packed(bench->state, WIRE__TABLE__TABLE_VM, 0, NULL);
+		CU_ASSERT(packed->len <= WIRE_RECORD_MAX);
+		if (i == 0) {
+			CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+			CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 2,
+						  WIRE__VM_REPORT__WHAT__RUNNING), 0);
+		}
+	}
+	bench_free(bench);
+}
+
+/* Beyond these, milliseconds would not fit into the fields of an ask. */
+static void test_timeouts(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget target = WIRE__FENCE_TARGET__INIT, *targets = &target;
+	Wire__VmAdd vm_add = WIRE__VM_ADD__INIT;
+	Wire__Vm given = *vm(bench);
+
+	fence.name = (char *)"slow";
+	fence.agent = (char *)"fence_ipmilan";
+	fence.timeout_s = 2147484;
+	fence.targets = &targets;
+	fence.n_targets = 1;
+	target.node = 2;
+	add.fence = &fence;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
+	command.fence_add = &add;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__INVALID);
+	given.name = (char *)"b";
+	given.uuid = (char *)"00000000-0000-4000-8000-000000000002";
+	given.stop_timeout_s = 4294968;
+	vm_add.vm = &given;
+	command.body_case = WIRE__COMMAND__BODY_VM_ADD;
+	command.vm_add = &vm_add;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__INVALID);
+	bench_free(bench);
+}
+
+/* Nobody carries it out any more, so nobody would ever end it. */
+static void test_unmanaged(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmSet set = WIRE__VM_SET__INIT;
+	Wire__Param managed = WIRE__PARAM__INIT, *changes = &managed;
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(want(bench, WIRE__VM__WANTED__STOPPED, WIRE__VM__ACTION__NO_ACTION), 0);
+	op = vm(bench)->op;
+	managed.key = (char *)"managed";
+	managed.value = (char *)"no";
+	set.name = (char *)"a";
+	set.changes = &changes;
+	set.n_changes = 1;
+	command.body_case = WIRE__COMMAND__BODY_VM_SET;
+	command.vm_set = &set;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__CANCELLED);
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "old_generation", test_old_generation }, { "held", test_held },
 	  { "fence", test_fence }, { "fence_late", test_fence_late },
-	  { "requests", test_requests })
+	  { "fence_budget", test_fence_budget }, { "requests", test_requests },
+	  { "old_action", test_old_action }, { "image", test_image },
+	  { "volumes", test_volumes }, { "large", test_large }, { "timeouts", test_timeouts },
+	  { "unmanaged", test_unmanaged })

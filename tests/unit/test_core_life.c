@@ -207,6 +207,68 @@ static void test_guest_ends(void)
 	world_free(world);
 }
 
+/* Only what the leader sees missing counts, not what has been committed about it so far. */
+static void test_half_missing(void)
+{
+	struct world *world = world_new(7);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmSet set = WIRE__VM_SET__INIT;
+	Wire__Param owners = WIRE__PARAM__INIT, *changes = &owners;
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 2000);
+	owners.key = (char *)"owners";
+	owners.value = (char *)"n7";
+	set.name = (char *)"a";
+	set.changes = &changes;
+	set.n_changes = 1;
+	command.body_case = WIRE__COMMAND__BODY_VM_SET;
+	command.vm_set = &set;
+	world_ask(world, 2, &command);
+	for (unsigned n = 7; n >= 1; n--)
+		world_kill_node(world, n);
+	for (unsigned n = 1; n <= 3; n++)
+		world_start_node(world, n);
+	world_start_node(world, 7);
+	world_settle(world, 20000);
+	CU_ASSERT_EQUAL(world_runs(world, "a"), 7);
+	world_story(world);
+	/* Nodes 4 to 6 still boot, so they are not called lost yet; with 7 that is half. */
+	world_kill_node(world, 7);
+	world_settle(world, 20000);
+	STORY(world, "");
+	for (unsigned n = 4; n <= 6; n++)
+		world_start_node(world, n);
+	world_settle(world, 20000);
+	STORY(world, "power of n7 off, by n1\n");
+	world_free(world);
+}
+
+/* A test of a device ends, even if the node that was to carry it out is gone for good. */
+static void test_fence_test(void)
+{
+	struct world *world = world_new(3);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
+	const struct state *state;
+	const Wire__Operation *op;
+
+	test.name = (char *)"bmc-n1";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
+	command.fence_test = &test;
+	world_ask(world, 3, &command);
+	world_kill_daemon(world, 3);
+	world_settle(world, 20000);
+	state = core_state(world_core(world, 1));
+	op = state_at(state, WIRE__TABLE__TABLE_OPERATION,
+		      state_count(state, WIRE__TABLE__TABLE_OPERATION) - 1);
+	CU_ASSERT_EQUAL(op->kind, WIRE__OPERATION__KIND__FENCE_TEST);
+	CU_ASSERT_EQUAL(op->outcome, WIRE__OPERATION__OUTCOME__FAILED);
+	world_free(world);
+}
+
 UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
 	  { "quick", test_quick }, { "node_dies", test_node_dies }, { "split", test_split },
-	  { "cold_start", test_cold_start }, { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends })
+	  { "cold_start", test_cold_start }, { "daemon_dies", test_daemon_dies },
+	  { "guest_ends", test_guest_ends },
+	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test })

@@ -97,7 +97,7 @@ static void test_waits_to_learn(void)
 	struct replica_standing standing;
 
 	begin(&swarm, &trace, 1);
-	evs_regroup(swarm.evs, of, false, 0, false);
+	evs_regroup(swarm.evs, of, false, 0, 0);
 	swarm_run(&swarm, 50);
 	swarm_standing(&swarm, 1, &standing);
 	CU_ASSERT_STRING_EQUAL(standing.why_not,
@@ -230,7 +230,7 @@ static void test_ghost(void)
 
 	begin_open(&swarm, &trace);
 	swarm_crash(&swarm, 3, 0);
-	evs_regroup(swarm.evs, of, false, 4, true);
+	evs_regroup(swarm.evs, of, false, 4, 4);
 	swarm_run(&swarm, 3000);
 	STORY(&swarm,
 	      "  100 n3 crashes\n"
@@ -250,7 +250,7 @@ static void test_ghost(void)
 	      " 2107 n2 knows 3 committed\n");
 	swarm_crash(&swarm, 1, 0);
 	swarm_boot(&swarm, 3);
-	evs_regroup(swarm.evs, of, false, 1, true);
+	evs_regroup(swarm.evs, of, false, 1, 1);
 	swarm_run(&swarm, 20000);
 	STORY(&swarm,
 	      " 3000 n1 crashes\n"

@@ -28,7 +28,7 @@ refused 1 'ha=no|nvram|NVRAM' add_file
 variant 's|<name>.*|<name>not a name;</name>|'
 refused 1 '.' add_file
 variant ''
-refused 1 'colour' add_file --set colour=red
+refused 2 'colour' add_file --set colour=red
 refused 3 'n9' add_file --set owners=n9
 refused 1 'priority' ctl vm set $name priority=highest
 refused 1 'colour' ctl vm set $name colour=red

@@ -11,7 +11,7 @@ done_ ctl vm add - --no-wait --stopped <"$scratch/$name.xml"
 start_on $name n1
 
 note "a disk is attached"
-lab exec n1 virsh attach-disk $name /clusterstorage/disks/$name-extra.raw vdb --live >/dev/null
+lab exec n1 virsh attach-disk $name /clusterstorage/disks/$name-extra.raw vdb --live --cache none >/dev/null
 knows() { ctl vm dumpxml $name | grep -q "$1" || [[ -n $(vm_of $name 'd["changed_outside"]') ]]; }
 until_true "the cluster knows of the disk" knows "$name-extra.raw"
 

@@ -5,7 +5,7 @@ name=pending-edit
 add_on $name n1
 cat >"$scratch/editor" <<-'END'
 	#!/bin/sh
-	sed -i "s|<memory unit='[A-Za-z]*'>[0-9]*<|<memory unit='MiB'>128<|; /<currentMemory/d" "$1"
+	sed -i "s|<memory unit=.*|<memory unit='MiB'>128</memory>|; /<currentMemory/d" "$1"
 END
 chmod +x "$scratch/editor"
 edit() { lab exec n1 env EDITOR="$scratch/editor" TMPDIR="$scratch" "$LAB_BUILD/clusterctl/clusterctl" vm edit "$@"; }

@@ -174,7 +174,7 @@ answers() {
 }
 
 # In the pid namespace of a node: the QEMU processes of a guest, or of all.
-qemu_pids() { lab exec "$1" pgrep -f "^[^ ]*qemu-system[^ ]* -name guest=${2:-}" || true; }
+qemu_pids() { lab exec "$1" pgrep -f "^[^ ]*qemu-system[^ ]* -name guest=${2:+$2,}" || true; }
 has_qemu() { [[ -n $(qemu_pids "$@") ]]; }
 no_qemu() { [[ -z $(qemu_pids "$@") ]]; }
 

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a core asks of its vm agent, when that is much, and when there is no answer. One core
+ * alone, the only voter: its own frames are delivered to it, and its disk is never late.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "clusterd/core/core.h"
+#include "tests/unit/unit.h"
+#include "wire/message.h"
+
+enum { VMS = 1200, STEPS_MAX = 2000 };
+
+struct alone {
+	struct core *core;
+	uint64_t now_ms, deadline_ms;
+	struct buf frames[STEPS_MAX];
+	size_t first, last;
+	uint64_t to_persist, persisted;
+	Wire__AgentRequest *request;	/* the last one */
+	uint64_t ask;
+	unsigned asks;
+};
+
+static void step(struct alone *alone, struct event event)
+{
+	struct update update;
+
+	event.now_ms = event.wall_ms = alone->now_ms;
+	update_init(&update);
+	core_step(alone->core, &event, &update);
+	if (update.persists_n)
+		alone->to_persist = update.persist_seq;
+	for (size_t i = 0; i < update.frames_n; i++) {
+		alone->frames[alone->last++] = update.frames[i];
+		update.frames[i] = (struct buf){ 0 };
+	}
+	for (size_t i = 0; i < update.asks_n; i++) {
+		wire_free(alone->request);
+		alone->request = steal_ptr(update.asks[i].request);
+		alone->ask = update.asks[i].id;
+		alone->asks++;
+	}
+	alone->deadline_ms = update.deadline_ms;
+	update_reset(&update);
+}
+
+static void deliver(struct alone *alone)
+{
+	struct buf frame = alone->frames[alone->first++];
+	struct frame_header header;
+	ProtobufCMessage *body = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(frame_decode(frame.data, frame.len, &header, &body), 0);
+	step(alone, (struct event){ .kind = EVENT_FRAME, .frame = { 1, &header, body } });
+	frame_body_free(body);
+	buf_free(&frame);
+}
+
+/* All that is due now. */
+static void go_on(struct alone *alone)
+{
+	while (alone->first < alone->last || alone->persisted < alone->to_persist)
+		if (alone->first < alone->last)
+			deliver(alone);
+		else
+			step(alone, (struct event){ .kind = EVENT_PERSISTED,
+						    .persisted = alone->persisted =
+							    alone->to_persist });
+}
+
+/* Lets so much time pass, tick by tick; how many asks there were. */
+static unsigned pass(struct alone *alone, uint64_t ms)
+{
+	uint64_t end_ms = alone->now_ms + ms;
+	unsigned before = alone->asks;
+
+	while (alone->deadline_ms && alone->deadline_ms <= end_ms &&
+	       alone->last < STEPS_MAX - 10) {
+		alone->now_ms = alone->deadline_ms > alone->now_ms ? alone->deadline_ms
+								   : alone->now_ms + 1;
+		step(alone, (struct event){ .kind = EVENT_TICK });
+		go_on(alone);
+	}
+	alone->now_ms = end_ms;
+	return alone->asks - before;
+}
+
+static void load(struct alone *alone, uint32_t table, uint64_t id, const ProtobufCMessage *record)
+{
+	struct buf packed = { 0 };
+
+	wire_pack(record, &packed);
+	CU_ASSERT_EQUAL_FATAL(core_load_record(alone->core, table, id, packed.data, packed.len), 0);
+	buf_free(&packed);
+}
+
+static void load_vms(struct alone *alone, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		Wire__Vm vm = WIRE__VM__INIT;
+		Wire__Essence essence = WIRE__ESSENCE__INIT;
+		Wire__Holder holder = WIRE__HOLDER__INIT, *holders = &holder;
+		char name[64], uuid[40];
+
+		snprintf(name, sizeof(name), "a-guest-with-a-name-that-is-as-long-as-they-are-%zu", i);
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012zu", i);
+		essence.memory_mib = 1;
+		holder.node = 1;
+		vm.id = 100 + i;
+		vm.name = name;
+		vm.uuid = uuid;
+		vm.xml = (char *)"<domain/>";
+		vm.essence = &essence;
+		vm.wanted = WIRE__VM__WANTED__RUNNING;
+		vm.phase = WIRE__VM__PHASE__RUN;
+		vm.owner = 1;
+		vm.generation = 1;
+		vm.maybe = &holders;
+		vm.n_maybe = 1;
+		load(alone, WIRE__TABLE__TABLE_VM, vm.id, &vm.base);
+	}
+}
+
+static void load_cluster(struct alone *alone)
+{
+	Wire__Cluster cluster = WIRE__CLUSTER__INIT;
+	Wire__Node node = WIRE__NODE__INIT;
+	uint32_t voters[] = { 1 };
+
+	cluster.id = 1;
+	cluster.uuid = (char *)"12345678-9abc-4def-8123-456789abcdef";
+	cluster.voters = voters;
+	cluster.n_voters = 1;
+	load(alone, WIRE__TABLE__TABLE_CLUSTER, 1, &cluster.base);
+	node.id = 1;
+	node.name = (char *)"n1";
+	load(alone, WIRE__TABLE__TABLE_NODE, 1, &node.base);
+}
+
+/* Node 1 alone with so many guests, its agent up; the Watch has been asked. */
+static struct alone *alone_new(size_t vms)
+{
+	static const uint32_t members[] = { 1 };
+	const struct core_config config = { .node = 1, .boot_id = 11, .disk_id = 12,
+					    .kernel_boot_id = "boot" };
+	struct alone *alone = mem_new(struct alone);
+
+	alone->now_ms = 1000;
+	alone->core = core_new(&config);
+	core_load_applied(alone->core, 5, 1);
+	load_cluster(alone);
+	load_vms(alone, vms);
+	CU_ASSERT_EQUAL_FATAL(core_load_done(alone->core), 0);
+	step(alone, (struct event){ .kind = EVENT_AGENT_UP });
+	step(alone, (struct event){ .kind = EVENT_VIEW,
+				    .view = { members, 1, members, 1, false } });
+	go_on(alone);
+	return alone;
+}
+
+static void alone_free(struct alone *alone)
+{
+	core_free(alone->core);
+	while (alone->first < alone->last)
+		buf_free(&alone->frames[alone->first++]);
+	wire_free(alone->request);
+	free(alone);
+}
+
+static void test_watch_size(void)
+{
+	struct alone *alone = alone_new(VMS);
+	const struct frame_header header = { .type = FRAME_AGENT_REQUEST, .request = 1,
+					     .protocol = FRAME_PROTOCOL };
+	struct buf frame = { 0 };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(alone->request);
+	CU_ASSERT_EQUAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_WATCH);
+	CU_ASSERT(alone->request->watch->n_domains > 100);
+	CU_ASSERT_EQUAL(frame_encode(&header, &alone->request->base, &frame), 0);
+	buf_free(&frame);
+	alone_free(alone);
+}
+
+static void no_answer(struct alone *alone)
+{
+	step(alone, (struct event){ .kind = EVENT_AGENT_REPLY, .reply = { alone->ask, NULL } });
+	go_on(alone);
+}
+
+/* An ask that could not even be sent is answered with nothing, at once. */
+static void test_no_answer(void)
+{
+	struct alone *alone = alone_new(1);
+	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+	Wire__InventoryDone done = WIRE__INVENTORY_DONE__INIT;
+	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
+	unsigned before = alone->asks;
+
+	no_answer(alone);
+	CU_ASSERT_EQUAL(alone->asks, before);
+	CU_ASSERT_EQUAL(pass(alone, 1000), 1);
+	CU_ASSERT_EQUAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_WATCH);
+	done.watch = alone->ask;
+	step(alone, (struct event){ .kind = EVENT_AGENT_REPLY, .reply = { alone->ask, &reply } });
+	facts.agent_ok = true;
+	facts.memory_mib = 1000;
+	news.body_case = WIRE__AGENT_NEWS__BODY_FACTS;
+	news.facts = &facts;
+	step(alone, (struct event){ .kind = EVENT_AGENT_NEWS, .news = &news });
+	news.body_case = WIRE__AGENT_NEWS__BODY_INVENTORY;
+	news.inventory = &done;
+	step(alone, (struct event){ .kind = EVENT_AGENT_NEWS, .news = &news });
+	go_on(alone);
+	/* The guest is gone, so it is started anew; that ask is not answered, either. */
+	pass(alone, 20000);
+	CU_ASSERT_EQUAL_FATAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_START);
+	before = alone->asks;
+	no_answer(alone);
+	CU_ASSERT_EQUAL(alone->asks, before);
+	CU_ASSERT_EQUAL(pass(alone, 1000), 1);
+	CU_ASSERT_EQUAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_START);
+	alone_free(alone);
+}
+
+UNIT_MAIN("core/asks", { "watch_size", test_watch_size }, { "no_answer", test_no_answer })
