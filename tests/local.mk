@@ -41,6 +41,8 @@ check_LIBRARIES += %D%/sim/libsim.a
 	%D%/sim/disk.h \
 	%D%/sim/evs.c \
 	%D%/sim/evs.h \
+	%D%/sim/oracle.c \
+	%D%/sim/oracle.h \
 	%D%/sim/rng.h \
 	%D%/sim/swarm.c \
 	%D%/sim/swarm.h \
@@ -51,3 +53,4 @@ check_PROGRAMS += %D%/sim/repsim
 %C%_sim_repsim_LDADD = %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) \
 	$(COMMON_EXT)
 TESTS += %D%/sim/repsim
+EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants

@@ -10,7 +10,9 @@
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
 
-enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_ENTRIES = 1000 };
+enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_ENTRIES = 1000, LOOK_MS = 1500 };
+/* Placing many takes long, and each frame that is delivered would make it happen again. */
+enum { PLACE_FEW = 16, PLACE_PAUSE_MS = 200 };
 
 /* What the leader remembers of a node, on its own clock. */
 struct watched_node {
@@ -28,6 +30,8 @@ struct watched_vm {
 	Wire__Vm__Phase phase;
 	uint32_t tries;
 	uint64_t since_ms, proposed_ms;
+	bool strange;			/* was seen set managed=no, off */
+	uint64_t look_ms;		/* since when the nodes look whether it runs already */
 };
 
 struct conductor {
@@ -35,6 +39,7 @@ struct conductor {
 	uint64_t epoch;
 	struct watched_node nodes[65];
 	struct idmap vms;
+	uint64_t placed_ms;		/* VMs were given their places last */
 	uint64_t tests_ms;		/* a fence test without an executor was ended last */
 	uint64_t check_ms, check_index;
 };
@@ -224,7 +229,7 @@ static uint32_t executor_for(const struct core *core, uint32_t node, unsigned at
 	return n ? ready[attempt % n] : 0;
 }
 
-/* Power-offs within the window; beyond the budget devices are only asked. Apply has the last word. */
+/* Beyond the budget devices are only asked. Apply has the last word about it. */
 static bool budget_left(const struct core *core)
 {
 	uint64_t window_ms = state_setting_number(core->state, "fence.budget_window_s") * 1000;
@@ -428,14 +433,33 @@ static uint64_t backoff_ms(uint32_t tries)
 	return pauses[tries < 3 ? tries : 3];
 }
 
+/*
+ * A guest that has not been the cluster's may run somewhere already. Its nodes look for it
+ * as soon as it is; a start must not be faster than their report that it is there.
+ */
+static bool looked_for(struct core *core, const Wire__Vm *vm, struct watched_vm *watched,
+		       struct update *update)
+{
+	if (vm->unmanaged) {
+		watched->strange = true;
+		return false;
+	}
+	if (watched->strange || (vm->generation == 0 && !watched->look_ms))
+		watched->look_ms = core->now_ms;
+	watched->strange = false;
+	return !watched->look_ms || lasted(core, watched->look_ms, LOOK_MS, update);
+}
+
 static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *update)
 {
 	struct watched_vm *watched;
 
 	if (vm->phase != WIRE__VM__PHASE__OFF || vm->wanted == WIRE__VM__WANTED__STOPPED ||
-	    vm->unmanaged || vm->n_maybe)
+	    vm->n_maybe)
 		return false;
 	watched = watch_vm(core, vm);
+	if (!looked_for(core, vm, watched, update))
+		return false;
 	if (vm->tries >= state_setting_number(core->state, "restart.tries_total")) {
 		propose_step(core, vm, WIRE__VM__PHASE__FAILED, 0,
 			     vm->detail[0] ? vm->detail : "too many failures", false, update);
@@ -465,6 +489,20 @@ static uint64_t shun(const struct core *core, const Wire__Vm *vm)
 	return nodes;
 }
 
+/* Have that many been placed just now? What was proposed then is on its way. */
+static bool placed_lately(struct core *core, size_t n, struct update *update)
+{
+	struct conductor *conductor = core->conductor;
+
+	if (n > PLACE_FEW && conductor->placed_ms &&
+	    core->now_ms < conductor->placed_ms + PLACE_PAUSE_MS) {
+		update_wake(update, conductor->placed_ms + PLACE_PAUSE_MS);
+		return true;
+	}
+	conductor->placed_ms = core->now_ms;
+	return false;
+}
+
 static void start_vms(struct core *core, struct update *update)
 {
 	size_t count = state_count(core->state, WIRE__TABLE__TABLE_VM), n = 0;
@@ -482,6 +520,8 @@ static void start_vms(struct core *core, struct update *update)
 		shuns[n] = shun(core, vm);
 		stays[n++] = stay_on(core, vm);
 	}
+	if (n && placed_lately(core, n, update))
+		n = 0;
 	places = mem_new_array(struct placing, n);
 	if (n)
 		place_vms(core->state, core->standing.ready_nodes, vms, n, shuns, stays, places);
@@ -603,6 +643,7 @@ static void forget_all(struct core *core)
 
 	idmap_free(&conductor->vms, free);
 	memset(conductor->nodes, 0, sizeof(conductor->nodes));
+	conductor->placed_ms = 0;
 	conductor->check_ms = core->now_ms;
 	conductor->check_index = state_index(core->state);
 }
@@ -612,6 +653,7 @@ static void forget_proposals(struct conductor *conductor)
 {
 	struct watched_vm *watched;
 
+	conductor->placed_ms = 0;
 	for (size_t i = 0; i < sizeof(conductor->nodes) / sizeof(conductor->nodes[0]); i++)
 		conductor->nodes[i].proposed_ms = 0;
 	idmap_each(&conductor->vms, i, watched)

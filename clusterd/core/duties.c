@@ -15,6 +15,7 @@ enum {
 	SELF_REPORT_MS = 1000,
 	UNANSWERED_MS = 1000,
 	WATCH_MS = 30000,
+	WATCH_PAUSE_MS = 200,			/* between two Watches */
 	WATCH_MAX = 1024,
 	FIELD_BYTES = 4,			/* tag and length of one in a list */
 	WATCH_BYTES = 24 * 1024,		/* of domains; and of volumes: a frame has 60 KiB */
@@ -250,6 +251,8 @@ static void fence_reply(struct core *core, uint64_t ask, const Wire__AgentReply 
 
 void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply)
 {
+	if (ask == core->duties->watch)
+		core->duties->watch_over = true;
 	if (ask == core->duties->watch && !reply) {
 		core->duties->watch = 0;	/* unanswered: told again */
 		core->duties->watch_again_ms = core->now_ms + UNANSWERED_MS;
@@ -293,9 +296,10 @@ static void report_self(struct core *core, struct update *update)
 
 /* ------------------------------------------------------------------ watch */
 
-static uint64_t volumes_digest(const struct state *state)
+/* Of what makes a new Watch necessary: other volumes, other VMs that are the cluster's. */
+static uint64_t watch_digest(const struct state *state)
 {
-	uint64_t set = digest_start();
+	uint64_t set = digest_start(), ids = 0;
 
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VOLUME); i++) {
 		const struct buf *packed =
@@ -303,7 +307,22 @@ static uint64_t volumes_digest(const struct state *state)
 
 		set = digest_add(set, packed->data, packed->len);
 	}
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
+
+		if (!vm->unmanaged)
+			ids += vm->id * UINT64_C(0x9e3779b97f4a7c15);
+	}
+	set = digest_add_u64(set, ids);
 	return digest_finish(set);
+}
+
+/* Those that this node may hold; and those that are to start, for they may run already. */
+static bool watched(const struct core *core, const Wire__Vm *vm)
+{
+	return vm_holds(vm, core->node) ||
+	       (vm->phase == WIRE__VM__PHASE__OFF && vm->n_maybe == 0 && !vm->unmanaged &&
+		vm->wanted != WIRE__VM__WANTED__STOPPED);
 }
 
 static void watch_domains(const struct core *core, Wire__Watch *watch)
@@ -316,7 +335,7 @@ static void watch_domains(const struct core *core, Wire__Watch *watch)
 		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
 		Wire__DomainRef *ref;
 
-		if (!vm_holds(vm, core->node))
+		if (!watched(core, vm))
 			continue;
 		ref = wire_new(&wire__domain_ref__descriptor);
 		ref->vm = vm->id;
@@ -343,16 +362,19 @@ static void watch_volumes(const struct core *core, Wire__Watch *watch)
 	}
 }
 
-/* Tells a new agent which domains are ours; again when the volumes change. */
+/* Tells a new agent which domains are ours; again when these or the volumes change. */
 static void send_watch(struct core *core, struct update *update)
 {
 	struct duties *duties = core->duties;
-	uint64_t digest = volumes_digest(core->state);
+	uint64_t digest = watch_digest(core->state);
 	Wire__AgentRequest *request;
 	struct ask *ask;
 
-	if (!duties->agent_up || (duties->watch && duties->volumes_digest == digest))
+	if (!duties->agent_up || (duties->watch && duties->watch_digest == digest) ||
+	    (duties->watch && !duties->watch_over))
 		return;
+	if (duties->watch && duties->watch_again_ms < duties->watch_ms + WATCH_PAUSE_MS)
+		duties->watch_again_ms = duties->watch_ms + WATCH_PAUSE_MS;
 	if (core->now_ms < duties->watch_again_ms) {
 		update_wake(update, duties->watch_again_ms);
 		return;
@@ -367,7 +389,9 @@ static void send_watch(struct core *core, struct update *update)
 	watch_volumes(core, request->watch);
 	ask->request = request;
 	duties->watch = ask->id;
-	duties->volumes_digest = digest;
+	duties->watch_ms = core->now_ms;
+	duties->watch_over = false;
+	duties->watch_digest = digest;
 }
 
 /* ------------------------------------------------------------------ fence calls */

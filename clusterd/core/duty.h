@@ -71,7 +71,9 @@ struct duties {
 	bool agent_up, inventory;
 	uint64_t watch;			/* ask id of the last Watch */
 	uint64_t watch_again_ms;	/* it had no answer: not before then */
-	uint64_t volumes_digest;	/* of what that Watch said */
+	uint64_t watch_digest;		/* of what that Watch is about */
+	uint64_t watch_ms;		/* when it was asked */
+	bool watch_over;		/* it was answered */
 	Wire__NodeFacts *facts;
 	uint64_t report_ms;		/* last NodeReport */
 	unsigned starting;		/* start asks under way */

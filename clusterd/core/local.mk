@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/core.c \
 	%D%/core.h \
 	%D%/core_private.h \
+	%D%/decide.c \
 	%D%/duties.c \
 	%D%/duties.h \
 	%D%/duty.h \
@@ -44,7 +45,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/sync.c \
 	%D%/sync.h \
 	%D%/update.c \
-	%D%/update.h
+	%D%/update.h \
+	%D%/why.c
 
 unit_tests += tests/unit/test_core_life
 tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)

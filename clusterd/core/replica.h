@@ -14,7 +14,7 @@
  * member that is not READY neither acks nor reads the commit index.
  *
  * Sources: EVS (Moser et al. 1994) for what CPG gives; Raft (Ongaro 2014) §5.3-5.4 for the
- * log; the executable model in tests/model.
+ * log. Simulated with random faults in tests/sim.
  */
 
 #include <stdbool.h>

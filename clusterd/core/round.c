@@ -2,8 +2,6 @@
 #include "clusterd/core/round.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -39,9 +37,6 @@ enum {
 	RETRY_MAX_MS = 60000,
 	ASKS_MAX = 3,			/* REJOINs without an answer, then start a round */
 };
-
-/* Epochs and indices beyond this are nonsense; sums of two are still numbers. */
-static const uint64_t number_max = UINT64_C(1) << 62;
 
 static const struct sm_state phases[] = {
 	[PHASE_IDLE] = { "idle", .next = SM_BIT(PHASE_IDLE) | SM_BIT(PHASE_HELLO) },
@@ -96,8 +91,7 @@ bool round_same(const struct frame_round *a, const struct frame_round *b)
 
 /* ---------------------------------------------------------------- waiting no longer */
 
-/* Members whose Corosync is in the ring: others are ghosts, of which CPG has not let go. */
-static uint64_t awaited(const struct replica *replica)
+uint64_t round_awaited(const struct replica *replica)
 {
 	uint64_t both = replica->members & replica->ring;
 
@@ -107,7 +101,9 @@ static uint64_t awaited(const struct replica *replica)
 /* How many others start a round rather than this node. */
 static unsigned int rank(const struct replica *replica)
 {
-	return (unsigned int)nodes_count(awaited(replica) & (node_bit(replica->config.node) - 1));
+	uint64_t lower = node_bit(replica->config.node) - 1;
+
+	return (unsigned int)nodes_count(round_awaited(replica) & lower);
 }
 
 /* For how long a phase may stand still; 0 = for ever. */
@@ -271,57 +267,12 @@ static void say_hello(struct replica *replica, struct update *update)
 	replica->round.said_hello = true;
 }
 
-static bool voters_fit(const Wire__Hello *body)
-{
-	if (body->n_voters > REPLICA_NODE_MAX || body->n_voters != body->n_voter_disks)
-		return false;
-	for (size_t i = 0; i < body->n_voters; i++)
-		if (body->voters[i] == 0 || body->voters[i] > REPLICA_NODE_MAX ||
-		    (i > 0 && body->voters[i] <= body->voters[i - 1]))
-			return false;
-	return true;
-}
-
-/* Whether a HELLO makes sense at all; nothing but the HELLO itself may decide that. */
-static bool hello_fits(const Wire__Hello *body)
-{
-	if (body->proto_min > FRAME_PROTOCOL || body->proto_max < FRAME_PROTOCOL)
-		return false;
-	if (body->promised > number_max || body->last_epoch > number_max ||
-	    body->last_index > number_max)
-		return false;
-	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0)
-		return false;
-	/* The log reaches from the state, or from below it, to the last entry. */
-	if (body->first_index == 0 || body->first_index - 1 > body->applied ||
-	    body->applied > body->last_index)
-		return false;
-	return voters_fit(body);
-}
-
-static void learn_voters(struct round *round, uint32_t node, const Wire__Hello *body)
-{
-	struct voters *voters = &round->voters;
-
-	if (body->n_voters == 0)
-		return;
-	if (voters->told_by &&
-	    (body->applied < voters->applied ||
-	     (body->applied == voters->applied && node > voters->told_by)))
-		return;
-	*voters = (struct voters){
-		.applied = body->applied, .told_by = node, .n = body->n_voters,
-	};
-	memcpy(voters->nodes, body->voters, body->n_voters * sizeof(voters->nodes[0]));
-	memcpy(voters->disks, body->voter_disks, body->n_voters * sizeof(voters->disks[0]));
-}
-
 void round_take_hello(struct replica *replica, const struct delivery *delivery)
 {
 	const Wire__Hello *body = (const Wire__Hello *)delivery->body;
 	struct round *round = &replica->round;
 
-	if (round->heard & node_bit(delivery->sender) || !hello_fits(body)) {
+	if (round->heard & node_bit(delivery->sender) || !round_hello_fits(body)) {
 		replica->refused++;
 		return;
 	}
@@ -335,42 +286,12 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery)
 		.applied = body->applied,
 		.first_index = body->first_index,
 	};
-	learn_voters(round, delivery->sender, body);
+	round_learn_voters(round, delivery->sender, body);
 	round_progress(replica, delivery->now_ms);
 	check_close(replica, delivery->now_ms, delivery->update);
 }
 
 /* ---------------------------------------------------------------- CLOSE */
-
-/*
- * Voters that answered, with the disk they are known to have joined with. One that lost its
- * disk has forgotten what it acknowledged: it only learns until its new disk is committed.
- */
-static uint64_t counted(const struct round *round)
-{
-	const struct voters *voters = &round->voters;
-	uint64_t nodes = 0;
-
-	for (size_t i = 0; i < voters->n; i++) {
-		uint64_t bit = node_bit(voters->nodes[i]);
-		const struct hello *hello = &round->hello[voters->nodes[i] - 1];
-
-		if ((round->heard & bit) &&
-		    (voters->disks[i] == 0 || voters->disks[i] == hello->disk_id))
-			nodes |= bit;
-	}
-	return nodes;
-}
-
-static size_t majority(const struct round *round)
-{
-	return round->voters.n / 2 + 1;
-}
-
-static bool quorate(const struct round *round)
-{
-	return round->voters.n > 0 && nodes_count(counted(round)) >= majority(round);
-}
 
 static bool opened_here(const struct replica *replica)
 {
@@ -395,57 +316,10 @@ static void check_close(struct replica *replica, uint64_t now_ms, struct update 
 
 	if (round->phase != PHASE_HELLO || round->closing || !opened_here(replica))
 		return;
-	if ((awaited(replica) & ~round->heard) == 0)
+	if ((round_awaited(replica) & ~round->heard) == 0)
 		send_close(replica, update);
-	else if (round->close_at_ms == 0 && quorate(round))
+	else if (round->close_at_ms == 0 && round_quorate(round))
 		round->close_at_ms = now_ms + LATE_MS;
-}
-
-/* The source has the newest log: last epoch, then last index; the lowest of equals. */
-static uint32_t choose_source(const struct round *round)
-{
-	uint32_t best = 0;
-
-	for (uint64_t left = round->heard; left; left &= left - 1) {
-		uint32_t node = nodes_lowest(left);
-		const struct hello *a = &round->hello[node - 1];
-		const struct hello *b = best ? &round->hello[best - 1] : NULL;
-
-		if (!b || a->last_epoch > b->last_epoch ||
-		    (a->last_epoch == b->last_epoch && a->last_index > b->last_index))
-			best = node;
-	}
-	return best;
-}
-
-/* Above every epoch that anybody here has promised or seen. */
-static uint64_t next_epoch(const struct round *round)
-{
-	uint64_t epoch = 0;
-
-	for (uint64_t left = round->heard; left; left &= left - 1) {
-		const struct hello *hello = &round->hello[nodes_lowest(left) - 1];
-
-		if (hello->promised > epoch)
-			epoch = hello->promised;
-		if (hello->last_epoch > epoch)
-			epoch = hello->last_epoch;
-	}
-	return epoch + 1;
-}
-
-static void decide(struct round *round)
-{
-	const struct hello *source;
-
-	round->nodes = round->heard;
-	round->counted = counted(round);
-	round->majority = majority(round);
-	round->source = choose_source(round);
-	source = &round->hello[round->source - 1];
-	round->base = source->last_index;
-	round->base_epoch = source->last_epoch;
-	round->epoch = next_epoch(round);
 }
 
 void round_take_close(struct replica *replica, const struct delivery *delivery)
@@ -462,11 +336,11 @@ void round_take_close(struct replica *replica, const struct delivery *delivery)
 		move(replica, PHASE_OUT, delivery->now_ms);
 		return;
 	}
-	if (!quorate(round)) {
+	if (!round_quorate(round)) {
 		move(replica, PHASE_WAIT, delivery->now_ms);
 		return;
 	}
-	decide(round);
+	round_decide(round);
 	if (replica_applied(replica) > round->base) {
 		replica_leave(replica, LEAVE_RESYNC,
 			      "this node has applied what a majority does not hold: an old copy "
@@ -590,106 +464,4 @@ uint64_t round_wake_ms(const struct replica *replica)
 		if (times[i] && (wake_ms == 0 || times[i] < wake_ms))
 			wake_ms = times[i];
 	return wake_ms;
-}
-
-/* ---------------------------------------------------------------- why not */
-
-/* "1, 2 and 5" */
-static void say_nodes(struct buf *text, uint64_t nodes)
-{
-	buf_append_str(text, nodes_count(nodes) == 1 ? "node " : "nodes ");
-	for (uint64_t left = nodes; left; left &= left - 1) {
-		const char *before = left == nodes ? "" : left & (left - 1) ? ", " : " and ";
-
-		buf_printf(text, "%s%" PRIu32, before, nodes_lowest(left));
-	}
-	if (!nodes)
-		buf_append_str(text, "none");
-}
-
-static uint64_t voter_nodes(const struct round *round)
-{
-	uint64_t nodes = 0;
-
-	for (size_t i = 0; i < round->voters.n; i++)
-		nodes |= node_bit(round->voters.nodes[i]);
-	return nodes;
-}
-
-static void say_waiting(const struct replica *replica, struct buf *text)
-{
-	const struct round *round = &replica->round;
-	uint64_t voters = voter_nodes(round), here = counted(round);
-	uint64_t forgetful = voters & round->heard & ~here;
-
-	if (round->voters.n == 0) {
-		buf_append_str(text, "no cluster yet: this node waits to learn of one");
-		return;
-	}
-	buf_append_str(text, "no quorum: of the voters, ");
-	say_nodes(text, voters);
-	buf_append_str(text, here ? ", only " : ", ");
-	say_nodes(text, here);
-	buf_append_str(text, nodes_count(here) == 1 ? " is here" : " are here");
-	if (forgetful) {
-		buf_append_str(text, "; not with the disk it joined with: ");
-		say_nodes(text, forgetful);
-	}
-}
-
-static void say_phase(const struct replica *replica, struct buf *text)
-{
-	const struct round *round = &replica->round;
-	uint64_t missing = awaited(replica) & ~round->heard;
-
-	switch (round->phase) {
-	case PHASE_IDLE:
-		buf_append_str(text, replica->members ? "joining: the members are about to meet" :
-							"not in the group yet");
-		break;
-	case PHASE_HELLO:
-		if (!round->said_hello) {
-			buf_append_str(text, "waiting for the disk of this node");
-			break;
-		}
-		buf_append_str(text, "joining: waiting for an answer of ");
-		say_nodes(text, missing);
-		break;
-	case PHASE_WAIT:
-		say_waiting(replica, text);
-		break;
-	case PHASE_OUT:
-		buf_append_str(text, "joining: this node answered too late; it asks again");
-		break;
-	case PHASE_SYNC:
-		buf_printf(text, "joining: copying the log from node %" PRIu32 "%s", round->source,
-			   replica->sync.lost ? "; that went wrong, it asks again" : "");
-		break;
-	case PHASE_STORE:
-		buf_append_str(text, "waiting for the disk of this node");
-		break;
-	case PHASE_READY:
-		buf_append_str(text, "waiting until a majority of voters is ready; missing: ");
-		say_nodes(text, round->counted & ~round->ready);
-		break;
-	}
-}
-
-void round_why(const struct replica *replica, char *ret_why, size_t size)
-{
-	_cleanup_(buf_free) struct buf text = { 0 };
-
-	if (replica->gone)
-		buf_append_str(&text, "this node is about to leave");
-	else
-		say_phase(replica, &text);
-	if (replica->foreigner)
-		buf_printf(&text, " (node %" PRIu32 " belongs to another cluster)",
-			   replica->foreigner);
-	if (replica->stranger)
-		buf_printf(&text, " (node %" PRIu32 " is ignored: ids go from 1 to %d)",
-			   replica->stranger, REPLICA_NODE_MAX);
-	buf_append_byte(&text, 0);
-	memcpy(ret_why, text.data, text.len < size ? text.len : size);
-	ret_why[size - 1] = 0;
 }

@@ -7,6 +7,8 @@
  *
  *	replica.c	life, frames in and out, standing
  *	round.c		views and rounds, up to the open epoch
+ *	decide.c	what follows from the HELLOs of a round
+ *	why.c		why nothing is open, in words
  *	sync.c		log and snapshot chunks, from the source to those behind
  *	commit.c	an open epoch: appending, acknowledging, committing, applying
  *	log.c		the entries in memory
@@ -152,7 +154,24 @@ void round_take_rejoin(struct replica *replica, const struct delivery *delivery)
 void round_synced(struct replica *replica, uint64_t now_ms, struct update *update);
 /* The round moves on: wait anew before giving up on it. */
 void round_progress(struct replica *replica, uint64_t now_ms);
-/* Why nothing is open here, for an administrator. */
+/* Members that are in the ring too: others are ghosts, of which CPG has not let go. */
+uint64_t round_awaited(const struct replica *replica);
+
+/* ---------------------------------------------------------------- decide.c */
+
+/* Whether a HELLO makes sense at all. */
+bool round_hello_fits(const Wire__Hello *body);
+/* Takes the voters from a HELLO, unless somebody who applied more has told of them. */
+void round_learn_voters(struct round *round, uint32_t node, const Wire__Hello *body);
+/* Voters that answered, with the disk they are known to have joined with. */
+uint64_t round_counted(const struct round *round);
+/* They are a majority of all voters. */
+bool round_quorate(const struct round *round);
+/* Who takes part, the source, its last entry, the epoch. */
+void round_decide(struct round *round);
+
+/* ---------------------------------------------------------------- why.c */
+
 void round_why(const struct replica *replica, char *ret_why, size_t size);
 
 /* ---------------------------------------------------------------- commit.c */

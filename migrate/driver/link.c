@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 
 #include <libvirt/virterror.h>
 
@@ -77,11 +78,24 @@ void link_close(struct link *link)
 	link->conn = NULL;
 }
 
+/* Of a hook that refused, libvirt first tells its whole environment. */
+static const char *skip_to_sentence(const char *message)
+{
+	static const char exit_status[] = "unexpected exit status ";
+	const char *at = strstr(message, exit_status);
+
+	at = at ? strstr(at, ": ") : NULL;
+	return at && at[2] ? at + 2 : message;
+}
+
 const char *link_error(void)
 {
 	virErrorPtr error = virGetLastError();
 
-	return error && error->message ? error->message : "libvirt gave no reason";
+	if (!error || !error->message)
+		return "libvirt gave no reason";
+	return error->code == VIR_ERR_HOOK_SCRIPT_FAILED ? skip_to_sentence(error->message)
+							 : error->message;
 }
 
 int link_error_code(void)

@@ -46,7 +46,7 @@ def median(values):
     if not values:
         return None
     half = len(values) // 2
-    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
+    return round(values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2, 4)
 
 
 def seconds(ms):

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "clusterd/core/round.h"
+#include "tests/sim/oracle.h"
 #include "wire/command.h"
 
 static const struct evs_ops evs_ops;
@@ -86,148 +87,6 @@ struct swarm_node *swarm_node(struct swarm *swarm, uint32_t node)
 uint64_t swarm_new_id(struct swarm *swarm)
 {
 	return ++swarm->last_id;
-}
-
-/* ---------------------------------------------------------------- the truth */
-
-static bool disk_has(const struct disk *disk, uint64_t index, uint64_t epoch)
-{
-	return disk->applied >= index || disk_epoch(disk, index) == epoch;
-}
-
-static bool disk_newer(const struct disk *a, const struct disk *b)
-{
-	uint64_t last_a = disk_last(a), last_b = disk_last(b);
-	uint64_t epoch_a = disk_last_epoch(a), epoch_b = disk_last_epoch(b);
-
-	return epoch_a > epoch_b || (epoch_a == epoch_b && last_a > last_b);
-}
-
-/*
- * If the mains failed now: whichever majority of voters came back, the newest log among their
- * disks would have to hold the last entry that was ever committed, and with it all others.
- */
-static void check_disks(struct swarm *swarm)
-{
-	uint64_t index = swarm->truth_n;
-
-	if (swarm->disks_may_vanish || index < 2)
-		return;
-	for (uint64_t back = 1; back < UINT64_C(1) << swarm->voters_n; back++) {
-		const struct disk *newest = NULL;
-
-		if (nodes_count(back) != swarm->voters_n / 2 + 1)
-			continue;
-		for (uint64_t left = back; left; left &= left - 1) {
-			const struct disk *disk = swarm_node(swarm, nodes_lowest(left))->disk;
-
-			if (!newest || disk_newer(disk, newest))
-				newest = disk;
-		}
-		if (!disk_has(newest, index, swarm->truth[index - 1].epoch)) {
-			swarm_fail(swarm, "entry %" PRIu64 " would be lost to nodes %" PRIx64,
-				   index, back);
-			return;
-		}
-	}
-}
-
-static void learn(struct swarm *swarm, struct swarm_truth truth)
-{
-	if (swarm->truth_n == swarm->truth_cap) {
-		swarm->truth_cap = swarm->truth_cap ? swarm->truth_cap * 2 : 64;
-		swarm->truth = mem_resize(swarm->truth, swarm->truth_cap, sizeof(*swarm->truth));
-	}
-	swarm->truth[swarm->truth_n++] = truth;
-	swarm->counts.committed++;
-	check_disks(swarm);
-}
-
-/* Only a disk from which something was removed can make a difference. */
-static void after_sync(struct swarm_node *node)
-{
-	if (node->disk->removed)
-		check_disks(node->swarm);
-	node->disk->removed = false;
-}
-
-static void on_applied(void *context, const struct toy *toy, uint64_t index, uint64_t epoch,
-		       uint64_t digest)
-{
-	struct swarm_node *node = context;
-	struct swarm *swarm = node->swarm;
-	const struct swarm_truth *truth;
-
-	if (index == swarm->truth_n + 1)
-		learn(swarm, (struct swarm_truth){ epoch, digest, toy->digest });
-	if (index > swarm->truth_n) {
-		swarm_fail(swarm, "n%u applied %" PRIu64 " before anybody applied %zu", node->id,
-			   index, swarm->truth_n + 1);
-		return;
-	}
-	truth = &swarm->truth[index - 1];
-	if (truth->epoch != epoch || truth->digest != digest)
-		swarm_fail(swarm, "n%u: committed entry %" PRIu64 " is another one", node->id,
-			   index);
-}
-
-static void check_state(struct swarm *swarm, struct swarm_node *node)
-{
-	uint64_t index = node->toy->index;
-
-	if (index > swarm->truth_n)
-		swarm_fail(swarm, "n%u has a state nobody has reached", node->id);
-	else if (index > 0 && swarm->truth[index - 1].state != node->toy->digest)
-		swarm_fail(swarm, "n%u: another state at %" PRIu64, node->id, index);
-}
-
-/* What was committed before this epoch is in the log of a node that is ready in it. */
-static void check_log(struct swarm *swarm, struct swarm_node *node, uint64_t epoch)
-{
-	const struct rlog *log = &node->replica->log;
-
-	for (uint64_t index = rlog_first(log); index <= swarm->truth_n; index++) {
-		const struct swarm_truth *truth = &swarm->truth[index - 1];
-		const struct rlog_entry *entry = rlog_at(log, index);
-
-		if (truth->epoch >= epoch)
-			return;
-		if (!entry || entry->epoch != truth->epoch ||
-		    toy_digest(&entry->command) != truth->digest) {
-			swarm_fail(swarm, "n%u: epoch %" PRIu64 " %s entry %" PRIu64, node->id,
-				   epoch, entry ? "has another" : "lacks", index);
-			return;
-		}
-	}
-}
-
-static void check_epoch(struct swarm *swarm, struct swarm_node *node)
-{
-	const struct round *round = &node->replica->round;
-	struct frame_round *opener;
-
-	if (!round->open)
-		return;
-	opener = idmap_get(&swarm->epochs, round->epoch);
-	if (!opener) {
-		opener = mem_dup(&round->id, sizeof(round->id));
-		idmap_put(&swarm->epochs, round->epoch, opener);
-		swarm->counts.opened++;
-	}
-	if (!round_same(opener, &round->id))
-		swarm_fail(swarm, "epoch %" PRIu64 " was opened twice", round->epoch);
-	if (round->phase != PHASE_READY || node->checked_epoch == round->epoch)
-		return;
-	node->checked_epoch = round->epoch;
-	check_log(swarm, node, round->epoch);
-}
-
-static void check(struct swarm *swarm, struct swarm_node *node)
-{
-	check_state(swarm, node);
-	check_epoch(swarm, node);
-	if (node->disk->wrong)
-		swarm_fail(swarm, "n%u: the disk was asked for %s", node->id, node->disk->wrong);
 }
 
 /* ---------------------------------------------------------------- the story */
@@ -317,7 +176,7 @@ static void happen(struct swarm_node *node, struct event *event)
 	carry_out(node, &update);
 	update_reset(&update);
 	tell_standing(node);
-	check(swarm, node);
+	oracle_check(swarm, node);
 }
 
 static void on_deliver(void *context, uint32_t id, uint32_t sender, const struct buf *frame)
@@ -390,7 +249,7 @@ void swarm_genesis(struct swarm *swarm, uint64_t nodes, bool known)
 			toy = toy_new();
 			toy_load(toy, swarm_node(swarm, id)->disk);
 		}
-	learn(swarm, (struct swarm_truth){ 1, toy_digest(&command), toy->digest });
+	oracle_learn(swarm, (struct swarm_truth){ 1, toy_digest(&command), toy->digest });
 	toy_free(toy);
 }
 
@@ -410,7 +269,7 @@ void swarm_boot(struct swarm *swarm, uint32_t id)
 	assert(!node->up);
 	config.above = node->toy = toy_new();
 	toy_load(node->toy, node->disk);
-	node->toy->applied = on_applied;
+	node->toy->applied = oracle_applied;
 	node->toy->context = node;
 	node->replica = replica_new(&config);
 	replica_load_promise(node->replica, node->disk->promised);
@@ -438,7 +297,7 @@ void swarm_crash(struct swarm *swarm, uint32_t id, size_t durable)
 	swarm->counts.crashes++;
 	evs_crash(swarm->evs, id);
 	disk_sync(node->disk, durable);
-	after_sync(node);
+	oracle_synced(node);
 	disk_crash(node->disk);
 	swarm->counts.refused += node->replica->refused;
 	daemon_free(node);
@@ -465,7 +324,7 @@ bool swarm_sync(struct swarm *swarm, uint32_t id, size_t batches)
 	if (!node->up || node->disk->queued == 0 || batches == 0)
 		return false;
 	event.persisted = disk_sync(node->disk, batches);
-	after_sync(node);
+	oracle_synced(node);
 	happen(node, &event);
 	return true;
 }

@@ -192,20 +192,14 @@ static void no_answer(struct alone *alone)
 	go_on(alone);
 }
 
-/* An ask that could not even be sent is answered with nothing, at once. */
-static void test_no_answer(void)
+/* The agent answers the Watch: libvirt works, and there is nothing here. */
+static void take_inventory(struct alone *alone)
 {
-	struct alone *alone = alone_new(1);
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
 	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
 	Wire__InventoryDone done = WIRE__INVENTORY_DONE__INIT;
 	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
-	unsigned before = alone->asks;
 
-	no_answer(alone);
-	CU_ASSERT_EQUAL(alone->asks, before);
-	CU_ASSERT_EQUAL(pass(alone, 1000), 1);
-	CU_ASSERT_EQUAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_WATCH);
 	done.watch = alone->ask;
 	step(alone, (struct event){ .kind = EVENT_AGENT_REPLY, .reply = { alone->ask, &reply } });
 	facts.agent_ok = true;
@@ -217,6 +211,19 @@ static void test_no_answer(void)
 	news.inventory = &done;
 	step(alone, (struct event){ .kind = EVENT_AGENT_NEWS, .news = &news });
 	go_on(alone);
+}
+
+/* An ask that could not even be sent is answered with nothing, at once. */
+static void test_no_answer(void)
+{
+	struct alone *alone = alone_new(1);
+	unsigned before = alone->asks;
+
+	no_answer(alone);
+	CU_ASSERT_EQUAL(alone->asks, before);
+	CU_ASSERT_EQUAL(pass(alone, 1000), 1);
+	CU_ASSERT_EQUAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_WATCH);
+	take_inventory(alone);
 	/* The guest is gone, so it is started anew; that ask is not answered, either. */
 	pass(alone, 20000);
 	CU_ASSERT_EQUAL_FATAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_START);
@@ -228,4 +235,57 @@ static void test_no_answer(void)
 	alone_free(alone);
 }
 
-UNIT_MAIN("core/asks", { "watch_size", test_watch_size }, { "no_answer", test_no_answer })
+static void add_vm(struct alone *alone)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmAdd add = WIRE__VM_ADD__INIT;
+	Wire__Vm vm = WIRE__VM__INIT;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+
+	essence.memory_mib = 1;
+	vm.name = (char *)"a";
+	vm.uuid = (char *)"00000000-0000-4000-8000-000000000001";
+	vm.xml = (char *)"<domain/>";
+	vm.essence = &essence;
+	vm.wanted = WIRE__VM__WANTED__RUNNING;
+	add.vm = &vm;
+	command.request = 77;
+	command.body_case = WIRE__COMMAND__BODY_VM_ADD;
+	command.vm_add = &add;
+	step(alone, (struct event){ .kind = EVENT_CLIENT, .client = { 1, &command } });
+	go_on(alone);
+}
+
+/* A guest that is added may run already: agents look first, and what they find is kept. */
+static void test_runs_already(void)
+{
+	struct alone *alone = alone_new(0);
+	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
+	Wire__DomainNews domain = WIRE__DOMAIN_NEWS__INIT;
+	const Wire__Watch *watch;
+	const Wire__Vm *vm;
+
+	take_inventory(alone);
+	pass(alone, 10000);
+	add_vm(alone);
+	vm = state_vm_named(core_state(alone->core), "a");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(vm);
+	CU_ASSERT_EQUAL(vm->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL_FATAL(alone->request->body_case, WIRE__AGENT_REQUEST__BODY_WATCH);
+	watch = alone->request->watch;
+	CU_ASSERT_EQUAL_FATAL(watch->n_domains, 1);
+	domain.domain = watch->domains[0];
+	domain.state = WIRE__DOMAIN_NEWS__STATE__RUNNING;
+	news.body_case = WIRE__AGENT_NEWS__BODY_DOMAIN;
+	news.domain = &domain;
+	step(alone, (struct event){ .kind = EVENT_AGENT_NEWS, .news = &news });
+	go_on(alone);
+	CU_ASSERT_EQUAL(pass(alone, 10000), 0);
+	vm = state_vm_named(core_state(alone->core), "a");
+	CU_ASSERT_EQUAL(vm->phase, WIRE__VM__PHASE__RUN);
+	CU_ASSERT_EQUAL(vm->owner, 1);
+	alone_free(alone);
+}
+
+UNIT_MAIN("core/asks", { "watch_size", test_watch_size }, { "no_answer", test_no_answer },
+	  { "runs_already", test_runs_already })

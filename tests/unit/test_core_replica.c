@@ -649,7 +649,8 @@ static void fall_behind(struct rig *rig)
 	CU_ASSERT_EQUAL(rig->replica->round.phase, PHASE_SYNC);
 }
 
-static void send_log(struct rig *rig, uint32_t seq, bool last, Wire__Entry *const *entries, size_t n)
+static void send_log(struct rig *rig, uint32_t seq, bool last, Wire__Entry *const *entries,
+		     size_t n)
 {
 	Wire__LogChunk *chunk = wire_new(&wire__log_chunk__descriptor);
 

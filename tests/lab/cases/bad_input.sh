@@ -31,7 +31,7 @@ variant ''
 refused 2 'colour' add_file --set colour=red
 refused 3 'n9' add_file --set owners=n9
 refused 1 'priority' ctl vm set $name priority=highest
-refused 1 'colour' ctl vm set $name colour=red
+refused 2 'colour' ctl vm set $name colour=red
 refused 3 'n9' ctl vm set $name owners=n1,n9
 refused 1 'stop_timeout' ctl vm set $name stop_timeout=soon
 refused 3 'no.such' ctl settings set no.such 1

@@ -31,7 +31,7 @@ has "its disk now" "$name.snap1" "$(lab exec "$(owner $name)" virsh domblklist $
 
 note "the chain is changed while it is off: refused until accepted"
 done_ ctl vm stop $name
-qemu-img convert -O qcow2 "$disks/$name.snap1" "$disks/$name.flat"
+lab exec n1 qemu-img convert -O qcow2 /clusterstorage/disks/$name.snap1 /clusterstorage/disks/$name.flat
 mv "$disks/$name.flat" "$disks/$name.snap1"
 refused 1 "clusterctl vm accept $name" ctl vm start $name
 equal "its state" failed "$(state $name)"

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "clusterd/core/round.h"
+
+/*
+ * What follows from the HELLOs of a round, and from nothing else: every member has seen the
+ * same ones, so every member decides the same.
+ */
+
+/* Epochs and indices beyond this are nonsense; sums of two are still numbers. */
+static const uint64_t number_max = UINT64_C(1) << 62;
+
+static bool voters_fit(const Wire__Hello *body)
+{
+	if (body->n_voters > REPLICA_NODE_MAX || body->n_voters != body->n_voter_disks)
+		return false;
+	for (size_t i = 0; i < body->n_voters; i++)
+		if (body->voters[i] == 0 || body->voters[i] > REPLICA_NODE_MAX ||
+		    (i > 0 && body->voters[i] <= body->voters[i - 1]))
+			return false;
+	return true;
+}
+
+bool round_hello_fits(const Wire__Hello *body)
+{
+	if (body->proto_min > FRAME_PROTOCOL || body->proto_max < FRAME_PROTOCOL)
+		return false;
+	if (body->promised > number_max || body->last_epoch > number_max ||
+	    body->last_index > number_max)
+		return false;
+	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0)
+		return false;
+	/* The log reaches from the state, or from below it, to the last entry. */
+	if (body->first_index == 0 || body->first_index - 1 > body->applied ||
+	    body->applied > body->last_index)
+		return false;
+	return voters_fit(body);
+}
+
+void round_learn_voters(struct round *round, uint32_t node, const Wire__Hello *body)
+{
+	struct voters *voters = &round->voters;
+
+	if (body->n_voters == 0)
+		return;
+	if (voters->told_by &&
+	    (body->applied < voters->applied ||
+	     (body->applied == voters->applied && node > voters->told_by)))
+		return;
+	*voters = (struct voters){
+		.applied = body->applied, .told_by = node, .n = body->n_voters,
+	};
+	memcpy(voters->nodes, body->voters, body->n_voters * sizeof(voters->nodes[0]));
+	memcpy(voters->disks, body->voter_disks, body->n_voters * sizeof(voters->disks[0]));
+}
+
+/*
+ * Voters that answered, with the disk they are known to have joined with. One that lost its
+ * disk has forgotten what it acknowledged: it only learns until its new disk is committed.
+ */
+uint64_t round_counted(const struct round *round)
+{
+	const struct voters *voters = &round->voters;
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < voters->n; i++) {
+		uint64_t bit = node_bit(voters->nodes[i]);
+		const struct hello *hello = &round->hello[voters->nodes[i] - 1];
+
+		if ((round->heard & bit) &&
+		    (voters->disks[i] == 0 || voters->disks[i] == hello->disk_id))
+			nodes |= bit;
+	}
+	return nodes;
+}
+
+static size_t majority(const struct round *round)
+{
+	return round->voters.n / 2 + 1;
+}
+
+bool round_quorate(const struct round *round)
+{
+	return round->voters.n > 0 && nodes_count(round_counted(round)) >= majority(round);
+}
+
+/* The source has the newest log: last epoch, then last index; the lowest of equals. */
+static uint32_t choose_source(const struct round *round)
+{
+	uint32_t best = 0;
+
+	for (uint64_t left = round->heard; left; left &= left - 1) {
+		uint32_t node = nodes_lowest(left);
+		const struct hello *a = &round->hello[node - 1];
+		const struct hello *b = best ? &round->hello[best - 1] : NULL;
+
+		if (!b || a->last_epoch > b->last_epoch ||
+		    (a->last_epoch == b->last_epoch && a->last_index > b->last_index))
+			best = node;
+	}
+	return best;
+}
+
+/* Above every epoch that anybody here has promised or seen. */
+static uint64_t next_epoch(const struct round *round)
+{
+	uint64_t epoch = 0;
+
+	for (uint64_t left = round->heard; left; left &= left - 1) {
+		const struct hello *hello = &round->hello[nodes_lowest(left) - 1];
+
+		if (hello->promised > epoch)
+			epoch = hello->promised;
+		if (hello->last_epoch > epoch)
+			epoch = hello->last_epoch;
+	}
+	return epoch + 1;
+}
+
+void round_decide(struct round *round)
+{
+	const struct hello *source;
+
+	round->nodes = round->heard;
+	round->counted = round_counted(round);
+	round->majority = majority(round);
+	round->source = choose_source(round);
+	source = &round->hello[round->source - 1];
+	round->base = source->last_index;
+	round->base_epoch = source->last_epoch;
+	round->epoch = next_epoch(round);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "clusterd/core/round.h"
+
+/* Why nothing is open here, in words for an administrator. */
+
+/* "1, 2 and 5" */
+static void say_nodes(struct buf *text, uint64_t nodes)
+{
+	buf_append_str(text, nodes_count(nodes) == 1 ? "node " : "nodes ");
+	for (uint64_t left = nodes; left; left &= left - 1) {
+		const char *before = left == nodes ? "" : left & (left - 1) ? ", " : " and ";
+
+		buf_printf(text, "%s%" PRIu32, before, nodes_lowest(left));
+	}
+	if (!nodes)
+		buf_append_str(text, "none");
+}
+
+static uint64_t voter_nodes(const struct round *round)
+{
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < round->voters.n; i++)
+		nodes |= node_bit(round->voters.nodes[i]);
+	return nodes;
+}
+
+static void say_waiting(const struct replica *replica, struct buf *text)
+{
+	const struct round *round = &replica->round;
+	uint64_t voters = voter_nodes(round), here = round_counted(round);
+	uint64_t forgetful = voters & round->heard & ~here;
+
+	if (round->voters.n == 0) {
+		buf_append_str(text, "no cluster yet: this node waits to learn of one");
+		return;
+	}
+	buf_append_str(text, "no quorum: of the voters, ");
+	say_nodes(text, voters);
+	buf_append_str(text, here ? ", only " : ", ");
+	say_nodes(text, here);
+	buf_append_str(text, nodes_count(here) == 1 ? " is here" : " are here");
+	if (forgetful) {
+		buf_append_str(text, "; not with the disk it joined with: ");
+		say_nodes(text, forgetful);
+	}
+}
+
+static void say_phase(const struct replica *replica, struct buf *text)
+{
+	const struct round *round = &replica->round;
+	uint64_t missing = round_awaited(replica) & ~round->heard;
+
+	switch (round->phase) {
+	case PHASE_IDLE:
+		buf_append_str(text, replica->members ? "joining: the members are about to meet" :
+							"not in the group yet");
+		break;
+	case PHASE_HELLO:
+		if (!round->said_hello) {
+			buf_append_str(text, "waiting for the disk of this node");
+			break;
+		}
+		buf_append_str(text, "joining: waiting for an answer of ");
+		say_nodes(text, missing);
+		break;
+	case PHASE_WAIT:
+		say_waiting(replica, text);
+		break;
+	case PHASE_OUT:
+		buf_append_str(text, "joining: this node answered too late; it asks again");
+		break;
+	case PHASE_SYNC:
+		buf_printf(text, "joining: copying the log from node %" PRIu32 "%s", round->source,
+			   replica->sync.lost ? "; that went wrong, it asks again" : "");
+		break;
+	case PHASE_STORE:
+		buf_append_str(text, "waiting for the disk of this node");
+		break;
+	case PHASE_READY:
+		buf_append_str(text, "waiting until a majority of voters is ready; missing: ");
+		say_nodes(text, round->counted & ~round->ready);
+		break;
+	}
+}
+
+void round_why(const struct replica *replica, char *ret_why, size_t size)
+{
+	_cleanup_(buf_free) struct buf text = { 0 };
+
+	if (replica->gone)
+		buf_append_str(&text, "this node is about to leave");
+	else
+		say_phase(replica, &text);
+	if (replica->foreigner)
+		buf_printf(&text, " (node %" PRIu32 " belongs to another cluster)",
+			   replica->foreigner);
+	if (replica->stranger)
+		buf_printf(&text, " (node %" PRIu32 " is ignored: ids go from 1 to %d)",
+			   replica->stranger, REPLICA_NODE_MAX);
+	buf_append_byte(&text, 0);
+	memcpy(ret_why, text.data, text.len < size ? text.len : size);
+	ret_why[size - 1] = 0;
+}
