@@ -14,7 +14,7 @@
 enum {
 	VMS_MAX = 10000,
 	STOP_TIMEOUT_MAX_S = 86400,
-	DEFINITION_MAX = 52 * 1024,		/* leaves room for the rest of WIRE_RECORD_MAX */
+	DEFINITION_MAX = 52 * 1024,		/* the rest of a record has room, too */
 };
 
 /* ------------------------------------------------------------------ set */

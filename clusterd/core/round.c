@@ -110,6 +110,7 @@ static unsigned int rank(const struct replica *replica)
 static uint64_t patience_ms(const struct replica *replica)
 {
 	const struct round *round = &replica->round;
+	bool settled;
 
 	switch (round->phase) {
 	case PHASE_IDLE:
@@ -121,8 +122,8 @@ static uint64_t patience_ms(const struct replica *replica)
 	case PHASE_SYNC:
 		return replica->sync.lost ? REJOIN_MS : STALL_MS;
 	case PHASE_READY:
-		return round->open && (round->ready & node_bit(replica->config.node)) ? 0 :
-										       STALL_MS;
+		settled = round->open && (round->ready & node_bit(replica->config.node));
+		return settled ? 0 : STALL_MS;
 	case PHASE_WAIT:
 	case PHASE_STORE:
 		break;

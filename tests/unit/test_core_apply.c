@@ -341,7 +341,7 @@ static int try_fence(struct bench *bench, uint32_t node, bool status_only)
 
 	begin.node = node;
 	begin.incarnation = state_node(bench->state, node)->incarnation;
-	begin.device = ((const Wire__Fence *)state_at(bench->state, WIRE__TABLE__TABLE_FENCE, 0))->id;
+	begin.device = state_fence_named(bench->state, "bmc")->id;
 	begin.executor = 1;
 	begin.status_only = status_only;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;

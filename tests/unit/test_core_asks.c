@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "clusterd/core/core.h"
 #include "tests/unit/unit.h"
+#include "wire/check.h"
 #include "wire/message.h"
 
 enum { VMS = 1200, STEPS_MAX = 2000 };
@@ -106,7 +107,7 @@ static void load_vms(struct alone *alone, size_t n)
 		Wire__Holder holder = WIRE__HOLDER__INIT, *holders = &holder;
 		char name[64], uuid[40];
 
-		snprintf(name, sizeof(name), "a-guest-with-a-name-that-is-as-long-as-they-are-%zu", i);
+		snprintf(name, sizeof(name), "a-guest-with-a-name-as-long-as-they-get-%zu", i);
 		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012zu", i);
 		essence.memory_mib = 1;
 		holder.node = 1;
@@ -287,5 +288,35 @@ static void test_runs_already(void)
 	alone_free(alone);
 }
 
+/* Why a VM does not start is told, whatever libvirt said, and only once. */
+static void test_foreign_text(void)
+{
+	for (unsigned shift = 0; shift < 3; shift++) {
+		struct alone *alone = alone_new(0);
+		Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
+		Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+		char reason[WIRE_TEXT_MAX + 1] = "";
+		uint64_t index;
+
+		take_inventory(alone);
+		memset(reason, '\t', shift);
+		for (unsigned i = 0; i < 300; i++)
+			strcat(reason, "\u20ac");
+		facts.agent_reason = reason;
+		news.body_case = WIRE__AGENT_NEWS__BODY_FACTS;
+		news.facts = &facts;
+		step(alone, (struct event){ .kind = EVENT_AGENT_NEWS, .news = &news });
+		pass(alone, 10000);
+		add_vm(alone);
+		pass(alone, 5000);
+		CU_ASSERT_PTR_NOT_NULL(strstr(state_vm_named(core_state(alone->core), "a")->detail,
+					      "has no working libvirt"));
+		index = state_index(core_state(alone->core));
+		pass(alone, 20000);
+		CU_ASSERT_EQUAL(state_index(core_state(alone->core)), index);
+		alone_free(alone);
+	}
+}
+
 UNIT_MAIN("core/asks", { "watch_size", test_watch_size }, { "no_answer", test_no_answer },
-	  { "runs_already", test_runs_already })
+	  { "runs_already", test_runs_already }, { "foreign_text", test_foreign_text })

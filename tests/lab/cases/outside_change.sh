@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # what virsh changes behind the cluster's back
+# set: core
 name=outside
 disks=$lab_dir/shared/disks
 lab guest $name >"$scratch/$name.xml"
