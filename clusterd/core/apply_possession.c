@@ -373,8 +373,8 @@ static bool on_absent(struct apply *apply, const struct report *report)
 static bool on_present(struct apply *apply, const struct report *report)
 {
 	Wire__Vm *vm = report->vm;
-	bool idle = vm->phase == PHASE(OFF) && vm->n_maybe == 0 &&
-		    vm->wanted != WIRE__VM__WANTED__STOPPED;
+	/* Taken over even if it is wanted stopped: then it is shut down, not killed. */
+	bool idle = vm->phase == PHASE(OFF) && vm->n_maybe == 0;
 
 	if (vm_holds(vm, report->id))
 		return false;

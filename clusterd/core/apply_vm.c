@@ -383,8 +383,11 @@ static bool may_want(struct apply *apply, const Wire__Vm *vm)
 	}
 	if (vmop_moving((enum vmop_phase)vm->phase)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__BUSY,
-			     "%s is being moved to %s; wait, or clusterctl vm cancel %s", vm->name,
-			     node_name(apply->state, vm->to), vm->name);
+			     vm->phase == WIRE__VM__PHASE__SAVED
+				     ? "%s is saved and waits for room on %s or elsewhere; to give "
+				       "its memory up: clusterctl vm stop --force %s"
+				     : "%s is being moved to %s; wait, or clusterctl vm cancel %s",
+			     vm->name, node_name(apply->state, vm->to), vm->name);
 		return false;
 	}
 	return true;
@@ -478,6 +481,19 @@ static void want_action(struct apply *apply, Wire__Vm *vm, Wire__Vm__Action acti
 	vm->action_op = vm->op;
 }
 
+/* A saved VM has nobody who could stop it: what is given up is its memory. */
+static void discard_image(struct apply *apply, Wire__Vm *vm)
+{
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+		       "stopped by %s while it was saved; the image %s is of no use any more",
+		       apply->command->who, vm->image);
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED, "it was stopped");
+	vm->wanted = WIRE__VM__WANTED__STOPPED;
+	record_text(&vm->image, "");
+	record_text(&vm->detail, "");
+	apply_vm_move_to(apply, vm, VMOP_OFF);
+}
+
 void apply_vm_want(struct apply *apply)
 {
 	const Wire__VmWant *want = apply->command->vm_want;
@@ -485,6 +501,13 @@ void apply_vm_want(struct apply *apply)
 
 	if (!vm)
 		return;
+	if (vm->phase == WIRE__VM__PHASE__SAVED && !vm->unmanaged && want->force &&
+	    want->wanted == WIRE__VM__WANTED__STOPPED) {
+		apply->id = vm->id;
+		discard_image(apply, vm);
+		apply_vm_close(apply, vm);
+		return;
+	}
 	if (!may_want(apply, vm)) {
 		record_free(vm);
 		return;

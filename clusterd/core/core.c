@@ -20,6 +20,7 @@ enum {
 	PENDINGS_MAX = 1024,
 	NO_EPOCH_MS = 5000,		/* a client waits so long for an epoch to open */
 	OUTCOME_MS = 20000,		/* and so long for its command to be applied */
+	FREEZE_AGAIN_MS = 1000,		/* peers that may not have heard are told again */
 	LEAVE_MS = 4000,		/* a clean leave is tried for so long */
 };
 
@@ -597,9 +598,15 @@ static void run_leave(struct core *core, struct update *update)
 		return;
 	}
 	update_wake(update, core->leave_ms + LEAVE_MS);
-	if (!core->standing.open || core->freeze_epoch == core->standing.epoch)
+	if (!core->standing.open)
 		return;
+	if (core->freeze_epoch == core->standing.epoch &&
+	    core->now_ms < core->freeze_ms + FREEZE_AGAIN_MS) {
+		update_wake(update, core->freeze_ms + FREEZE_AGAIN_MS);
+		return;
+	}
 	core->freeze_epoch = core->standing.epoch;
+	core->freeze_ms = core->now_ms;
 	freeze.freeze_ms = state_setting_number(core->state, "node.freeze_s") * 1000;
 	command.body_case = WIRE__COMMAND__BODY_NODE_FREEZE;
 	command.node_freeze = &freeze;

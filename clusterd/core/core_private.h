@@ -36,7 +36,7 @@ struct core {
 	uint64_t next_ask;
 	uint64_t now_ms, wall_ms;
 	uint64_t leave_ms;		/* when asked to leave; 0 = not */
-	uint64_t freeze_epoch;		/* in which the freeze was proposed */
+	uint64_t freeze_epoch, freeze_ms;	/* in which and when that was proposed last */
 	uint64_t seen_ring;		/* nodes that were in the ring since this daemon began */
 	uint64_t first_open_ms;		/* when it first took part in an open epoch; 0 = not yet */
 	bool left;

@@ -340,7 +340,13 @@ static void resuming(struct turn *turn)
 		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
 	else if (absent(turn))
 		duty_report_absent(turn, CAUSE(INCOMING_LOST), text_of(turn, NULL));
-	else if (is(turn, STATE(COMPLETE)) || is(turn, STATE(PAUSED)) || is(turn, STATE(INCOMING)))
+	else if (!is(turn, STATE(COMPLETE)) && !is(turn, STATE(PAUSED)) &&
+		 !is(turn, STATE(INCOMING)))
+		return;
+	else if (turn->vm->wanted == WIRE__VM__WANTED__PAUSED)
+		/* It is here, and it is to stay paused: not even for a moment does it run. */
+		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
+	else
 		ask_once(turn, SLOT_MAIN, ASK_RESUME);
 }
 

@@ -59,6 +59,27 @@ static void test_live(void)
 	world_free(world);
 }
 
+static void test_paused_move(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 5000);
+	world_want(world, "a", WIRE__VM__WANTED__PAUSED);
+	world_settle(world, 2000);
+	world_story(world);
+	world_move(world, "a", 2, WIRE__VM_MOVE__HOW__LIVE);
+	world_settle(world, 5000);
+	STORY(world, "n1: a copies to n2\nn1: a handed over\n");
+	CU_ASSERT_EQUAL(world_vm(world, "a")->phase, WIRE__VM__PHASE__RUN);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->seen, WIRE__VM__SEEN__SUSPENDED);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->op, 0);
+	world_want(world, "a", WIRE__VM__WANTED__RUNNING);
+	world_settle(world, 5000);
+	STORY(world, "n2: a runs\n");
+	world_free(world);
+}
+
 static void test_quick(void)
 {
 	struct world *world = world_new(3);
@@ -268,7 +289,7 @@ static void test_fence_test(void)
 }
 
 UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
-	  { "quick", test_quick }, { "node_dies", test_node_dies }, { "split", test_split },
+	  { "paused_move", test_paused_move }, { "quick", test_quick }, { "node_dies", test_node_dies }, { "split", test_split },
 	  { "cold_start", test_cold_start }, { "daemon_dies", test_daemon_dies },
 	  { "guest_ends", test_guest_ends },
 	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test })

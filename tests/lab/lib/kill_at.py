@@ -36,14 +36,15 @@ def main(init, vm, phase, pids):
     victims = [p for p in (host_pid(init, pid) for pid in pids) if p]
     daemon = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     daemon.connect(f"/proc/{init}/root/run/clusterd/operator.sock")
-    end, moved, asked = time.monotonic() + LIMIT_S, False, 0
+    end, first, asked = time.monotonic() + LIMIT_S, None, 0
     seen = ""
     print("kill_at: armed", flush=True)
     while time.monotonic() < end:
         asked += 1
         daemon.send(json.dumps({"id": asked, "do": "vm", "name": vm}).encode())
         reply = json.loads(daemon.recv(1 << 17))
-        now = reply.get("data", {}).get("phase", "?")
+        now, generation = reply["data"]["phase"], reply["data"]["generation"]
+        first = first or (now, generation)
         if now == phase:
             for victim in victims:
                 try:
@@ -55,8 +56,7 @@ def main(init, vm, phase, pids):
         if now != seen:
             print(f"kill_at: {vm} is {now}")
             seen = now
-        moved = moved or now not in REST
-        if moved and now in REST:
+        if now in REST and (now, generation) != first:
             return 3
         time.sleep(0.001)
     return 3
