@@ -40,7 +40,8 @@ static uint64_t big_endian(const uint8_t *at, size_t bytes)
 	return value;
 }
 
-/* docs/interop/qcow2.txt of QEMU: magic, version, backing file offset and size; features from 72. */
+/* docs/interop/qcow2.txt of QEMU: magic, version, backing file offset and size; features from 72.
+ */
 enum chain_header chain_judge_header(const uint8_t *data, size_t size)
 {
 	enum { EXTERNAL_DATA = 1 << 2 };
@@ -49,7 +50,8 @@ enum chain_header chain_judge_header(const uint8_t *data, size_t size)
 		return CHAIN_NOT_QCOW2;
 	if (big_endian(data + 8, 8) != 0)
 		return CHAIN_BELOW;
-	if (big_endian(data + 4, 4) >= 3 && size >= 80 && (big_endian(data + 72, 8) & EXTERNAL_DATA))
+	if (big_endian(data + 4, 4) >= 3 && size >= 80 &&
+	    (big_endian(data + 72, 8) & EXTERNAL_DATA))
 		return CHAIN_BELOW;
 	return CHAIN_NONE;
 }
@@ -63,8 +65,8 @@ int chain_parse(const char *json, size_t size, Wire__Disk *into)
 	if (r == 0)
 		into->chain = mem_new_array(char *, n);
 	for (size_t i = 1; r == 0 && i < n; i++) {
-		const char *name = json_string_value(
-			json_object_get(json_array_get(images, i), "filename"));
+		const char *name =
+			json_string_value(json_object_get(json_array_get(images, i), "filename"));
 
 		if (name)
 			into->chain[into->n_chain++] = mem_strdup(name);
@@ -79,7 +81,9 @@ static int ask_qemu_img(Wire__Disk *disk, uint64_t timeout_ms, char *ret_why, si
 {
 	_cleanup_(argv_free) struct argv argv = { 0 };
 	_cleanup_(run_result_free) struct run_result result = { 0 };
-	struct run run = { .argv = &argv, .output_max = OUTPUT_MAX, .errors_max = ERRORS_MAX,
+	struct run run = { .argv = &argv,
+			   .output_max = OUTPUT_MAX,
+			   .errors_max = ERRORS_MAX,
 			   .stop_fds = { -1, -1 } };
 	int r;
 
@@ -162,8 +166,8 @@ int chain_read(Wire__Disk *const *disks, size_t n, uint64_t timeout_ms,
 		if (may_have_chain(disks[i]))
 			r = read_disk(now.items[i], timeout_ms, why, sizeof(why));
 		if (r < 0) {
-			snprintf(ret_why, why_size, "disk %s (%s) cannot be read: %s", disks[i]->target,
-				 disks[i]->source, why);
+			snprintf(ret_why, why_size, "disk %s (%s) cannot be read: %s",
+				 disks[i]->target, disks[i]->source, why);
 			return r;
 		}
 	}

@@ -2,11 +2,11 @@
 /*
  * Chain: the backing files below a guest's disks, as they are now.
  *
- * A disk whose chain is another than when the guest ran last has been snapshotted, merged or rebased
- * by somebody, and the definition on record may name an image that is no longer the newest: starting
- * from it would destroy data. Raw images have no chain and are not even opened, whatever a guest
- * wrote into their first bytes; of qcow2 images the header is read, and only for those that have a
- * backing file qemu-img is asked.
+ * A disk whose chain is another than when the guest ran last has been snapshotted, merged or
+ * rebased by somebody, and the definition on record may name an image that is no longer the newest:
+ * starting from it would destroy data. Raw images have no chain and are not even opened, whatever a
+ * guest wrote into their first bytes; of qcow2 images the header is read, and only for those that
+ * have a backing file qemu-img is asked.
  */
 #ifndef AGENTS_CHAIN_H
 #define AGENTS_CHAIN_H
@@ -25,8 +25,8 @@ int chain_read(Wire__Disk *const *disks, size_t n, uint64_t timeout_ms,
 	       char ret_digest[DOMAIN_CHAIN_DIGEST_SIZE], char *ret_why, size_t why_size);
 
 /*
- * Whether now is what is expected: what an administrator accepted, else what ran last, else what the
- * definition declares. Where nothing is known anything is fine.
+ * Whether now is what is expected: what an administrator accepted, else what ran last, else what
+ * the definition declares. Where nothing is known anything is fine.
  */
 bool chain_is_expected(const char *now, const char *accepted, const char *last,
 		       Wire__Disk *const *declared, size_t n);

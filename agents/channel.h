@@ -3,9 +3,9 @@
  * Channel: an agent's end of the socket to its daemon (descriptor 3).
  *
  * Every packet is one frame. Any thread may send; what the socket does not take at once waits in a
- * queue, in order, until the main thread sees that it can be written. The queue has a bound: an agent
- * whose daemon no longer reads has nobody to work for and is better started anew than silently
- * forgetful.
+ * queue, in order, until the main thread sees that it can be written. The queue has a bound: an
+ * agent whose daemon no longer reads has nobody to work for and is better started anew than
+ * silently forgetful.
  */
 #ifndef AGENTS_CHANNEL_H
 #define AGENTS_CHANNEL_H
@@ -35,8 +35,8 @@ int channel_send(struct channel *channel, enum frame_type type, uint64_t request
 bool channel_is_cluttered(struct channel *channel);
 
 /*
- * The next frame; the body is freed by frame_body_free(). -EAGAIN: none; -EPIPE: the daemon is gone;
- * -EBADMSG and others of frame_decode(): damaged, it has been taken off the socket.
+ * The next frame; the body is freed by frame_body_free(). -EAGAIN: none; -EPIPE: the daemon is
+ * gone; -EBADMSG and others of frame_decode(): damaged, it has been taken off the socket.
  */
 int channel_receive(struct channel *channel, struct frame_header *ret_header,
 		    ProtobufCMessage **ret_body);

@@ -18,7 +18,7 @@ enum {
 	NAME_MAX_LEN = 63,
 	TIMEOUT_DEFAULT_MS = 60000,
 	OUTPUT_MAX = 16 * 1024,
-	QUOTE_MAX = 300,	/* of what an agent wrote, in our text */
+	QUOTE_MAX = 300, /* of what an agent wrote, in our text */
 	STATUS_ON = 0,
 	STATUS_OFF = 2,
 };
@@ -48,10 +48,11 @@ static char *find_agent(const char *name)
 
 static bool key_ok(const char *key)
 {
-	size_t len = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+	size_t len =
+		strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 
-	return len > 0 && key[len] == '\0' && strcmp(key, "action") != 0 && strcmp(key, "option") != 0 &&
-	       strcmp(key, "nodename") != 0;
+	return len > 0 && key[len] == '\0' && strcmp(key, "action") != 0 &&
+	       strcmp(key, "option") != 0 && strcmp(key, "nodename") != 0;
 }
 
 static bool value_ok(const char *value)
@@ -112,8 +113,9 @@ int fence_input(const Wire__FenceCall *call, const char *action, struct buf *out
 	if (r == 0)
 		r = add_line(out, "action", action);
 	/*
-	 * After an order many agents sleep 2 to 10 s before they look, on the chance. Their next step is
-	 * to look every second until it is so, and then we look once more: nothing is gained by it.
+	 * After an order many agents sleep 2 to 10 s before they look, on the chance. Their next
+	 * step is to look every second until it is so, and then we look once more: nothing is
+	 * gained by it.
 	 */
 	if (r == 0 && !has_param(call, "power_wait"))
 		r = add_line(out, "power_wait", "0");
@@ -197,7 +199,9 @@ static void add_mark(struct talk *talk, const char *what)
 static int start_step(const struct talk *talk, struct running **ret)
 {
 	_cleanup_(argv_free) struct argv argv = { 0 };
-	struct run run = { .argv = &argv, .output_max = OUTPUT_MAX, .errors_max = OUTPUT_MAX,
+	struct run run = { .argv = &argv,
+			   .output_max = OUTPUT_MAX,
+			   .errors_max = OUTPUT_MAX,
 			   .stop_fds = { talk->stop_fds[0], talk->stop_fds[1] } };
 
 	argv_add(&argv, talk->path);
@@ -217,7 +221,8 @@ static char *quote(const struct talk *talk, const struct run_result *result)
 		if (((unsigned char)*c < ' ' && *c != '\n') || (unsigned char)*c > '~')
 			*c = ' ';
 	}
-	for (size_t len = strlen(clean); len && (clean[len - 1] == '\n' || clean[len - 1] == ' '); len--)
+	for (size_t len = strlen(clean); len && (clean[len - 1] == '\n' || clean[len - 1] == ' ');
+	     len--)
 		clean[len - 1] = '\0';
 	line = strrchr(clean, '\n');
 	return mem_strndup(line ? line + 1 : clean, QUOTE_MAX);
@@ -229,15 +234,17 @@ static enum said judge(const struct talk *talk, const struct run_result *result,
 	_cleanup_(freep) char *said = quote(talk, result);
 
 	if (result->timed_out) {
-		*ret_text = mem_printf("%s: no answer within %u ms", action, talk->call->timeout_ms);
+		*ret_text =
+			mem_printf("%s: no answer within %u ms", action, talk->call->timeout_ms);
 		return SAID_LATE;
 	}
 	if (result->exited && result->status == STATUS_ON)
 		return SAID_DONE;
 	if (result->exited && result->status == STATUS_OFF && strcmp(action, "status") == 0)
 		return SAID_OFF;
-	*ret_text = mem_printf("%s: %s %d%s%s", action, result->exited ? "exit status" : "ended by signal",
-			       result->status, said[0] ? ": " : "", said);
+	*ret_text = mem_printf("%s: %s %d%s%s", action,
+			       result->exited ? "exit status" : "ended by signal", result->status,
+			       said[0] ? ": " : "", said);
 	return SAID_NOTHING;
 }
 
@@ -252,7 +259,8 @@ static enum said finish_step(struct talk *talk, struct running *running, const c
 
 	fence_input(talk->call, action, &input);
 	r = run_finish(running, input.data, input.len,
-		       talk->call->timeout_ms ? talk->call->timeout_ms : TIMEOUT_DEFAULT_MS, &result);
+		       talk->call->timeout_ms ? talk->call->timeout_ms : TIMEOUT_DEFAULT_MS,
+		       &result);
 	explicit_bzero(input.data, input.cap);
 	add_mark(talk, mark);
 	if (r < 0) {
@@ -280,13 +288,15 @@ static void judge_off(struct talk *talk, enum said off, const char *off_text, en
 	if (status == SAID_OFF && off == SAID_DONE)
 		text = mem_strdup("off, verified by status");
 	else if (status == SAID_OFF)
-		text = mem_printf("the order failed (%s), but the device says that it is off", off_text);
+		text = mem_printf("the order failed (%s), but the device says that it is off",
+				  off_text);
 	else if (status == SAID_DONE && off == SAID_DONE)
 		text = mem_strdup("the device took the order, but says that it is still on");
 	else if (status == SAID_DONE)
 		text = mem_printf("it is on: %s", off_text);
 	else
-		text = mem_printf("%s%s%s", off == SAID_DONE ? "off was taken, but not verified" : off_text,
+		text = mem_printf("%s%s%s",
+				  off == SAID_DONE ? "off was taken, but not verified" : off_text,
 				  "; ", status_text);
 	if (status == SAID_OFF)
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__OFF, text);
@@ -304,7 +314,8 @@ static void do_off(struct talk *talk)
 	int r = start_step(talk, &off);
 
 	if (r == 0) {
-		/* An interpreter takes 100 ms to begin: the second one does while the first one acts. */
+		/* An interpreter takes 100 ms to begin: the second one does while the first one
+		 * acts. */
 		r = start_step(talk, &status);
 		if (r < 0)
 			run_drop(off);
@@ -336,8 +347,10 @@ static void do_one(struct talk *talk, const char *action)
 	else if (said == SAID_OFF)
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__OFF, "off");
 	else
-		set_reply(talk, said == SAID_LATE ? WIRE__AGENT_REPLY__CODE__TIMEOUT
-						  : WIRE__AGENT_REPLY__CODE__FAILED, text);
+		set_reply(talk,
+			  said == SAID_LATE ? WIRE__AGENT_REPLY__CODE__TIMEOUT
+					    : WIRE__AGENT_REPLY__CODE__FAILED,
+			  text);
 }
 
 static void act(struct talk *talk)
@@ -353,13 +366,15 @@ static void act(struct talk *talk)
 		do_one(talk, "on");
 		break;
 	default:
-		set_reply(talk, WIRE__AGENT_REPLY__CODE__REFUSED, "the agent does not know this action");
+		set_reply(talk, WIRE__AGENT_REPLY__CODE__REFUSED,
+			  "the agent does not know this action");
 	}
 }
 
 Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])
 {
-	struct talk talk = { .call = call, .stop_fds = stop_fds,
+	struct talk talk = { .call = call,
+			     .stop_fds = stop_fds,
 			     .reply = wire_new(&wire__agent_reply__descriptor) };
 	_cleanup_(buf_free) struct buf input = { 0 };
 
@@ -377,7 +392,8 @@ Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])
 			act(&talk);
 		else
 			set_reply(&talk, WIRE__AGENT_REPLY__CODE__FAILED,
-				  "the fence agent is not installed on this node: apt install fence-agents");
+				  "the fence agent is not installed on this node: apt install "
+				  "fence-agents");
 	}
 	explicit_bzero(input.data, input.cap);
 	free(talk.path);

@@ -2,9 +2,10 @@
 /*
  * Fence call: one question or order to a power device, by an agent of the ClusterLabs collection.
  *
- * What it answers is believed as a proof that a machine is dead, so: OFF only when a `status` of its
- * own, asked after the order, said so; a deadline passed, a signal, an odd exit code are never success.
- * Source: FenceAgentAPI.md of fence-agents: options as lines on stdin, exit 0 = done or on, 2 = off.
+ * What it answers is believed as a proof that a machine is dead, so: OFF only when a `status` of
+ * its own, asked after the order, said so; a deadline passed, a signal, an odd exit code are never
+ * success. Source: FenceAgentAPI.md of fence-agents: options as lines on stdin, exit 0 = done or
+ * on, 2 = off.
  */
 #ifndef AGENTS_FENCE_CALL_H
 #define AGENTS_FENCE_CALL_H
@@ -16,8 +17,8 @@
 #include "wire/schema.pb-c.h"
 
 /*
- * Carries it out; free the reply with wire_free(). stop_fds: see run.h; hung up, the call is given up.
- * Codes: OFF, ON, FAILED, TIMEOUT, REFUSED (a call that may not be made).
+ * Carries it out; free the reply with wire_free(). stop_fds: see run.h; hung up, the call is given
+ * up. Codes: OFF, ON, FAILED, TIMEOUT, REFUSED (a call that may not be made).
  */
 Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2]);
 
@@ -32,7 +33,8 @@ bool fence_name_ok(const char *name);
  */
 int fence_input(const Wire__FenceCall *call, const char *action, struct buf *out);
 
-/* Text with the value of each line key=value of the secret replaced by "***". The caller frees it. */
+/* Text with the value of each line key=value of the secret replaced by "***". The caller frees it.
+ */
 char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and ends. */
+/* clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and
+ * ends. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

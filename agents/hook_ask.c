@@ -17,12 +17,12 @@
 
 enum {
 	REPLY_MAX = 8 * 1024,
-	FRESH_MS = 10000,	/* an announcement is followed by its start within some 10 ms */
+	FRESH_MS = 10000, /* an announcement is followed by its start within some 10 ms */
 	PATH_SIZE = 200,
 };
 
-/* The same as in domain/metadata.h; this program stays free of an XML library, which would cost more
- * time than everything else it does. A test holds the two together. */
+/* The same as in domain/metadata.h; this program stays free of an XML library, which would cost
+ * more time than everything else it does. A test holds the two together. */
 static const char namespace[] = "https://clusterd.example/xmlns/domain/1";
 
 static const struct {
@@ -113,8 +113,8 @@ static int connect_to(const char *path, uint64_t deadline_ms)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	while ((r = connect(fd, (struct sockaddr *)&address, sizeof(address))) < 0 && errno == EAGAIN &&
-	       hook_now_ms() < deadline_ms)
+	while ((r = connect(fd, (struct sockaddr *)&address, sizeof(address))) < 0 &&
+	       errno == EAGAIN && hook_now_ms() < deadline_ms)
 		usleep(5000);
 	if (r < 0) {
 		r = -errno;
@@ -124,14 +124,15 @@ static int connect_to(const char *path, uint64_t deadline_ms)
 	return fd;
 }
 
-static int exchange(int fd, const struct hook_question *q, char *reply, size_t size, size_t *ret_len)
+static int exchange(int fd, const struct hook_question *q, char *reply, size_t size,
+		    size_t *ret_len)
 {
 	uint64_t deadline_ms = q->deadline_ms;
 	char request[200];
 	ssize_t n;
 	int len = snprintf(request, sizeof(request),
-			   "{\"do\":\"may-run\",\"uuid\":\"%s\",\"op\":\"%s\",\"marked\":%s}", q->uuid,
-			   q->what, q->marked ? "true" : "false");
+			   "{\"do\":\"may-run\",\"uuid\":\"%s\",\"op\":\"%s\",\"marked\":%s}",
+			   q->uuid, q->what, q->marked ? "true" : "false");
 
 	if (!wait_for(fd, POLLOUT, deadline_ms))
 		return -ETIMEDOUT;
@@ -157,7 +158,8 @@ static enum hook_answer judge(const char *reply, size_t len, char *ret_why, size
 	else if (json_is_false(ok))
 		answer = HOOK_MAY_NOT;
 	if (answer == HOOK_MAY_NOT)
-		snprintf(ret_why, why_size, "%s", why ? why : "clusterd on this node gave no reason");
+		snprintf(ret_why, why_size, "%s",
+			 why ? why : "clusterd on this node gave no reason");
 	else if (answer == HOOK_NO_ANSWER)
 		snprintf(ret_why, why_size, "its answer cannot be understood");
 	json_decref(json);
@@ -210,8 +212,9 @@ const char *hook_announced(const char *run_dir, const char *uuid)
 {
 	char path[PATH_SIZE], text[64] = "", word[16];
 	unsigned long long at_ms;
-	int fd = announcement_path(path, run_dir, uuid) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-							 : -1;
+	int fd = announcement_path(path, run_dir, uuid)
+			 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+			 : -1;
 	ssize_t n;
 
 	if (fd < 0)

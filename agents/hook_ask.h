@@ -25,8 +25,8 @@ const char *hook_question_of(const char *operation);
 bool hook_announces(const char *operation);
 
 /*
- * The uuid in a definition as libvirt writes it, and whether it bears our mark. Not a parser: libvirt
- * is its author and escapes all text. -EBADMSG: no uuid.
+ * The uuid in a definition as libvirt writes it, and whether it bears our mark. Not a parser:
+ * libvirt is its author and escapes all text. -EBADMSG: no uuid.
  */
 int hook_read_xml(const char *xml, size_t len, char ret_uuid[HOOK_UUID_SIZE], bool *ret_marked);
 
@@ -35,9 +35,9 @@ enum hook_answer { HOOK_MAY, HOOK_MAY_NOT, HOOK_NO_ANSWER };
 
 struct hook_question {
 	const char *uuid;
-	const char *what;	/* "start", "incoming", "restore" */
-	bool marked;		/* it bears our mark */
-	uint64_t deadline_ms;	/* hook_now_ms() */
+	const char *what;     /* "start", "incoming", "restore" */
+	bool marked;          /* it bears our mark */
+	uint64_t deadline_ms; /* hook_now_ms() */
 };
 
 /* Asks on the socket at path. ret_why: the daemon's sentence, or why there is no answer. */

@@ -40,3 +40,17 @@ pkglibexec_PROGRAMS += %D%/clusterd-agent-fence
 pkglibexec_PROGRAMS += %D%/clusterd-qemu-hook
 %C%_clusterd_qemu_hook_SOURCES = %D%/qemu_hook.c
 %C%_clusterd_qemu_hook_LDADD = %D%/libagents.a $(JANSSON_LIBS) $(INIH_LIBS)
+
+EXTRA_DIST += \
+	%D%/README.md \
+	tests/agents/agents.py \
+	tests/agents/hookd.py \
+	tests/agents/prove.py
+
+unit_tests += \
+	tests/unit/test_agents_chain \
+	tests/unit/test_agents_channel \
+	tests/unit/test_agents_fence \
+	tests/unit/test_agents_hook \
+	tests/unit/test_agents_pool \
+	tests/unit/test_agents_run

@@ -29,7 +29,8 @@ struct pool {
 
 struct pool *pool_new(const char *uri)
 {
-	static const unsigned limits[POOL_LANES] = { POOL_SHORT_MAX, POOL_START_MAX, POOL_LONG_MAX };
+	static const unsigned limits[POOL_LANES] = { POOL_SHORT_MAX, POOL_START_MAX,
+						     POOL_LONG_MAX };
 	struct pool *pool = mem_new(struct pool);
 	pthread_condattr_t clock;
 

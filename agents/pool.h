@@ -2,12 +2,12 @@
 /*
  * Pool: threads for work that may block, so that nothing else has to.
  *
- * Three lanes: short work (calls that return soon), starts, and long work (moves, saves, waiting for a
- * guest to shut down), so that neither a failover's starts nor a drain's moves keep the short work
- * waiting. Short work and starts together stay below libvirtd's 20 workers. Each worker has its own
- * link to libvirtd. A job that is
- * not done when it is due is given up: whoever waits for it is told, its thread is left to itself and
- * counted as stuck until it comes back, and another takes its place.
+ * Three lanes: short work (calls that return soon), starts, and long work (moves, saves, waiting
+ * for a guest to shut down), so that neither a failover's starts nor a drain's moves keep the short
+ * work waiting. Short work and starts together stay below libvirtd's 20 workers. Each worker has
+ * its own link to libvirtd. A job that is not done when it is due is given up: whoever waits for it
+ * is told, its thread is left to itself and counted as stuck until it comes back, and another takes
+ * its place.
  */
 #ifndef AGENTS_POOL_H
 #define AGENTS_POOL_H
@@ -31,10 +31,10 @@ struct pool;
 /* Embedded first in what the job is about. */
 struct job {
 	/* Set by who submits it. */
-	uint64_t due_ms;	/* process_now_ms(); 0: never */
+	uint64_t due_ms;                                 /* process_now_ms(); 0: never */
 	void (*run)(struct job *job, struct link *link); /* in a worker */
-	void (*late)(struct job *job);	/* once, from pool_check(); run() may still be going on */
-	void (*free)(struct job *job);	/* when it was run, or never will be */
+	void (*late)(struct job *job); /* once, from pool_check(); run() may still be going on */
+	void (*free)(struct job *job); /* when it was run, or never will be */
 	/* The pool's. */
 	struct job *next;
 	bool is_late;

@@ -2,9 +2,9 @@
 /*
  * clusterd-qemu-hook NAME OPERATION SUB EXTRA: libvirt asks before it lets a guest come to life.
  *
- * Installed as /etc/libvirt/hooks/qemu.d/clusterd; libvirt gives the definition on stdin and takes an
- * exit status other than 0 as a refusal, with stderr as the reason. Nothing is ever written to stdout:
- * for "migrate" and "restore" libvirt would take that as the definition to use instead.
+ * Installed as /etc/libvirt/hooks/qemu.d/clusterd; libvirt gives the definition on stdin and takes
+ * an exit status other than 0 as a refusal, with stderr as the reason. Nothing is ever written to
+ * stdout: for "migrate" and "restore" libvirt would take that as the definition to use instead.
  *
  * Only prepare, start, migrate and restore are asked about. All else passes at once: a refusal of
  * "reconnect" would end running guests when libvirtd starts anew, and this program must not call
@@ -63,27 +63,30 @@ static char *read_input(size_t *ret_len, uint64_t deadline_ms)
 	return NULL;
 }
 
-static int refuse(const char *name, const char *why)
+static int refuse(const char *why)
 {
-	fprintf(stderr, "%s: %s\n", name, why);
+	fprintf(stderr, "%s\n", why);
 	return 1;
 }
 
 /* Nobody there who knows. Only what was the cluster's before can be told to be so. */
-static int decide_alone(const char *name, bool marked, const char *why)
+static int decide_alone(bool marked, const char *why)
 {
 	char text[700];
 
 	if (!marked)
 		return 0;
 	snprintf(text, sizeof(text),
-		 "clusterd on this node does not answer (%s), so nobody knows whether this managed VM runs "
-		 "elsewhere; systemctl start clusterd, or remove clusterd's element from its metadata", why);
-	return refuse(name, text);
+		 "clusterd on this node does not answer (%s), so nobody knows whether this managed "
+		 "VM runs "
+		 "elsewhere; systemctl start clusterd, or remove clusterd's element from its "
+		 "metadata",
+		 why);
+	return refuse(text);
 }
 
-static int ask(const char *name, const char *operation, const char *question,
-	       const struct settings *settings, uint64_t deadline_ms)
+static int ask(const char *operation, const char *question, const struct settings *settings,
+	       uint64_t deadline_ms)
 {
 	const char *dir = settings->run_dir, *announced;
 	char uuid[HOOK_UUID_SIZE], path[RUN_DIR_SIZE + 20], why[600] = "";
@@ -94,7 +97,7 @@ static int ask(const char *name, const char *operation, const char *question,
 
 	if (!xml || hook_read_xml(xml, len, uuid, &q.marked) < 0) {
 		free(xml);
-		return refuse(name, "clusterd's hook could not read the definition that libvirt gave it");
+		return refuse("clusterd's hook could not read the definition that libvirt gave it");
 	}
 	free(xml);
 	announced = hook_announces(operation) ? NULL : hook_announced(dir, uuid);
@@ -107,8 +110,8 @@ static int ask(const char *name, const char *operation, const char *question,
 	else if (answer != HOOK_MAY || strcmp(operation, "start") == 0)
 		hook_forget(dir, uuid);
 	if (answer == HOOK_NO_ANSWER)
-		return decide_alone(name, q.marked, why);
-	return answer == HOOK_MAY ? 0 : refuse(name, why);
+		return decide_alone(q.marked, why);
+	return answer == HOOK_MAY ? 0 : refuse(why);
 }
 
 int main(int argc, char **argv)
@@ -120,5 +123,5 @@ int main(int argc, char **argv)
 	if (!question)
 		return 0;
 	ini_parse(CLUSTERD_CONF_DIR "/clusterd.conf", take_setting, &settings);
-	return ask(argv[1], argv[2], question, &settings, deadline_ms);
+	return ask(argv[2], question, &settings, deadline_ms);
 }

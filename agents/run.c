@@ -193,7 +193,8 @@ int run_finish(struct running *child, const void *input, size_t len, uint64_t ti
 	uint64_t begun_ms = now_ms();
 
 	/* A pipe takes that much without blocking. Who does not read it says why elsewhere. */
-	if (len > RUN_INPUT_MAX || (len && write(child->in, input, len) != (ssize_t)len && errno != EPIPE)) {
+	if (len > RUN_INPUT_MAX ||
+	    (len && write(child->in, input, len) != (ssize_t)len && errno != EPIPE)) {
 		run_drop(child);
 		return -EIO;
 	}

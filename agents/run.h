@@ -3,8 +3,8 @@
  * Run: one program, run to its end or to a deadline, never by a shell.
  *
  * It gets a process group of its own, an environment of PATH and LC_ALL only, what it shall read on
- * stdin, and no descriptor of ours but three. What it writes is kept up to a bound, the rest is read
- * and dropped, so that it is never stopped by a full pipe.
+ * stdin, and no descriptor of ours but three. What it writes is kept up to a bound, the rest is
+ * read and dropped, so that it is never stopped by a full pipe.
  */
 #ifndef AGENTS_RUN_H
 #define AGENTS_RUN_H
@@ -21,18 +21,18 @@ enum {
 };
 
 struct run {
-	const struct argv *argv;	/* the first one is an absolute path */
-	size_t output_max, errors_max;	/* bytes kept */
+	const struct argv *argv;       /* the first one is an absolute path */
+	size_t output_max, errors_max; /* bytes kept */
 	/* Descriptors that end it when they hang up or become readable; -1: none. */
 	int stop_fds[2];
 };
 
 struct run_result {
-	bool timed_out;			/* it was ended by us */
-	bool exited;			/* by itself, with status */
-	int status;			/* exit status, or the signal that ended it */
+	bool timed_out; /* it was ended by us */
+	bool exited;    /* by itself, with status */
+	int status;     /* exit status, or the signal that ended it */
 	struct buf output, errors;
-	uint64_t took_ms;		/* since it got its input */
+	uint64_t took_ms; /* since it got its input */
 };
 
 /* 0: it was started, the result says what became of it. -errno: it could not be. */

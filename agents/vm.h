@@ -3,8 +3,8 @@
  * Vm: what the parts of the vm agent share. For the files vm_*.c alone.
  *
  * Threads: the main one reads requests and keeps the time (vm_agent.c); libvirt's event loop calls
- * back (vm_link.c) and may not block; the keeper opens the connection that events come from; workers
- * (pool.h) do the rest. Nobody waits for another but through the pool and the locks below.
+ * back (vm_link.c) and may not block; the keeper opens the connection that events come from;
+ * workers (pool.h) do the rest. Nobody waits for another but through the pool and the locks below.
  *
  * Locks, in this order: guest->order, agent->lock. Neither is held while libvirt is called, except
  * guest->order around a look, so that what is told of one domain is in order.
@@ -35,44 +35,44 @@ enum {
 
 /* What the event loop saw of a move away from here; decides the hand-over. */
 struct vm_move {
-	bool active;		/* libvirt's job is ours and has not returned */
+	bool active; /* libvirt's job is ours and has not returned */
 	bool paused_before, suspended, resumed, handed_over;
 	pid_t pid;
 	uint64_t suspended_ms, vcpu_ns;
-	unsigned life;		/* agent->life when it began; another one: events were missed */
+	unsigned life; /* agent->life when it began; another one: events were missed */
 };
 
 struct guest {
 	char uuid[DOMAIN_UUID_SIZE];
-	pthread_mutex_t order;	/* of looks and of what they tell */
+	pthread_mutex_t order; /* of looks and of what they tell */
 
 	/* under agent->lock */
 	uint64_t vm, generation;
 	char *name;
-	bool listed;		/* by the last Watch */
+	bool listed; /* by the last Watch */
 	bool look_queued, look_forced, look_live, look_settle;
-	int stopped;		/* VIR_DOMAIN_EVENT_STOPPED_..., -1: none since it last appeared */
-	bool ending;		/* its end was ordered by us */
-	unsigned jobs;		/* moves and saves of ours on it */
+	int stopped;   /* VIR_DOMAIN_EVENT_STOPPED_..., -1: none since it last appeared */
+	bool ending;   /* its end was ordered by us */
+	unsigned jobs; /* moves and saves of ours on it */
 	atomic_bool cancel;
 	struct vm_move move;
-	enum sight_state state;	/* as told last */
-	pthread_cond_t changed;	/* state did */
+	enum sight_state state; /* as told last */
+	pthread_cond_t changed; /* state did */
 
 	/* under order */
 	bool told;
 	struct sight last;
 	Wire__VmReport__Cause cause;
-	int present_id;		/* libvirt_id of its last life; -1: none */
-	int arrived_id;		/* see sight.h */
+	int present_id; /* libvirt_id of its last life; -1: none */
+	int arrived_id; /* see sight.h */
 	bool live_told;
-	uint64_t live_digest;	/* of what was told */
-	uint64_t live_raw;	/* of the XML it was read from: most often nothing has changed */
+	uint64_t live_digest; /* of what was told */
+	uint64_t live_raw;    /* of the XML it was read from: most often nothing has changed */
 };
 
 struct vm_volume {
 	char *name, *path;
-	uint64_t there_ms;	/* when it was last seen to be there; 0: never */
+	uint64_t there_ms; /* when it was last seen to be there; 0: never */
 	bool looking;
 };
 
@@ -80,16 +80,16 @@ struct agent {
 	const char *uri;
 	struct channel *channel;
 	struct pool *pool;
-	int bell;		/* eventfd: the main thread has something to look at */
+	int bell; /* eventfd: the main thread has something to look at */
 
 	pthread_mutex_t lock;
 	/* under lock */
 	struct guest *guests[VM_DOMAINS_MAX];
 	size_t guests_n;
 	bool connected;
-	unsigned life;		/* of the connection; +1 with each */
-	char why[VM_WHY_SIZE];	/* not connected: why */
-	bool lost;		/* the event connection broke */
+	unsigned life;         /* of the connection; +1 with each */
+	char why[VM_WHY_SIZE]; /* not connected: why */
+	bool lost;             /* the event connection broke */
 	pthread_cond_t lost_cond;
 
 	pthread_mutex_t watch_lock; /* one Watch at a time */
@@ -121,8 +121,8 @@ struct guest *guest_find(struct agent *agent, const char *uuid);
 struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref);
 
 /*
- * Queues a look: what is true is told if it is news; forced: anyway; live: the essence of the running
- * definition too; settle: something is about to change, look again until it has.
+ * Queues a look: what is true is told if it is news; forced: anyway; live: the essence of the
+ * running definition too; settle: something is about to change, look again until it has.
  */
 struct guest_look {
 	bool forced, live, settle;
@@ -163,7 +163,7 @@ struct request {
 	struct agent *agent;
 	uint64_t id;
 	Wire__AgentRequest *body;
-	struct guest *guest;	/* NULL: about none */
+	struct guest *guest; /* NULL: about none */
 	atomic_bool answered;
 };
 /* The one answer; later ones are dropped: false. */

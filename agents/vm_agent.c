@@ -16,9 +16,9 @@
 #include "wire/message.h"
 
 enum {
-	TURN_MS = 500,		/* at most between two looks at the clock */
-	UNSURE_MS = 1000,	/* between two looks at what does not last */
-	SWEEP_MS = 10000,	/* between two looks at everything: an event may have been lost */
+	TURN_MS = 500,    /* at most between two looks at the clock */
+	UNSURE_MS = 1000, /* between two looks at what does not last */
+	SWEEP_MS = 10000, /* between two looks at everything: an event may have been lost */
 };
 
 void agent_sent(const struct agent *agent, int r)
@@ -196,7 +196,8 @@ static void serve(struct agent *agent)
 		channel_poll_fds(agent->channel, fds);
 		fds[2] = (struct pollfd){ .fd = agent->bell, .events = POLLIN };
 		now_ms = process_now_ms();
-		if (poll(fds, 3, next_ms > now_ms ? (int)(next_ms - now_ms) : 0) < 0 && errno != EINTR)
+		if (poll(fds, 3, next_ms > now_ms ? (int)(next_ms - now_ms) : 0) < 0 &&
+		    errno != EINTR)
 			return;
 		if (fds[2].revents && read(agent->bell, &rung, sizeof(rung)) < 0 && errno != EAGAIN)
 			return;

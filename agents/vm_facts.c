@@ -22,9 +22,9 @@
 
 enum {
 	GATHER_MS = 10000,
-	VOLUME_LATE_MS = 25000,	/* not seen for so long: it is not there */
-	STUCK_MS = 30000,	/* a call of ours that takes longer hangs */
-	PATIENCE_MS = 2000,	/* for the first connection, before saying that there is none */
+	VOLUME_LATE_MS = 25000, /* not seen for so long: it is not there */
+	STUCK_MS = 30000,       /* a call of ours that takes longer hangs */
+	PATIENCE_MS = 2000,     /* for the first connection, before saying that there is none */
 };
 
 struct vm_facts {
@@ -33,9 +33,9 @@ struct vm_facts {
 	struct vm_volume **volumes; /* never freed while a look at one may be under way */
 	size_t volumes_n;
 	uint64_t born_ms, gathered_ms;
-	uint64_t begun_n, told_n;	/* gatherings begun; the one that was told last */
+	uint64_t begun_n, told_n; /* gatherings begun; the one that was told last */
 	bool queued, fresh;
-	bool able, able_known;	/* as told last */
+	bool able, able_known; /* as told last */
 	/* what changes only with libvirt or QEMU; by the gathering job alone */
 	char *vendor, *model, *emulator;
 	bool kvm;
@@ -157,8 +157,10 @@ static bool read_capabilities(struct vm_facts *facts, const char *xml, bool kvm)
 	free(facts->vendor);
 	free(facts->model);
 	free(facts->emulator);
-	facts->vendor = xpath_text(doc, "string(/domainCapabilities/cpu/mode[@name='host-model']/vendor)");
-	facts->model = xpath_text(doc, "string(/domainCapabilities/cpu/mode[@name='host-model']/model)");
+	facts->vendor =
+		xpath_text(doc, "string(/domainCapabilities/cpu/mode[@name='host-model']/vendor)");
+	facts->model =
+		xpath_text(doc, "string(/domainCapabilities/cpu/mode[@name='host-model']/model)");
 	facts->emulator = xpath_text(doc, "string(/domainCapabilities/path)");
 	facts->kvm = kvm;
 	xmlFreeDoc(doc);
@@ -182,8 +184,8 @@ static bool gather_capabilities(struct vm_facts *facts, virConnectPtr conn)
 
 static void format_version(char **field, unsigned long version)
 {
-	_cleanup_(freep) char *text = mem_printf("%lu.%lu.%lu", version / 1000000,
-						 version / 1000 % 1000, version % 1000);
+	_cleanup_(freep) char *text =
+		mem_printf("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
 
 	wire_set(field, text);
 }
@@ -202,7 +204,8 @@ static void gather_networks(Wire__NodeFacts *facts, virConnectPtr conn)
 	sort_names(facts->networks, facts->n_networks);
 }
 
-static void gather_libvirt(struct vm_facts *cache, Wire__NodeFacts *facts, virConnectPtr conn, bool fresh)
+static void gather_libvirt(struct vm_facts *cache, Wire__NodeFacts *facts, virConnectPtr conn,
+			   bool fresh)
 {
 	unsigned long version;
 
@@ -261,8 +264,10 @@ static void look_at_volume(struct agent *agent, struct vm_volume *volume)
 	struct volume_job *look = mem_new(struct volume_job);
 
 	*look = (struct volume_job){
-		.job = { .due_ms = process_now_ms() + STUCK_MS, .run = run_volume,
-			 .late = ignore_late, .free = free_job },
+		.job = { .due_ms = process_now_ms() + STUCK_MS,
+			 .run = run_volume,
+			 .late = ignore_late,
+			 .free = free_job },
 		.agent = agent,
 		.volume = volume,
 	};
@@ -389,9 +394,8 @@ static void tell(struct agent *agent, Wire__NodeFacts *facts, uint64_t n)
 	if (!facts->agent_ok)
 		vm_set_text(&facts->agent_reason, why);
 	pthread_mutex_lock(&agent->lock);
-	if (n < agent->facts->told_n ||
-	    (!facts->agent_ok && !agent->facts->able_known &&
-	     process_now_ms() < agent->facts->born_ms + PATIENCE_MS)) {
+	if (n < agent->facts->told_n || (!facts->agent_ok && !agent->facts->able_known &&
+					 process_now_ms() < agent->facts->born_ms + PATIENCE_MS)) {
 		pthread_mutex_unlock(&agent->lock);
 		return;
 	}
@@ -460,8 +464,10 @@ void vm_facts_queue(struct agent *agent, bool fresh)
 		return;
 	gather = mem_new(struct facts_job);
 	*gather = (struct facts_job){
-		.job = { .due_ms = process_now_ms() + STUCK_MS, .run = run_gather,
-			 .late = gather_is_late, .free = free_job },
+		.job = { .due_ms = process_now_ms() + STUCK_MS,
+			 .run = run_gather,
+			 .late = gather_is_late,
+			 .free = free_job },
 		.agent = agent,
 	};
 	if (pool_submit(agent->pool, POOL_SHORT, &gather->job) < 0) {

@@ -19,8 +19,8 @@
 #include "wire/message.h"
 
 enum {
-	SETTLE_TRIES = 200,	/* of a millisecond */
-	STOPPED_TRIES = 20,	/* of 5 ms: the event with the reason is on its way */
+	SETTLE_TRIES = 200, /* of a millisecond */
+	STOPPED_TRIES = 20, /* of 5 ms: the event with the reason is on its way */
 };
 
 static void pause_ms(long ms)
@@ -175,7 +175,8 @@ static void note_present(struct agent *agent, struct guest *guest, const struct 
 	guest->cause = WIRE__VM_REPORT__CAUSE__UNKNOWN;
 }
 
-static void take_sight(struct agent *agent, struct guest *guest, struct link *link, struct sight *ret)
+static void take_sight(struct agent *agent, struct guest *guest, struct link *link,
+		       struct sight *ret)
 {
 	struct sight_hint hint = { .arrived_id = guest->arrived_id };
 	char why[VM_WHY_SIZE];
@@ -241,7 +242,8 @@ static const char *absent_text(const struct guest *guest, int stopped)
 		return "it was destroyed by other tools than clusterd";
 	case WIRE__VM_REPORT__CAUSE__KILLED:
 		return stopped == VIR_DOMAIN_EVENT_STOPPED_MIGRATED ? "moved away"
-		       : stopped == VIR_DOMAIN_EVENT_STOPPED_SAVED ? "saved" : "";
+		       : stopped == VIR_DOMAIN_EVENT_STOPPED_SAVED  ? "saved"
+								    : "";
 	default:
 		return "";
 	}
@@ -340,7 +342,8 @@ static void tell_live_locked(struct agent *agent, struct guest *guest, struct li
 
 	if (guest->last.state != SIGHT_RUNNING && guest->last.state != SIGHT_PAUSED)
 		return;
-	if (agent_connect(agent, link, &conn, why) < 0 || link_domain(conn, guest->uuid, &domain) < 0)
+	if (agent_connect(agent, link, &conn, why) < 0 ||
+	    link_domain(conn, guest->uuid, &domain) < 0)
 		return;
 	xml = virDomainGetXMLDesc(domain, 0);
 	if (!xml)
@@ -396,7 +399,8 @@ static void run_look(struct job *job, struct link *link)
 	}
 	guest_look_locked(agent, guest, link);
 	/* "Suspended" at the destination comes before libvirt has ended its job. */
-	for (int i = 0; i < SETTLE_TRIES && how.settle && guest->last.state == SIGHT_INCOMING; i++) {
+	for (int i = 0; i < SETTLE_TRIES && how.settle && guest->last.state == SIGHT_INCOMING;
+	     i++) {
 		pause_ms(1);
 		guest_look_locked(agent, guest, link);
 	}
@@ -439,8 +443,10 @@ void guest_queue_look(struct agent *agent, struct guest *guest, struct guest_loo
 		return;
 	look = mem_new(struct look_job);
 	*look = (struct look_job){
-		.job = { .due_ms = process_now_ms() + VM_LOOK_MS, .run = run_look,
-			 .late = look_is_late, .free = free_look },
+		.job = { .due_ms = process_now_ms() + VM_LOOK_MS,
+			 .run = run_look,
+			 .late = look_is_late,
+			 .free = free_look },
 		.agent = agent,
 		.guest = guest,
 	};
@@ -456,7 +462,8 @@ static bool is_unsure(const struct guest *guest)
 }
 
 /* Those that a filter takes. The table only grows, so it can be walked without the lock. */
-static void queue_some(struct agent *agent, bool (*filter)(const struct guest *), struct guest_look how)
+static void queue_some(struct agent *agent, bool (*filter)(const struct guest *),
+		       struct guest_look how)
 {
 	for (size_t i = 0;; i++) {
 		struct guest *guest = NULL;
@@ -493,7 +500,8 @@ void guest_queue_all(struct agent *agent, struct guest_look how)
 void guest_queue_unsure(struct agent *agent, bool listed)
 {
 	/* Of an external snapshot libvirt tells no event at all: what runs is compared, too. */
-	queue_some(agent, listed ? unsure_or_listed : is_unsure, (struct guest_look){ .live = listed });
+	queue_some(agent, listed ? unsure_or_listed : is_unsure,
+		   (struct guest_look){ .live = listed });
 }
 
 bool guest_wait_absent(struct agent *agent, struct guest *guest, uint64_t until_ms)
@@ -548,7 +556,8 @@ void guest_adopt_all(struct agent *agent, virConnectPtr conn)
 		if (virDomainGetUUIDString(domains[i], uuid) == 0 && !guest_find(agent, uuid)) {
 			guest = adopt(agent, domains[i]);
 			if (guest)
-				guest_queue_look(agent, guest, (struct guest_look){ .forced = true });
+				guest_queue_look(agent, guest,
+						 (struct guest_look){ .forced = true });
 		}
 		virDomainFree(domains[i]);
 	}
@@ -585,8 +594,10 @@ void guest_queue_stranger(struct agent *agent, const char *uuid)
 	struct stranger_job *stranger = mem_new(struct stranger_job);
 
 	*stranger = (struct stranger_job){
-		.job = { .due_ms = process_now_ms() + VM_LOOK_MS, .run = run_stranger,
-			 .late = stranger_is_late, .free = free_look },
+		.job = { .due_ms = process_now_ms() + VM_LOOK_MS,
+			 .run = run_stranger,
+			 .late = stranger_is_late,
+			 .free = free_look },
 		.agent = agent,
 	};
 	snprintf(stranger->uuid, sizeof(stranger->uuid), "%s", uuid);

@@ -54,7 +54,8 @@ static void note_event(struct agent *agent, struct guest *guest, int event, int 
 	pthread_mutex_unlock(&agent->lock);
 }
 
-static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *context)
+static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail,
+			void *context)
 {
 	struct agent *agent = context;
 	struct guest_look how = {
@@ -80,7 +81,8 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int 
 static void look_at_live(struct agent *agent, virDomainPtr domain)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
-	struct guest *guest = virDomainGetUUIDString(domain, uuid) < 0 ? NULL : guest_find(agent, uuid);
+	struct guest *guest =
+		virDomainGetUUIDString(domain, uuid) < 0 ? NULL : guest_find(agent, uuid);
 
 	if (guest)
 		guest_queue_look(agent, guest, (struct guest_look){ .live = true });
@@ -91,13 +93,14 @@ static void on_device(virConnectPtr conn, virDomainPtr domain, const char *alias
 	look_at_live(context, domain);
 }
 
-static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type, int status,
-			 void *context)
+static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type,
+			 int status, void *context)
 {
 	look_at_live(context, domain);
 }
 
-static void on_balloon(virConnectPtr conn, virDomainPtr domain, unsigned long long actual, void *context)
+static void on_balloon(virConnectPtr conn, virDomainPtr domain, unsigned long long actual,
+		       void *context)
 {
 	look_at_live(context, domain);
 }
@@ -154,8 +157,8 @@ static void set_connected(struct agent *agent, bool connected, const char *why)
 	before = agent->connected;
 	agent->connected = connected;
 	agent->life += connected;
-	snprintf(agent->why, sizeof(agent->why), "libvirtd does not answer at %.100s: %.150s", agent->uri,
-		 why);
+	snprintf(agent->why, sizeof(agent->why), "libvirtd does not answer at %.100s: %.150s",
+		 agent->uri, why);
 	pthread_mutex_unlock(&agent->lock);
 	if (before || connected)
 		guest_queue_all(agent, (struct guest_look){ .forced = connected });

@@ -12,7 +12,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc != 3 || strcmp(argv[1], "--uri") != 0) {
-		fprintf(stderr, "usage: clusterd-agent-vm --uri URI (started by clusterd, which talks to it "
+		fprintf(stderr, "usage: clusterd-agent-vm --uri URI (started by clusterd, which "
+				"talks to it "
 				"on descriptor 3)\n");
 		return 2;
 	}

@@ -135,8 +135,9 @@ void vm_do_migrate(struct request *request, struct link *link)
 	r = begin_move(request, look_whether_paused(request, link));
 	if (r < 0) {
 		outcome_set(&outcome, r == -ESRCH ? OUTCOME_ABSENT : OUTCOME_REFUSED, "%s",
-			    r == -ESRCH ? "it is not here"
-			    : r == -EBUSY ? "it is being moved or saved already" : strerror(-r));
+			    r == -ESRCH   ? "it is not here"
+			    : r == -EBUSY ? "it is being moved or saved already"
+					  : strerror(-r));
 		finish(request, link, &outcome);
 		return;
 	}

@@ -12,11 +12,11 @@
 #include "migrate/driver/process.h"
 
 enum {
-	CHAIN_MS = 10000,	/* for qemu-img */
-	KILL_MS = 10000,	/* for a killed process to be gone */
-	RESERVE_MS = 5000,	/* of a stop's deadline, for the hard end */
-	TIDY_MS = 1000,		/* for libvirt to notice a kill */
-	PRESS_MS = 10000,	/* a guest that boots does not hear the first time */
+	CHAIN_MS = 10000,  /* for qemu-img */
+	KILL_MS = 10000,   /* for a killed process to be gone */
+	RESERVE_MS = 5000, /* of a stop's deadline, for the hard end */
+	TIDY_MS = 1000,    /* for libvirt to notice a kill */
+	PRESS_MS = 10000,  /* a guest that boots does not hear the first time */
 };
 
 static void finish(struct request *request, struct link *link, const struct outcome *outcome)
@@ -56,7 +56,8 @@ static bool check_chain(struct request *request, struct link *link,
 		return true;
 	request_finish(request, link, WIRE__AGENT_REPLY__CODE__CHAIN_CHANGED,
 		       "the disks' backing files are not those of its last run; starting it might "
-		       "destroy newer data", chain);
+		       "destroy newer data",
+		       chain);
 	return false;
 }
 
@@ -88,7 +89,8 @@ void vm_do_start(struct request *request, struct link *link)
 
 /* ---------------------------------------------------------------- stop */
 
-/* What is there is known before its end is ordered, else the order would count for its next life. */
+/* What is there is known before its end is ordered, else the order would count for its next life.
+ */
 static void look_first(struct request *request, struct link *link)
 {
 	if (guest_lock(request->guest, 1000) < 0)
@@ -118,7 +120,7 @@ static bool wait_for_guest(struct request *request, struct link *link, uint64_t 
 				return false;
 		}
 		if (guest_wait_absent(request->agent, request->guest,
-				    next_ms < until_ms ? next_ms : until_ms))
+				      next_ms < until_ms ? next_ms : until_ms))
 			return true;
 	}
 }
@@ -176,8 +178,9 @@ void vm_do_stop(struct request *request, struct link *link)
 }
 
 /*
- * The process before anything else, and the answer as soon as that is gone: libvirt may hang. It tidies
- * up by itself when it sees the monitor's end, within some milliseconds; asked to, it sleeps 200.
+ * The process before anything else, and the answer as soon as that is gone: libvirt may hang. It
+ * tidies up by itself when it sees the monitor's end, within some milliseconds; asked to, it sleeps
+ * 200.
  */
 void vm_do_kill(struct request *request, struct link *link)
 {

@@ -23,6 +23,8 @@ void vm_set_text(char **field, const char *text)
 	_cleanup_(freep) char *clean = mem_strndup(text ? text : "", WIRE_TEXT_MAX);
 	size_t len = wire_text_fit(clean, WIRE_TEXT_MAX);
 
+	while (len > 0 && (clean[len - 1] == '\n' || clean[len - 1] == ' '))
+		len--;
 	clean[len] = '\0';
 	if (!wire_text_ok(clean, len, true)) {
 		for (char *c = clean; *c; c++) {
@@ -60,7 +62,8 @@ bool request_answer(struct request *request, Wire__AgentReply *reply)
 		Wire__AgentReply bare = WIRE__AGENT_REPLY__INIT;
 
 		bare.code = reply->code;
-		r = channel_send(request->agent->channel, FRAME_AGENT_REPLY, request->id, &bare.base);
+		r = channel_send(request->agent->channel, FRAME_AGENT_REPLY, request->id,
+				 &bare.base);
 	}
 	agent_sent(request->agent, r);
 	return true;
@@ -209,8 +212,10 @@ void vm_request(struct agent *agent, uint64_t id, Wire__AgentRequest *body)
 	int r;
 
 	*request = (struct request){
-		.job = { .due_ms = process_now_ms() + deadline_ms, .run = run_request,
-			 .late = request_is_late, .free = free_request },
+		.job = { .due_ms = process_now_ms() + deadline_ms,
+			 .run = run_request,
+			 .late = request_is_late,
+			 .free = free_request },
 		.agent = agent,
 		.id = id,
 		.body = body,

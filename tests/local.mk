@@ -54,3 +54,5 @@ check_PROGRAMS += %D%/sim/repsim
 	$(COMMON_EXT)
 TESTS += %D%/sim/repsim
 EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants
+
+EXTRA_DIST += %D%/lab %D%/bench

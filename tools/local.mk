@@ -10,4 +10,4 @@ checkers += \
 	%D%/check-layers \
 	%D%/check-style
 
-EXTRA_DIST += %D%/check %D%/compile-commands %D%/packages.txt %D%/setup
+EXTRA_DIST += %D%/check %D%/compile-commands %D%/demo %D%/packages.txt %D%/setup

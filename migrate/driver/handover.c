@@ -18,7 +18,7 @@
 #include "migrate/driver/process.h"
 
 enum {
-	ANSWER_MS = 150,	/* for libvirt to say what it thinks */
+	ANSWER_MS = 150, /* for libvirt to say what it thinks */
 	FREEZE_MS = 500,
 	/*
 	 * What each stopped virtual CPU may use: KVM has the thread itself read out its registers.
@@ -30,14 +30,14 @@ enum {
 /* ---------------------------------------------------------------- what libvirt thinks */
 
 /*
- * libvirtd keeps the domain locked, sometimes for 200 ms, while it ends the very process we look at.
- * So it is asked in a thread, and the process watched meanwhile.
+ * libvirtd keeps the domain locked, sometimes for 200 ms, while it ends the very process we look
+ * at. So it is asked in a thread, and the process watched meanwhile.
  */
 struct question {
 	virConnectPtr conn;
 	char uuid[VIR_UUID_STRING_BUFLEN];
 	bool paused_before;
-	int bell;		/* eventfd; the answer is 2 for yes, 1 for no */
+	int bell; /* eventfd; the answer is 2 for yes, 1 for no */
 };
 
 /* Does libvirt take it for stopped by the move? */
@@ -148,7 +148,8 @@ static void finish(int pidfd, const struct handover *h, struct outcome *ret)
 {
 	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH) {
 		process_thaw(pidfd);
-		outcome_set(ret, OUTCOME_RAN_ON, "the source cannot be killed: %s", strerror(errno));
+		outcome_set(ret, OUTCOME_RAN_ON, "the source cannot be killed: %s",
+			    strerror(errno));
 	} else if (process_wait(pidfd, h->timeout_ms) < 0) {
 		outcome_set(ret, OUTCOME_TIMEOUT, "the source was killed but is not gone yet");
 	} else {
@@ -198,7 +199,8 @@ void handover_run(virConnectPtr conn, const struct handover *h, struct outcome *
 	else if (!h->suspended && !h->paused_before)
 		outcome_set(ret, OUTCOME_RAN_ON, "the move has not stopped the source");
 	else if (answer == ANSWER_NO)
-		outcome_set(ret, OUTCOME_RAN_ON, "libvirt does not take the source for stopped by the move");
+		outcome_set(ret, OUTCOME_RAN_ON,
+			    "libvirt does not take the source for stopped by the move");
 	else
 		end_source(pidfd, pid, h, ret);
 	close(pidfd);

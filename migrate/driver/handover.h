@@ -21,13 +21,13 @@
 
 struct handover {
 	const char *uuid;
-	pid_t pid;		/* of its process when the move began */
-	bool suspended;		/* libvirt told that the move stopped its virtual CPUs */
-	bool paused_before;	/* they were stopped before the move began */
-	uint64_t suspended_ms;	/* process_now_ms() when that was told */
-	uint64_t vcpu_ns;	/* what they had run by then */
-	uint32_t guard_ms;	/* libvirtd may resume it after so long */
-	uint32_t timeout_ms;	/* to wait for the process to be gone */
+	pid_t pid;             /* of its process when the move began */
+	bool suspended;        /* libvirt told that the move stopped its virtual CPUs */
+	bool paused_before;    /* they were stopped before the move began */
+	uint64_t suspended_ms; /* process_now_ms() when that was told */
+	uint64_t vcpu_ns;      /* what they had run by then */
+	uint32_t guard_ms;     /* libvirtd may resume it after so long */
+	uint32_t timeout_ms;   /* to wait for the process to be gone */
 	/* Asked while it stands still: was it resumed, or may it have been without our knowing? */
 	bool (*ran_on)(void *context);
 	void *context;

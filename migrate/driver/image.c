@@ -52,7 +52,7 @@ int image_look(const char *path, enum image_state *ret)
 	if (n < 0)
 		return -errno;
 	*ret = n == MAGIC_SIZE && memcmp(magic, magic_complete, MAGIC_SIZE) == 0 ? IMAGE_COMPLETE
-										  : IMAGE_PARTIAL;
+										 : IMAGE_PARTIAL;
 	return 0;
 }
 
@@ -79,7 +79,8 @@ static int sync_parent(const char *path)
 	return sync_path(dir, O_DIRECTORY);
 }
 
-/* The two directories of ours on the volume; not the volume's own, or we would fill a mount point. */
+/* The two directories of ours on the volume; not the volume's own, or we would fill a mount point.
+ */
 static int make_dirs(const char *path)
 {
 	char dir[PATH_SIZE], above[PATH_SIZE];
@@ -139,13 +140,13 @@ static void judge_saved(const char *path, const char *error, struct outcome *ret
 			outcome_set(ret, OUTCOME_OK, "%lld MiB",
 				    (long long)(st.st_size + (1 << 20) - 1) >> 20);
 		else
-			outcome_set(ret, OUTCOME_FAILED, "the image is complete, but not durable: %s",
-				    strerror(-r));
+			outcome_set(ret, OUTCOME_FAILED,
+				    "the image is complete, but not durable: %s", strerror(-r));
 		return;
 	}
 	if (r < 0)
-		outcome_set(ret, OUTCOME_FAILED, "the guest is gone, and its image cannot be read: %s",
-			    strerror(-r));
+		outcome_set(ret, OUTCOME_FAILED,
+			    "the guest is gone, and its image cannot be read: %s", strerror(-r));
 	else
 		outcome_set(ret, OUTCOME_ABSENT, "the guest is gone, and its image is %s: %.400s",
 			    state == IMAGE_NONE ? "missing" : "incomplete", error);
@@ -162,8 +163,10 @@ static void judge_failed(const char *path, const char *error, uint64_t free_befo
 		outcome_set(ret, OUTCOME_CANCELLED, "cancelled; the guest runs on");
 	else if (strstr(error, strerror(ENOSPC)))
 		outcome_set(ret, OUTCOME_FAILED,
-			    "no space left in %.300s: %llu MiB were free and its memory needs more; the "
-			    "guest is still here", dir, (unsigned long long)(free_before >> 20));
+			    "no space left in %.300s: %llu MiB were free and its memory needs "
+			    "more; the "
+			    "guest is still here",
+			    dir, (unsigned long long)(free_before >> 20));
 	else
 		outcome_set(ret, OUTCOME_FAILED, "%s", error);
 }
@@ -215,8 +218,8 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 	}
 	r = make_dirs(path);
 	if (r < 0) {
-		outcome_set(ret, OUTCOME_REFUSED, "the directory of %.300s cannot be made: %s", path,
-			    strerror(-r));
+		outcome_set(ret, OUTCOME_REFUSED, "the directory of %.300s cannot be made: %s",
+			    path, strerror(-r));
 		return;
 	}
 	free_before = free_bytes(path);
@@ -231,8 +234,8 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 		judge_saved(path, error, ret);
 		remove_partial(path);
 	} else if (r < 0) {
-		outcome_set(ret, OUTCOME_FAILED, "whether the guest is still here cannot be told: %s",
-			    link_error());
+		outcome_set(ret, OUTCOME_FAILED,
+			    "whether the guest is still here cannot be told: %s", link_error());
 	} else {
 		judge_failed(path, error, free_before, atomic_load(cancel), ret);
 		unlink(path); /* complete or not: the guest runs on and its disks with it */
@@ -273,10 +276,12 @@ static void consume(const char *path, const char *consumed, struct outcome *ret)
 	if (r == 0)
 		outcome_set(ret, OUTCOME_OK, "%s", "");
 	else
-		outcome_set(ret, OUTCOME_FAILED, "the image cannot be marked as used: %s", strerror(-r));
+		outcome_set(ret, OUTCOME_FAILED, "the image cannot be marked as used: %s",
+			    strerror(-r));
 }
 
-static int choose_image(const char *path, const char *consumed, const char **ret, struct outcome *outcome)
+static int choose_image(const char *path, const char *consumed, const char **ret,
+			struct outcome *outcome)
 {
 	enum image_state state = IMAGE_NONE;
 	int r = image_look(path, &state);
@@ -336,7 +341,8 @@ void image_drop(const char *path, struct outcome *ret)
 	}
 	snprintf(consumed, sizeof(consumed), "%s.consumed", path);
 	if ((unlink(path) < 0 && errno != ENOENT) || (unlink(consumed) < 0 && errno != ENOENT))
-		outcome_set(ret, OUTCOME_FAILED, "%.300s cannot be removed: %s", path, strerror(errno));
+		outcome_set(ret, OUTCOME_FAILED, "%.300s cannot be removed: %s", path,
+			    strerror(errno));
 	else
 		outcome_set(ret, OUTCOME_OK, "%s", "");
 }

@@ -4,9 +4,9 @@
  *
  * An image may be resumed once. Who restores it renames it to NAME.consumed before the guest runs,
  * and syncs that; what happens then is for the cluster's records to decide, never for this module.
- * libvirt syncs the data but neither the header that declares it complete nor the directory, so both
- * are done here, and no return code is believed: what counts is the header and whether the guest is
- * still there.
+ * libvirt syncs the data but neither the header that declares it complete nor the directory, so
+ * both are done here, and no return code is believed: what counts is the header and whether the
+ * guest is still there.
  */
 #ifndef MIGRATE_DRIVER_IMAGE_H
 #define MIGRATE_DRIVER_IMAGE_H
@@ -19,9 +19,9 @@
 #include "migrate/driver/outcome.h"
 
 /*
- * Saves and ends the guest. OK: the image is complete and durable, no process is left; also when all
- * that was done before. FAILED, CANCELLED: the guest is still here, no image. ABSENT: it is gone and
- * there is no complete image. The path must be VOLUME/.clusterd/state/NAME.
+ * Saves and ends the guest. OK: the image is complete and durable, no process is left; also when
+ * all that was done before. FAILED, CANCELLED: the guest is still here, no image. ABSENT: it is
+ * gone and there is no complete image. The path must be VOLUME/.clusterd/state/NAME.
  */
 void image_save(virConnectPtr conn, const char *uuid, const char *path, const atomic_bool *cancel,
 		struct outcome *ret);

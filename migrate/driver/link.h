@@ -3,9 +3,9 @@
  * Link: one thread's connection to libvirtd, opened when it is first needed and anew when it broke.
  *
  * A thread has its own because libvirtd takes only max_client_requests (5) calls at a time from one
- * connection and reads nothing more from it until one returns, its keepalives neither: five moves on
- * one connection would cut it. Keepalives (1 s, 3 times) end calls to a libvirtd that hangs; they
- * need libvirt's event loop to run in some thread (link_loop_start()).
+ * connection and reads nothing more from it until one returns, its keepalives neither: five moves
+ * on one connection would cut it. Keepalives (1 s, 3 times) end calls to a libvirtd that hangs;
+ * they need libvirt's event loop to run in some thread (link_loop_start()).
  */
 #ifndef MIGRATE_DRIVER_LINK_H
 #define MIGRATE_DRIVER_LINK_H
@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 
 struct link {
-	const char *uri;	/* borrowed */
+	const char *uri; /* borrowed */
 	virConnectPtr conn;
 };
 

@@ -22,3 +22,10 @@ noinst_LIBRARIES += %D%/libmigratedriver.a
 	%D%/process.h \
 	%D%/sight.c \
 	%D%/sight.h
+
+EXTRA_DIST += %D%/README.md
+
+unit_tests += \
+	tests/unit/test_driver_image \
+	tests/unit/test_driver_move \
+	tests/unit/test_driver_process

@@ -47,9 +47,11 @@ struct watcher {
 static bool is_shared_fs(const char *path)
 {
 	static const unsigned long magics[] = {
-		NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, SMB2_SUPER_MAGIC, CIFS_SUPER_MAGIC,
-		CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC, OCFS2_SUPER_MAGIC,
-		0x01161970 /* GFS2 */, 0x47504653 /* GPFS */, 0x7461636f /* OCFS2, as libvirt has it */,
+		NFS_SUPER_MAGIC,       SMB_SUPER_MAGIC,
+		SMB2_SUPER_MAGIC,      CIFS_SUPER_MAGIC,
+		CEPH_SUPER_MAGIC,      AFS_SUPER_MAGIC,
+		OCFS2_SUPER_MAGIC,     0x01161970 /* GFS2 */,
+		0x47504653 /* GPFS */, 0x7461636f /* OCFS2, as libvirt has it */,
 	};
 	struct statfs fs;
 
@@ -97,8 +99,8 @@ static const char *judge_disk(const Wire__Disk *disk, const char *const *paths, 
 	return NULL;
 }
 
-int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, size_t n, char *ret_why,
-		      size_t why_size)
+int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, size_t n,
+		      char *ret_why, size_t why_size)
 {
 	_cleanup_(wire_freep) Wire__Essence *essence = NULL;
 	int r = domain_essence_read(live_xml, strlen(live_xml), NULL, &essence, ret_why, why_size);
@@ -171,8 +173,7 @@ static void look_at_job(struct watcher *w, virDomainPtr domain)
 	int n = 0, type = VIR_DOMAIN_JOB_NONE;
 
 	/* Up to 1.2 s while QEMU switches over: this thread may wait. */
-	if (virDomainGetJobStats(domain, &type, &params, &n, 0) == 0 &&
-	    type != VIR_DOMAIN_JOB_NONE)
+	if (virDomainGetJobStats(domain, &type, &params, &n, 0) == 0 && type != VIR_DOMAIN_JOB_NONE)
 		note_progress(w, params, n, process_now_ms());
 	virTypedParamsFree(params, n);
 }
@@ -315,7 +316,8 @@ static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const
 	else if (w->aborted == ABORT_CANCEL)
 		outcome_set(ret, OUTCOME_CANCELLED, "cancelled; it was not moved");
 	else if (w->aborted == ABORT_STALL)
-		outcome_set(ret, OUTCOME_FAILED, "given up: nothing was transferred for %u ms (%.300s)",
+		outcome_set(ret, OUTCOME_FAILED,
+			    "given up: nothing was transferred for %u ms (%.300s)",
 			    w->move->stall_ms, error);
 	else if (w->aborted == ABORT_LATE)
 		outcome_set(ret, OUTCOME_TIMEOUT, "given up at its deadline; it was not moved");
@@ -331,7 +333,8 @@ void move_run(virConnectPtr conn, const struct move *move, struct outcome *ret)
 	int r = link_domain(conn, move->uuid, &domain);
 
 	if (r < 0) {
-		outcome_set(ret, r == -ENOENT ? OUTCOME_ABSENT : OUTCOME_FAILED, "%s", link_error());
+		outcome_set(ret, r == -ENOENT ? OUTCOME_ABSENT : OUTCOME_FAILED, "%s",
+			    link_error());
 		return;
 	}
 	if (move->max_downtime_ms)

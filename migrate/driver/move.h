@@ -23,33 +23,33 @@
 #include "migrate/driver/outcome.h"
 
 struct move_progress {
-	uint64_t total, done, rate;	/* bytes, bytes, bytes per second */
+	uint64_t total, done, rate; /* bytes, bytes, bytes per second */
 	uint32_t pass;
 	uint64_t eta_ms;
 };
 
 struct move {
-	const char *libvirt_uri;	/* of this node */
+	const char *libvirt_uri; /* of this node */
 	const char *uuid;
-	const char *connect_uri;	/* the other node's libvirtd */
-	const char *data_uri;		/* where memory goes */
+	const char *connect_uri; /* the other node's libvirtd */
+	const char *data_uri;    /* where memory goes */
 	bool tls;
-	uint32_t bandwidth_mib_s;	/* 0: no limit */
-	uint32_t max_downtime_ms;	/* 0: QEMU's */
-	uint32_t stall_ms;		/* no progress for so long: give up; 0: never */
-	uint64_t due_ms;		/* process_now_ms() at which to give up */
+	uint32_t bandwidth_mib_s; /* 0: no limit */
+	uint32_t max_downtime_ms; /* 0: QEMU's */
+	uint32_t stall_ms;        /* no progress for so long: give up; 0: never */
+	uint64_t due_ms;          /* process_now_ms() at which to give up */
 	const char *const *shared_paths;
 	size_t shared_n;
 
-	atomic_bool *cancel;		/* set by another thread: give up */
+	atomic_bool *cancel; /* set by another thread: give up */
 	/* Four times a second, from the second thread. */
 	void (*progress)(void *context, const struct move_progress *progress);
 	void *context;
 };
 
 /*
- * OK: the guest is gone from here. FAILED, TIMEOUT, CANCELLED: it is still here. REFUSED: nothing was
- * begun. ABSENT: it is gone, though libvirt calls the move failed.
+ * OK: the guest is gone from here. FAILED, TIMEOUT, CANCELLED: it is still here. REFUSED: nothing
+ * was begun. ABSENT: it is gone, though libvirt calls the move failed.
  */
 void move_run(virConnectPtr conn, const struct move *move, struct outcome *ret);
 
@@ -61,7 +61,7 @@ void move_abort(virConnectPtr conn, const char *uuid, struct outcome *ret);
  * guest writes, the files must lie on one of the paths declared shared, and be opened past the page
  * cache. -EPERM with a sentence naming the disk. Pure but for symbolic links.
  */
-int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, size_t n, char *ret_why,
-		      size_t why_size);
+int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, size_t n,
+		      char *ret_why, size_t why_size);
 
 #endif

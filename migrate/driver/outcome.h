@@ -2,8 +2,8 @@
 /*
  * Outcome: how something that was asked of libvirt ended, with a sentence for people.
  *
- * It is what was found afterwards, not what a call returned: libvirt reports success for guests that
- * are dead and failure for moves that took place.
+ * It is what was found afterwards, not what a call returned: libvirt reports success for guests
+ * that are dead and failure for moves that took place.
  */
 #ifndef MIGRATE_DRIVER_OUTCOME_H
 #define MIGRATE_DRIVER_OUTCOME_H
@@ -13,12 +13,12 @@
 
 enum outcome_code {
 	OUTCOME_OK,
-	OUTCOME_FAILED,		/* it is as it was before */
-	OUTCOME_ABSENT,		/* the guest is gone and nothing is left of it */
+	OUTCOME_FAILED, /* it is as it was before */
+	OUTCOME_ABSENT, /* the guest is gone and nothing is left of it */
 	OUTCOME_TIMEOUT,
-	OUTCOME_REFUSED,	/* it was not even tried */
-	OUTCOME_CANCELLED,	/* given up because somebody asked for that; as it was before */
-	OUTCOME_RAN_ON,		/* the source ran again, or may have: nothing was ended */
+	OUTCOME_REFUSED,   /* it was not even tried */
+	OUTCOME_CANCELLED, /* given up because somebody asked for that; as it was before */
+	OUTCOME_RAN_ON,    /* the source ran again, or may have: nothing was ended */
 };
 
 struct outcome {

@@ -13,7 +13,8 @@
 #include "migrate/driver/sight.h"
 
 /* 0 and the domain; else the outcome is set. */
-static int find(virConnectPtr conn, const char *uuid, virDomainPtr *ret_domain, struct outcome *outcome)
+static int find(virConnectPtr conn, const char *uuid, virDomainPtr *ret_domain,
+		struct outcome *outcome)
 {
 	int r = link_domain(conn, uuid, ret_domain);
 
@@ -50,8 +51,8 @@ int power_has_mark(virDomainPtr domain, uint64_t vm, uint64_t generation)
 static bool is_unfit(int error_code)
 {
 	return error_code == VIR_ERR_XML_ERROR || error_code == VIR_ERR_XML_DETAIL ||
-	       error_code == VIR_ERR_XML_INVALID_SCHEMA || error_code == VIR_ERR_CONFIG_UNSUPPORTED ||
-	       error_code == VIR_ERR_CPU_INCOMPATIBLE;
+	       error_code == VIR_ERR_XML_INVALID_SCHEMA ||
+	       error_code == VIR_ERR_CONFIG_UNSUPPORTED || error_code == VIR_ERR_CPU_INCOMPATIBLE;
 }
 
 /* It was not started. Because it is there already: is that what we were asked for? */
@@ -67,14 +68,15 @@ static void judge_present(virConnectPtr conn, const char *uuid, uint64_t vm, uin
 		return;
 	r = power_has_mark(domain, vm, generation);
 	if (r < 0)
-		outcome_set(ret, OUTCOME_FAILED, "it is there already, but what it is cannot be told: %s",
-			    link_error());
+		outcome_set(ret, OUTCOME_FAILED,
+			    "it is there already, but what it is cannot be told: %s", link_error());
 	else if (r > 0)
 		outcome_set(ret, OUTCOME_OK, "it was running already");
 	else
-		outcome_set(ret, OUTCOME_FAILED,
-			    "a domain with this uuid runs here already that was not started by this "
-			    "order; it was left alone");
+		outcome_set(
+			ret, OUTCOME_FAILED,
+			"a domain with this uuid runs here already that was not started by this "
+			"order; it was left alone");
 }
 
 void power_on(virConnectPtr conn, const char *uuid, const char *xml, uint64_t vm,
@@ -100,7 +102,8 @@ void power_button(virConnectPtr conn, const char *uuid, struct outcome *ret)
 	if (virDomainGetState(domain, &state, &reason, 0) < 0) {
 		report(-1, ret);
 	} else if (state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_CRASHED) {
-		outcome_set(ret, OUTCOME_REFUSED, "it is paused (%s) and cannot hear the power button",
+		outcome_set(ret, OUTCOME_REFUSED,
+			    "it is paused (%s) and cannot hear the power button",
 			    sight_pause_reason(reason));
 	} else {
 		/* No flags: by the guest agent if it answers, else by ACPI. */
@@ -167,7 +170,8 @@ void power_pause(virConnectPtr conn, const char *uuid, struct outcome *ret)
 	if (find(conn, uuid, &domain, ret) < 0)
 		return;
 	if (virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED)
-		outcome_set(ret, OUTCOME_OK, "it was paused already (%s)", sight_pause_reason(reason));
+		outcome_set(ret, OUTCOME_OK, "it was paused already (%s)",
+			    sight_pause_reason(reason));
 	else
 		report(virDomainSuspend(domain), ret);
 }
@@ -188,7 +192,8 @@ void power_resume(virConnectPtr conn, const char *uuid, struct outcome *ret)
 	else if (state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED)
 		outcome_set(ret, OUTCOME_OK, "%s", "");
 	else if (state == VIR_DOMAIN_SHUTOFF)
-		outcome_set(ret, OUTCOME_ABSENT, "%s", error ? error : "it ended when it was resumed");
+		outcome_set(ret, OUTCOME_ABSENT, "%s",
+			    error ? error : "it ended when it was resumed");
 	else
 		outcome_set(ret, OUTCOME_FAILED, "%s",
 			    error ? error : "libvirt resumed it, but it does not run");

@@ -24,8 +24,8 @@ void power_button(virConnectPtr conn, const char *uuid, struct outcome *ret);
 
 /*
  * Ends the guest and makes sure that no process is left: through libvirt, which lets QEMU write out
- * what it has in hand, or at once by the kernel (5 ms instead of 200), libvirt then tidying up. conn
- * may be NULL when libvirt does not answer.
+ * what it has in hand, or at once by the kernel (5 ms instead of 200), libvirt then tidying up.
+ * conn may be NULL when libvirt does not answer.
  */
 enum power_off { POWER_OFF_ORDERLY, POWER_OFF_AT_ONCE };
 void power_off(virConnectPtr conn, const char *uuid, enum power_off how, uint64_t timeout_ms,

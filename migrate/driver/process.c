@@ -89,8 +89,10 @@ static bool read_stat(const char *path, char *ret_state, long *ret_threads)
 
 	text[len] = '\0';
 	end = strrchr(text, ')');
-	return end && sscanf(end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
-			     ret_state, ret_threads) == 2;
+	return end &&
+	       sscanf(end + 1,
+		      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
+		      ret_state, ret_threads) == 2;
 }
 
 static bool is_number(const char *name)

@@ -38,7 +38,7 @@ const char *sight_pause_reason(int reason)
 	size_t n = sizeof(pause_reasons) / sizeof(pause_reasons[0]);
 
 	return reason >= 0 && (size_t)reason < n && pause_reasons[reason] ? pause_reasons[reason]
-									   : "unknown";
+									  : "unknown";
 }
 
 /* libvirt has no such domain running; what has the kernel? */
@@ -54,9 +54,11 @@ static void look_for_process(const char *uuid, struct sight *sight)
 	sight->state = SIGHT_UNKNOWN;
 	if (r == 0)
 		snprintf(sight->text, sizeof(sight->text),
-			 "libvirt has no such domain running, but its QEMU process %d is there", (int)pid);
+			 "libvirt has no such domain running, but its QEMU process %d is there",
+			 (int)pid);
 	else
-		snprintf(sight->text, sizeof(sight->text), "/proc cannot be read: %s", strerror(-r));
+		snprintf(sight->text, sizeof(sight->text), "/proc cannot be read: %s",
+			 strerror(-r));
 }
 
 static bool last_job_was_arrival(virDomainPtr domain)
@@ -66,7 +68,7 @@ static bool last_job_was_arrival(virDomainPtr domain)
 
 	if (virDomainGetJobStats(domain, &type, &params, &n,
 				 VIR_DOMAIN_JOB_STATS_COMPLETED |
-				 VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED) < 0)
+					 VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED) < 0)
 		return false;
 	if (virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &operation) != 1)
 		operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
@@ -159,8 +161,8 @@ static void judge(virDomainPtr domain, const char *uuid, const struct sight_hint
 	}
 }
 
-void sight_take(virConnectPtr conn, const char *why, const char *uuid, const struct sight_hint *hint,
-		struct sight *ret)
+void sight_take(virConnectPtr conn, const char *why, const char *uuid,
+		const struct sight_hint *hint, struct sight *ret)
 {
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
 	struct sight sight = { .state = SIGHT_UNKNOWN, .reason = "", .libvirt_id = -1 };

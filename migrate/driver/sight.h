@@ -30,21 +30,21 @@ enum sight_state {
 
 struct sight {
 	enum sight_state state;
-	const char *reason;	/* of PAUSED; static, "" for the rest */
-	bool job;		/* a libvirt job is on it */
-	int libvirt_id;		/* differs between two lives of a guest; -1 if not active */
-	char text[300];		/* of UNKNOWN: why; "" for the rest */
+	const char *reason; /* of PAUSED; static, "" for the rest */
+	bool job;           /* a libvirt job is on it */
+	int libvirt_id;     /* differs between two lives of a guest; -1 if not active */
+	char text[300];     /* of UNKNOWN: why; "" for the rest */
 };
 
 /* What the caller knows already; saves calls that may block. */
 struct sight_hint {
-	int arrived_id;		/* libvirt_id that was INCOMING and has not run since; -1: none */
-	bool job;		/* we have a job on it: do not ask QEMU, it may be busy */
+	int arrived_id; /* libvirt_id that was INCOMING and has not run since; -1: none */
+	bool job;       /* we have a job on it: do not ask QEMU, it may be busy */
 };
 
 /* conn NULL: libvirt does not answer, why tells more. */
-void sight_take(virConnectPtr conn, const char *why, const char *uuid, const struct sight_hint *hint,
-		struct sight *ret);
+void sight_take(virConnectPtr conn, const char *why, const char *uuid,
+		const struct sight_hint *hint, struct sight *ret);
 
 /* The word for a pause's reason of libvirt, "user", "ioerror", ... */
 const char *sight_pause_reason(int reason);

@@ -2,10 +2,10 @@
 /*
  * agentctl AGENT [ARGUMENT...]: stands in for the daemon and talks to one agent by hand.
  *
- * Reads lines of JSON from stdin, {"id": N, "request": {an AgentRequest}}, and prints every frame of
- * the agent as a line {"at": seconds, "type": ..., "id": N, "body": {...}}. The secret of a fence call,
- * which JSON never carries, is taken from the file named by "secret". At the end of stdin the socket is
- * closed, as by a daemon that died; the exit status is the agent's.
+ * Reads lines of JSON from stdin, {"id": N, "request": {an AgentRequest}}, and prints every frame
+ * of the agent as a line {"at": seconds, "type": ..., "id": N, "body": {...}}. The secret of a
+ * fence call, which JSON never carries, is taken from the file named by "secret". At the end of
+ * stdin the socket is closed, as by a daemon that died; the exit status is the agent's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,9 +35,9 @@ static void print_frame(const struct frame_header *header, const ProtobufCMessag
 	char *text;
 
 	clock_gettime(CLOCK_BOOTTIME, &t);
-	line = json_pack("{s:f, s:s, s:I, s:o}", "at", (double)t.tv_sec + (double)t.tv_nsec / 1e9, "type",
-			 frame_type_name(header->type), "id", (json_int_t)header->request, "body",
-			 wire_to_json(body, false));
+	line = json_pack("{s:f, s:s, s:I, s:o}", "at", (double)t.tv_sec + (double)t.tv_nsec / 1e9,
+			 "type", frame_type_name(header->type), "id", (json_int_t)header->request,
+			 "body", wire_to_json(body, false));
 	text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(13));
 	puts(text);
 	fflush(stdout);
@@ -96,8 +96,8 @@ static void send_line(int fd, const char *text)
 		exit(2);
 	}
 	header.request = (uint64_t)json_integer_value(json_object_get(line, "id"));
-	r = wire_from_json(json_object_get(line, "request"), &wire__agent_request__descriptor, &body, why,
-			   sizeof(why));
+	r = wire_from_json(json_object_get(line, "request"), &wire__agent_request__descriptor,
+			   &body, why, sizeof(why));
 	if (r < 0) {
 		fprintf(stderr, "agentctl: %s: %s\n", strerror(-r), why);
 		exit(2);
@@ -168,7 +168,8 @@ int main(int argc, char **argv)
 	}
 	pid = start_agent(argv + 1, &fd);
 	while (input) {
-		struct pollfd fds[2] = { { .fd = fd, .events = POLLIN }, { .fd = 0, .events = POLLIN } };
+		struct pollfd fds[2] = { { .fd = fd, .events = POLLIN },
+					 { .fd = 0, .events = POLLIN } };
 
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return 2;

@@ -164,7 +164,9 @@ class Lab:
 
     def node_up(self, node, via):
         found = self.ask(via, do="node", name=node)
-        return found["state"] == "up" and found["ready"] and (found["facts"] or {}).get("agent_ok")
+        facts = found["facts"] or {}
+        return (found["state"] == "up" and found["ready"] and facts.get("agent_ok")
+                and "shared" in facts["volumes"])
 
 
 def finish(result):

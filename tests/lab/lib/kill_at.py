@@ -38,13 +38,14 @@ def main(init, vm, phase, pids):
     daemon.connect(f"/proc/{init}/root/run/clusterd/operator.sock")
     end, first, asked = time.monotonic() + LIMIT_S, None, 0
     seen = ""
-    print("kill_at: armed", flush=True)
     while time.monotonic() < end:
         asked += 1
         daemon.send(json.dumps({"id": asked, "do": "vm", "name": vm}).encode())
         reply = json.loads(daemon.recv(1 << 17))
         now, generation = reply["data"]["phase"], reply["data"]["generation"]
-        first = first or (now, generation)
+        if not first:
+            first = (now, generation)
+            print("kill_at: armed", flush=True)
         if now == phase:
             for victim in victims:
                 try:

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "migrate/driver/move.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "tests/unit/unit.h"
+
+static char *definition(const char *disk)
+{
+	return mem_printf("<domain type='qemu' id='3'><name>web1</name>"
+			  "<uuid>5c0ffee5-0000-4000-8000-00000000beef</uuid>"
+			  "<memory unit='MiB'>96</memory><vcpu>1</vcpu>"
+			  "<os><type arch='x86_64' machine='pc'>hvm</type></os>"
+			  "<devices>%s</devices></domain>",
+			  disk);
+}
+
+/* Of disks in DIR/shared, DIR/local and DIR/link, which leads from shared to local. */
+static void test_judges(void)
+{
+	static const struct {
+		const char *what, *disk;
+		int r;
+	} cases[] = {
+		{ "no disk", "", 0 },
+		{ "on the volume, uncached",
+		  "<disk type='file' device='disk'><driver type='raw' cache='none'/>"
+		  "<source file='%s/shared/a'/><target dev='vda'/></disk>",
+		  0 },
+		{ "on the volume, cached",
+		  "<disk type='file' device='disk'><driver type='raw'/>"
+		  "<source file='%s/shared/a'/><target dev='vda'/></disk>",
+		  -EPERM },
+		{ "on the volume, written back",
+		  "<disk type='file' device='disk'><driver type='raw' cache='writeback'/>"
+		  "<source file='%s/shared/a'/><target dev='vda'/></disk>",
+		  -EPERM },
+		{ "elsewhere",
+		  "<disk type='file' device='disk'><driver type='raw' cache='none'/>"
+		  "<source file='%s/local/a'/><target dev='vda'/></disk>",
+		  -EPERM },
+		{ "led elsewhere",
+		  "<disk type='file' device='disk'><driver type='raw' cache='none'/>"
+		  "<source file='%s/shared/link/a'/><target dev='vda'/></disk>",
+		  -EPERM },
+		{ "missing",
+		  "<disk type='file' device='disk'><driver type='raw' cache='none'/>"
+		  "<source file='%s/shared/none'/><target dev='vda'/></disk>",
+		  -EPERM },
+		{ "elsewhere, read-only",
+		  "<disk type='file' device='disk'><driver type='raw'/>"
+		  "<source file='%s/local/a'/><target dev='vda'/><readonly/></disk>",
+		  0 },
+		{ "elsewhere, a CD",
+		  "<disk type='file' device='cdrom'><driver type='raw'/>"
+		  "<source file='%s/local/a'/><target dev='hda'/></disk>",
+		  0 },
+	};
+	char dir[] = "/tmp/clusterd-move-XXXXXX", shared[64];
+	const char *paths[1] = { shared };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(shared, sizeof(shared), "%s/shared", dir);
+	CU_ASSERT_EQUAL_FATAL(chdir(dir), 0);
+	for (size_t i = 0; i < 2; i++) {
+		const char *names[] = { "shared", "local" };
+		char path[100];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		CU_ASSERT_EQUAL_FATAL(mkdir(path, 0700), 0);
+		snprintf(path, sizeof(path), "%s/%s/a", dir, names[i]);
+		file = fopen(path, "we");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+		fclose(file);
+	}
+	CU_ASSERT_EQUAL_FATAL(symlink("../local", "shared/link"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *hole = strstr(cases[i].disk, "%s");
+		_cleanup_(freep) char *disk =
+			hole ? mem_printf("%.*s%s%s", (int)(hole - cases[i].disk), cases[i].disk,
+					  dir, hole + 2)
+			     : mem_strdup("");
+		_cleanup_(freep) char *xml = definition(disk);
+		char why[400] = "";
+		int r = move_judge_unsafe(xml, paths, 1, why, sizeof(why));
+
+		if (r != cases[i].r)
+			CU_FAIL(cases[i].what);
+		/* The sentence names the disk. */
+		CU_ASSERT(r == 0 || strstr(why, "vda"));
+	}
+	unlink("shared/link");
+	unlink("shared/a");
+	unlink("local/a");
+	rmdir("shared");
+	rmdir("local");
+	CU_ASSERT_EQUAL(chdir("/"), 0);
+	rmdir(dir);
+}
+
+UNIT_MAIN("driver/move", { "judges", test_judges })
