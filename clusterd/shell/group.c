@@ -57,6 +57,7 @@ struct group {
 	cpg_handle_t handle;
 	int fd;
 	bool connected, joined, polled, broken, told_absent;
+	bool members_told;		/* the members that stand here are a view already */
 	uint64_t connect_ms;
 	struct shell_timer connect_timer;
 
@@ -209,12 +210,12 @@ static void on_ring(cpg_handle_t handle, struct cpg_ring_id ring, uint32_t membe
 
 /* ---------------------------------------------------------------- telling the core */
 
-static void tell_view(struct group *group)
+static void tell_view(struct group *group, bool ring_only)
 {
 	struct event event = { .kind = EVENT_VIEW };
 
 	event.view = (struct event_view){ group->members, group->members_n, group->ring,
-					  group->ring_n };
+					  group->ring_n, ring_only };
 	group->told_absent = group->members_n == 0;
 	group->shell->event(group->shell->context, &event);
 }
@@ -270,14 +271,16 @@ static void tell_item(struct group *group, const struct item *item)
 		memcpy(group->members, item->bytes, item->size * sizeof(uint32_t));
 		group->members_n = item->size;
 		/* The first one comes just before the ring that belongs to it. */
-		if (group->ring_n > 0)
-			tell_view(group);
+		group->members_told = group->ring_n > 0;
+		if (group->members_told)
+			tell_view(group, false);
 		break;
 	case ITEM_RING:
 		memcpy(group->ring, item->bytes, item->size * sizeof(uint32_t));
 		group->ring_n = item->size;
 		if (group->members_n > 0)
-			tell_view(group);
+			tell_view(group, group->members_told);
+		group->members_told = true;
 		break;
 	}
 }
@@ -440,6 +443,7 @@ static void tear_down(struct group *group)
 	drop_inbox(group);
 	drop_outbox(group);
 	group->members_n = group->ring_n = 0;
+	group->members_told = false;
 }
 
 /*
@@ -534,7 +538,7 @@ static void connect_now(void *context)
 	if (group->broken) {
 		tear_down(group);
 		if (!group->told_absent)
-			tell_view(group);
+			tell_view(group, false);
 	}
 	error = connect_and_join(group);
 	log_stall_end(begun, "corosync-connect");
