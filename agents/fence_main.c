@@ -94,7 +94,7 @@ static int serve(struct channel *channel, int signals)
 	_cleanup_(wire_freep) Wire__AgentRequest *request = NULL;
 	_cleanup_(wire_freep) Wire__AgentReply *reply = NULL;
 	int stop_fds[2] = { CHANNEL_FD, signals };
-	uint64_t id;
+	uint64_t id = 0;
 	int r = say_hello(channel);
 
 	if (r == 0)

@@ -72,7 +72,7 @@ static int refuse(const char *why)
 /* Nobody there who knows. Only what was the cluster's before can be told to be so. */
 static int decide_alone(bool marked, const char *why)
 {
-	char text[700];
+	char text[900];
 
 	if (!marked)
 		return 0;

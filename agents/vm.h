@@ -146,6 +146,8 @@ void guest_unlock(struct guest *guest);
 void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link);
 /* What the last look found; free with wire_free(). Notes that it is told. */
 Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest);
+/* Its process is known to be gone, whatever libvirt still makes of it. */
+void guest_gone_locked(struct agent *agent, struct guest *guest);
 /* What was seen last holds no more. */
 void guest_doubt_locked(struct guest *guest, const char *why);
 void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced);

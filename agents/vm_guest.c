@@ -211,6 +211,13 @@ void guest_look_locked(struct agent *agent, struct guest *guest, struct link *li
 	guest->last = sight;
 }
 
+void guest_gone_locked(struct agent *agent, struct guest *guest)
+{
+	note_absent(agent, guest);
+	guest->last = (struct sight){ .state = SIGHT_ABSENT, .reason = "", .libvirt_id = -1 };
+	guest->told = false;
+}
+
 void guest_doubt_locked(struct guest *guest, const char *why)
 {
 	guest->last = (struct sight){ .state = SIGHT_UNKNOWN, .reason = "", .libvirt_id = -1 };

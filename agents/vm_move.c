@@ -11,7 +11,10 @@
 #include "migrate/driver/move.h"
 #include "migrate/driver/process.h"
 
-enum { GONE_MS = 10000 };
+enum {
+	GONE_MS = 10000,
+	LOCK_MS = 20,	/* a look that takes longer is held up by libvirt */
+};
 
 static void finish(struct request *request, struct link *link, const struct outcome *outcome)
 {
@@ -194,7 +197,6 @@ static void run_hand_over(struct request *request, virConnectPtr conn, struct ou
 void vm_do_hand_over(struct request *request, struct link *link)
 {
 	virConnectPtr conn = connect_or_finish(request, link);
-	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
 	struct outcome outcome;
 
 	if (!conn)
@@ -204,9 +206,15 @@ void vm_do_hand_over(struct request *request, struct link *link)
 		finish(request, link, &outcome);
 		return;
 	}
-	/* The destination waits for this word; what libvirt makes of it comes as news. */
-	reply.text = outcome.text;
-	request_answer(request, &reply);
+	/*
+	 * The destination waits for this word, so libvirt is not asked: it keeps the domain locked for
+	 * 200 ms while it ends a process that is gone already.
+	 */
+	if (guest_lock(request->guest, LOCK_MS) == 0) {
+		guest_gone_locked(request->agent, request->guest);
+		guest_unlock(request->guest);
+	}
+	request_finish_told(request, WIRE__AGENT_REPLY__CODE__OK, outcome.text, NULL);
 	guest_queue_look(request->agent, request->guest, (struct guest_look){ 0 });
 }
 

@@ -28,22 +28,29 @@ int volume_check(const char *name, const char *driver, const char *target, bool 
 		 char *ret_why, size_t size)
 {
 	if (!text_valid_name(name, 63)) {
-		snprintf(ret_why, size, "'%s' is no name for a volume: use letters, digits, '.', "
-			 "'_' and '-'", name);
+		snprintf(ret_why, size,
+			 "'%s' is no name for a volume: use letters, digits, '.', "
+			 "'_' and '-'",
+			 name);
 		return -EINVAL;
 	}
 	if (strcmp(driver, "dir") != 0) {
-		snprintf(ret_why, size, "there is no volume driver '%s'; there is dir:PATH", driver);
+		snprintf(ret_why, size, "there is no volume driver '%s'; there is dir:PATH",
+			 driver);
 		return -EINVAL;
 	}
 	if (!shortest_form(target) || strlen(target) > 512) {
-		snprintf(ret_why, size, "'%.100s' is no path for a volume: give an absolute one "
-			 "without '..', '.' or a '/' at the end", target);
+		snprintf(ret_why, size,
+			 "'%.100s' is no path for a volume: give an absolute one "
+			 "without '..', '.' or a '/' at the end",
+			 target);
 		return -EINVAL;
 	}
 	if (!declared_shared) {
-		snprintf(ret_why, size, "nothing proves that %.100s is the same on every node: if "
-			 "it is, say so with --declared-shared", target);
+		snprintf(ret_why, size,
+			 "nothing proves that %.100s is the same on every node: if "
+			 "it is, say so with --declared-shared",
+			 target);
 		return -EINVAL;
 	}
 	return 0;

@@ -19,12 +19,14 @@ static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 	if (state_fence_named(apply->state, fence->name)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
 			     "there is a fence device '%s' already; clusterctl fence remove %s "
-			     "first, or take another name", fence->name, fence->name);
+			     "first, or take another name",
+			     fence->name, fence->name);
 		return false;
 	}
 	if (strncmp(fence->agent, "fence_", 6) != 0 || !text_valid_name(fence->agent, 63)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
-			     "'%s' is no fence agent: give a name like fence_ipmilan", fence->agent);
+			     "'%s' is no fence agent: give a name like fence_ipmilan",
+			     fence->agent);
 		return false;
 	}
 	if (fence->n_targets == 0) {
@@ -46,8 +48,8 @@ static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 			return false;
 		}
 	if (state_count(apply->state, WIRE__TABLE__TABLE_FENCE) >= FENCES_MAX) {
-		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d fence devices already",
-			     FENCES_MAX);
+		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
+			     "there are %d fence devices already", FENCES_MAX);
 		return false;
 	}
 	return true;
@@ -77,7 +79,8 @@ void apply_fence_remove(struct apply *apply)
 
 	if (!fence) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
-			     "there is no fence device '%s'; clusterctl fence list shows all", name);
+			     "there is no fence device '%s'; clusterctl fence list shows all",
+			     name);
 		return;
 	}
 	apply_event(apply, WIRE__EVENT__SEVERITY__WARNING, 0, "fencing", "device %s removed by %s",
@@ -128,8 +131,7 @@ void apply_fence_test(struct apply *apply)
 static bool fencing(struct apply *apply, uint32_t node)
 {
 	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i++) {
-		const Wire__Operation *op =
-			state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+		const Wire__Operation *op = state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
 
 		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
 		    op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
@@ -152,8 +154,7 @@ void apply_fence_begin(struct apply *apply)
 {
 	const Wire__FenceBegin *begin = apply->command->fence_begin;
 	const Wire__Node *node = state_node(apply->state, begin->node);
-	const Wire__Fence *fence =
-		state_get(apply->state, WIRE__TABLE__TABLE_FENCE, begin->device);
+	const Wire__Fence *fence = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, begin->device);
 	Wire__Operation *op;
 
 	if (!node || !fence || node->state != WIRE__NODE__STATE__LOST ||
@@ -174,8 +175,8 @@ void apply_fence_begin(struct apply *apply)
 	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
 	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
 			 "%s through %s, from %s",
-			 begin->status_only ? "is it off? Asked" : "fenced",
-			 fence->name, node_name(apply->state, begin->executor));
+			 begin->status_only ? "is it off? Asked" : "fenced", fence->name,
+			 node_name(apply->state, begin->executor));
 	record_free(op);
 }
 

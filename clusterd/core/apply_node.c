@@ -89,8 +89,7 @@ void apply_node_report(struct apply *apply)
 		record_message((ProtobufCMessage **)&node->facts, &report->facts->base);
 	if (!was_up) {
 		node_move(apply, node, WIRE__NODE__STATE__UP, "");
-		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
-				 "is up");
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id, "is up");
 	}
 	node_close(apply, node);
 }
@@ -113,11 +112,12 @@ void apply_node_verdict(struct apply *apply)
 	}
 	node_move(apply, node, verdict->state, verdict->reason);
 	apply_event_node(apply,
-			 verdict->state == WIRE__NODE__STATE__LOST
-				 ? WIRE__EVENT__SEVERITY__ERROR : WIRE__EVENT__SEVERITY__WARNING,
+			 verdict->state == WIRE__NODE__STATE__LOST ? WIRE__EVENT__SEVERITY__ERROR
+								   : WIRE__EVENT__SEVERITY__WARNING,
 			 verdict->node, "%s: %s",
 			 verdict->state == WIRE__NODE__STATE__LOST
-				 ? "lost" : "its clusterd is down, guests run on, nothing is fenced",
+				 ? "lost"
+				 : "its clusterd is down, guests run on, nothing is fenced",
 			 verdict->reason);
 	node_close(apply, node);
 }
@@ -159,7 +159,8 @@ static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param
 	}
 	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 		     "a node has no %s=%s; there are address=ADDR, domain=NAME and "
-		     "placement=yes|no (no: takes no VMs)", change->key, change->value);
+		     "placement=yes|no (no: takes no VMs)",
+		     change->key, change->value);
 	return false;
 }
 
@@ -181,7 +182,7 @@ void apply_node_set(struct apply *apply)
 			return;
 		}
 	apply->id = node->id;
-	apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
-			 "changed by %s", apply->command->who);
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id, "changed by %s",
+			 apply->command->who);
 	node_close(apply, node);
 }

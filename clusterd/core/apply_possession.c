@@ -226,7 +226,7 @@ void apply_vm_step(struct apply *apply)
 struct report {
 	const Wire__VmReport *r;
 	const Wire__Node *node;
-	uint32_t id;			/* of the node */
+	uint32_t id; /* of the node */
 	Wire__Vm *vm;
 	bool owner, from, to;
 };
@@ -331,9 +331,10 @@ static void start_failed(struct apply *apply, Wire__Vm *vm, const struct report 
 	vm->tried_nodes |= vmop_bit(report->id);
 	record_textf(&vm->detail, "%s: %s", node_name(apply->state, report->id), r->text);
 	if (r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED)
-		record_textf(&vm->detail, "%s: %s; if they are right as they are now: "
-			     "clusterctl vm accept %s", node_name(apply->state, report->id), r->text,
-			     vm->name);
+		record_textf(&vm->detail,
+			     "%s: %s; if they are right as they are now: "
+			     "clusterctl vm accept %s",
+			     node_name(apply->state, report->id), r->text, vm->name);
 	record_text(&vm->chain_seen, r->chain);
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm, "not started on %s: %s",
 		       node_name(apply->state, report->id), r->text);
@@ -363,8 +364,9 @@ static bool on_absent(struct apply *apply, const struct report *report)
 		start_failed(apply, vm, report);
 	snprintf(why, sizeof(why), "%s", report->r->text[0] ? report->r->text : "ended");
 	apply_vm_gone(apply, vm, report->id, false, why);
-	if (before == PHASE(STARTING) && (report->r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED ||
-					  report->r->cause == WIRE__VM_REPORT__CAUSE__REFUSED))
+	if (before == PHASE(STARTING) &&
+	    (report->r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED ||
+	     report->r->cause == WIRE__VM_REPORT__CAUSE__REFUSED))
 		hopeless(apply, vm);
 	return true;
 }
@@ -471,7 +473,8 @@ static bool on_save_failed(struct apply *apply, const struct report *report)
 		       node_name(apply->state, report->id), report->r->text);
 	apply_vm_op_end(apply, vm,
 			vm->cancel ? WIRE__OPERATION__OUTCOME__CANCELLED
-				   : WIRE__OPERATION__OUTCOME__FAILED, report->r->text);
+				   : WIRE__OPERATION__OUTCOME__FAILED,
+			report->r->text);
 	vm->cancel = false;
 	vm->generation++;
 	vm->from = vm->to = 0;
@@ -505,10 +508,11 @@ static bool on_action(struct apply *apply, const struct report *report)
 	if (vm->action_op != report->r->op || vm->action == WIRE__VM__ACTION__NO_ACTION)
 		return false;
 	vm->action = WIRE__VM__ACTION__NO_ACTION;
-	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s %s", done ? "restarted inside"
-			: "not restarted:", report->r->text);
-	apply_vm_op_end(apply, vm, done ? WIRE__OPERATION__OUTCOME__DONE
-					: WIRE__OPERATION__OUTCOME__FAILED, report->r->text);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s %s",
+		       done ? "restarted inside" : "not restarted:", report->r->text);
+	apply_vm_op_end(apply, vm,
+			done ? WIRE__OPERATION__OUTCOME__DONE : WIRE__OPERATION__OUTCOME__FAILED,
+			report->r->text);
 	return true;
 }
 

@@ -14,7 +14,7 @@
 enum {
 	VMS_MAX = 10000,
 	STOP_TIMEOUT_MAX_S = 86400,
-	DEFINITION_MAX = 52 * 1024,		/* the rest of a record has room, too */
+	DEFINITION_MAX = 52 * 1024, /* the rest of a record has room, too */
 };
 
 /* ------------------------------------------------------------------ set */
@@ -54,8 +54,8 @@ static bool set_ha(struct apply *apply, Wire__Vm *vm, const char *value)
 	if (yes && vm->essence && vm->essence->n_local_state) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 			     "%s keeps state on one node only (%s), so it cannot fail over: keep "
-			     "ha=no, or move that state to a volume", vm->name,
-			     vm->essence->local_state[0]);
+			     "ha=no, or move that state to a volume",
+			     vm->name, vm->essence->local_state[0]);
 		return false;
 	}
 	vm->no_ha = !yes;
@@ -183,7 +183,8 @@ static bool change(struct apply *apply, Wire__Vm *vm, const Wire__Param *param)
 			return sets[i].set(apply, vm, param->value);
 	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 		     "a VM has no setting '%s'; there are priority, ha, managed, owners, prefer, "
-		     "stop_timeout, on_guest_shutdown and cold_start_on_lost_save", param->key);
+		     "stop_timeout, on_guest_shutdown and cold_start_on_lost_save",
+		     param->key);
 	return false;
 }
 
@@ -222,7 +223,8 @@ static void refuse_large(struct apply *apply, const char *name)
 {
 	apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
 		     "the definition of %s is too large: the cluster keeps at most %d KiB; remove "
-		     "descriptions, metadata or devices", name, DEFINITION_MAX / 1024);
+		     "descriptions, metadata or devices",
+		     name, DEFINITION_MAX / 1024);
 }
 
 static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
@@ -248,18 +250,21 @@ static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 	if (other) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
 			     "there is a VM '%s' already: take another name, or clusterctl vm edit "
-			     "%s", vm->name, vm->name);
+			     "%s",
+			     vm->name, vm->name);
 		return false;
 	}
 	other = state_vm_named(apply->state, vm->uuid);
 	if (other) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
 			     "VM '%s' has the uuid %s already: remove <uuid> from the definition "
-			     "and a new one is made", other->name, vm->uuid);
+			     "and a new one is made",
+			     other->name, vm->uuid);
 		return false;
 	}
 	if (state_count(apply->state, WIRE__TABLE__TABLE_VM) >= VMS_MAX) {
-		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d VMs already", VMS_MAX);
+		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d VMs already",
+			     VMS_MAX);
 		return false;
 	}
 	return true;
@@ -309,7 +314,8 @@ void apply_vm_edit(struct apply *apply)
 	if (edit->digest && edit->digest != digest_bytes(vm->xml, strlen(vm->xml))) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE,
 			     "the definition of %s was changed by somebody else meanwhile: edit "
-			     "again, from the new one", vm->name);
+			     "again, from the new one",
+			     vm->name);
 		record_free(vm);
 		return;
 	}
@@ -352,13 +358,14 @@ void apply_vm_remove(struct apply *apply)
 		return;
 	held = vm->n_maybe > 0 || vm->phase == WIRE__VM__PHASE__SAVED;
 	if (held && !(remove->force && vm->unmanaged)) {
-		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
-			     vm->phase == WIRE__VM__PHASE__SAVED
-				     ? "%s is saved in %s: start it and stop it first"
-				     : "%s is not off: clusterctl vm stop %s first (or, to leave it "
-				       "running outside of the cluster, set managed=no and remove "
-				       "it with --force)", vm->name,
-			     vm->phase == WIRE__VM__PHASE__SAVED ? vm->image : vm->name);
+		apply_refuse(
+			apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			vm->phase == WIRE__VM__PHASE__SAVED
+				? "%s is saved in %s: start it and stop it first"
+				: "%s is not off: clusterctl vm stop %s first (or, to leave it "
+				  "running outside of the cluster, set managed=no and remove "
+				  "it with --force)",
+			vm->name, vm->phase == WIRE__VM__PHASE__SAVED ? vm->image : vm->name);
 		record_free(vm);
 		return;
 	}
@@ -378,7 +385,8 @@ static bool may_want(struct apply *apply, const Wire__Vm *vm)
 	if (vm->unmanaged) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
 			     "%s is set managed=no, so the cluster leaves it alone: use virsh, or "
-			     "clusterctl vm set %s managed=yes", vm->name, vm->name);
+			     "clusterctl vm set %s managed=yes",
+			     vm->name, vm->name);
 		return false;
 	}
 	if (vmop_moving((enum vmop_phase)vm->phase)) {
@@ -400,15 +408,15 @@ static void new_op(struct apply *apply, Wire__Vm *vm, Wire__Operation__Kind kind
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
 			"another request took its place");
 	vm->action = WIRE__VM__ACTION__NO_ACTION;
-	vm->op = apply->op = apply_op_begin(apply, kind, vm->id, vm->owner,
-					    move ? vm->to : 0, apply->command->who);
+	vm->op = apply->op = apply_op_begin(apply, kind, vm->id, vm->owner, move ? vm->to : 0,
+					    apply->command->who);
 }
 
 static void want_running(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *want)
 {
-	bool was_paused = vm->wanted == WIRE__VM__WANTED__PAUSED ||
-			  (vm->phase == WIRE__VM__PHASE__RUN &&
-			   vm->seen == WIRE__VM__SEEN__SUSPENDED);
+	bool was_paused =
+		vm->wanted == WIRE__VM__WANTED__PAUSED ||
+		(vm->phase == WIRE__VM__PHASE__RUN && vm->seen == WIRE__VM__SEEN__SUSPENDED);
 
 	vm->wanted = WIRE__VM__WANTED__RUNNING;
 	if (vm->phase == WIRE__VM__PHASE__RUN && !was_paused) {
@@ -475,8 +483,9 @@ static void want_action(struct apply *apply, Wire__Vm *vm, Wire__Vm__Action acti
 			     "%s does not run: clusterctl vm start %s", vm->name, vm->name);
 		return;
 	}
-	new_op(apply, vm, action == WIRE__VM__ACTION__RESET ? WIRE__OPERATION__KIND__RESET
-							    : WIRE__OPERATION__KIND__REBOOT);
+	new_op(apply, vm,
+	       action == WIRE__VM__ACTION__RESET ? WIRE__OPERATION__KIND__RESET
+						 : WIRE__OPERATION__KIND__REBOOT);
 	vm->action = action;
 	vm->action_op = vm->op;
 }
@@ -560,10 +569,11 @@ static bool may_move(struct apply *apply, const Wire__Vm *vm, const Wire__VmMove
 		return false;
 	}
 	if (!to || to->state != WIRE__NODE__STATE__UP || to->witness) {
-		apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY,
-			     "%s cannot take %s: %s", node_name(apply->state, move->to), vm->name,
-			     !to ? "no such node" : to->witness ? "it is a witness and runs no VMs"
-								 : "it is not up");
+		apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY, "%s cannot take %s: %s",
+			     node_name(apply->state, move->to), vm->name,
+			     !to           ? "no such node"
+			     : to->witness ? "it is a witness and runs no VMs"
+					   : "it is not up");
 		return false;
 	}
 	if (move->to == vm->owner) {
@@ -681,8 +691,8 @@ void apply_vm_live(struct apply *apply)
 
 	if (!vm)
 		return;
-	if (!node || node->boot_id != apply->command->boot_id || vm->generation != live->generation ||
-	    vm->owner != apply->command->node) {
+	if (!node || node->boot_id != apply->command->boot_id ||
+	    vm->generation != live->generation || vm->owner != apply->command->node) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the VM has moved on");
 		record_free(vm);
 		return;
@@ -704,7 +714,8 @@ void apply_vm_live(struct apply *apply)
 				       "changed outside of the cluster, taken into the record: %s",
 				       live->difference);
 	} else {
-		record_message((ProtobufCMessage **)&vm->live, live->live ? &live->live->base : NULL);
+		record_message((ProtobufCMessage **)&vm->live,
+			       live->live ? &live->live->base : NULL);
 		record_text(&vm->changed_outside, vm->pending_restart ? "" : live->difference);
 		if (live->difference[0] && !vm->pending_restart)
 			apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,

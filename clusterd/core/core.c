@@ -18,10 +18,10 @@
 
 enum {
 	PENDINGS_MAX = 1024,
-	NO_EPOCH_MS = 5000,		/* a client waits so long for an epoch to open */
-	OUTCOME_MS = 20000,		/* and so long for its command to be applied */
-	FREEZE_AGAIN_MS = 1000,		/* peers that may not have heard are told again */
-	LEAVE_MS = 4000,		/* a clean leave is tried for so long */
+	NO_EPOCH_MS = 5000,     /* a client waits so long for an epoch to open */
+	OUTCOME_MS = 20000,     /* and so long for its command to be applied */
+	FREEZE_AGAIN_MS = 1000, /* peers that may not have heard are told again */
+	LEAVE_MS = 4000,        /* a clean leave is tried for so long */
 };
 
 /* ------------------------------------------------------------------ what is below: replica */
@@ -377,8 +377,7 @@ bool core_is_ready(const struct core *core, uint32_t node)
 
 /* ------------------------------------------------------------------ clients */
 
-static void refuse(uint64_t tag, Wire__Verdict__Code code, const char *text,
-		   struct update *update)
+static void refuse(uint64_t tag, Wire__Verdict__Code code, const char *text, struct update *update)
 {
 	Wire__Verdict *verdict = wire_new(&wire__verdict__descriptor);
 
@@ -411,7 +410,7 @@ static Wire__Verdict__Code prepare_move(struct core *core, const Wire__Vm *vm, W
 	uint64_t ready = core->standing.ready_nodes;
 
 	if (vm->phase != WIRE__VM__PHASE__RUN || move->to == vm->owner)
-		return WIRE__VERDICT__CODE__OK;	/* apply has the sentence for it */
+		return WIRE__VERDICT__CODE__OK; /* apply has the sentence for it */
 	if (!move->to) {
 		move->to = place_one(core->state, ready, vm, vmop_bit(vm->owner), why, size);
 		if (!move->to)
@@ -422,8 +421,10 @@ static Wire__Verdict__Code prepare_move(struct core *core, const Wire__Vm *vm, W
 	if (move->how != WIRE__VM_MOVE__HOW__QUICK)
 		return WIRE__VERDICT__CODE__OK;
 	if (!volume) {
-		snprintf(why, size, "there is no volume to save %s on: clusterctl volume add NAME "
-			 "dir:PATH --declared-shared", vm->name);
+		snprintf(why, size,
+			 "there is no volume to save %s on: clusterctl volume add NAME "
+			 "dir:PATH --declared-shared",
+			 vm->name);
 		return WIRE__VERDICT__CODE__WRONG_STATE;
 	}
 	free(move->image && *move->image ? move->image : NULL);
@@ -438,7 +439,8 @@ static Wire__Verdict__Code prepare_start(struct core *core, const Wire__Vm *vm, 
 	if (vm->phase != WIRE__VM__PHASE__OFF || vm->n_maybe || vm->unmanaged)
 		return WIRE__VERDICT__CODE__OK;
 	return place_one(core->state, core->standing.ready_nodes, vm, 0, why, size)
-		? WIRE__VERDICT__CODE__OK : WIRE__VERDICT__CODE__NO_CAPACITY;
+		       ? WIRE__VERDICT__CODE__OK
+		       : WIRE__VERDICT__CODE__NO_CAPACITY;
 }
 
 /* What only the proposer can judge or fill in. Refuses before anything is changed. */
@@ -500,8 +502,8 @@ static void on_client(struct core *core, const struct event_client *client, stru
 	pending->tag = client->tag;
 	pending->since_ms = core->now_ms;
 	if (wire_command_pack(command, &pending->command, &field) < 0) {
-		snprintf(why, sizeof(why), "the request is beyond a limit%s%s",
-			 field ? ": " : "", field ? field : "");
+		snprintf(why, sizeof(why), "the request is beyond a limit%s%s", field ? ": " : "",
+			 field ? field : "");
 		refuse(client->tag, WIRE__VERDICT__CODE__LIMIT, why, update);
 		pending_free(pending);
 	} else {
@@ -516,13 +518,17 @@ static void give_up(struct core *core, size_t position, struct update *update)
 	char text[600];
 
 	if (pending->epoch)
-		snprintf(text, sizeof(text), "the outcome is not known: the request was sent, and may "
+		snprintf(text, sizeof(text),
+			 "the outcome is not known: the request was sent, and may "
 			 "still be carried out; look again before you repeat it");
 	else
 		snprintf(text, sizeof(text), "nothing was changed: %s",
-			 core->standing.why_not ? core->standing.why_not : "the cluster has no quorum");
-	refuse(pending->tag, pending->epoch ? WIRE__VERDICT__CODE__UNKNOWN_OUTCOME
-					    : WIRE__VERDICT__CODE__NO_QUORUM, text, update);
+			 core->standing.why_not ? core->standing.why_not
+						: "the cluster has no quorum");
+	refuse(pending->tag,
+	       pending->epoch ? WIRE__VERDICT__CODE__UNKNOWN_OUTCOME
+			      : WIRE__VERDICT__CODE__NO_QUORUM,
+	       text, update);
 	idmap_remove(&core->pendings, pending->request);
 	pending_free(pending);
 }
@@ -547,8 +553,10 @@ static void run_pendings(struct core *core, struct update *update)
 /* Goes to everybody, is kept by nobody: it only feeds what people look at. */
 static void send_progress(struct core *core, const Wire__AgentNews *news, struct update *update)
 {
-	struct frame_header header = { .protocol = FRAME_PROTOCOL, .type = FRAME_PROGRESS,
-				       .epoch = core->standing.epoch, .boot_id = core->boot_id };
+	struct frame_header header = { .protocol = FRAME_PROTOCOL,
+				       .type = FRAME_PROGRESS,
+				       .epoch = core->standing.epoch,
+				       .boot_id = core->boot_id };
 	struct buf frame = { 0 };
 
 	if (news->body_case != WIRE__AGENT_NEWS__BODY_PROGRESS || !core->standing.open ||
@@ -586,8 +594,8 @@ static void run_leave(struct core *core, struct update *update)
 	const Wire__Node *self = state_node(core->state, core->node);
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__NodeFreeze freeze = WIRE__NODE_FREEZE__INIT;
-	bool told = self && self->state == WIRE__NODE__STATE__LEFT &&
-		    self->boot_id == core->boot_id;
+	bool told =
+		self && self->state == WIRE__NODE__STATE__LEFT && self->boot_id == core->boot_id;
 
 	if (!core->leave_ms)
 		return;
@@ -705,8 +713,8 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 	};
 }
 
-int core_may_run(const struct core *core, const char *uuid, enum core_right right,
-		 char *ret_why, size_t size)
+int core_may_run(const struct core *core, const char *uuid, enum core_right right, char *ret_why,
+		 size_t size)
 {
 	return duties_may_run(core, uuid, right, ret_why, size);
 }

@@ -38,7 +38,8 @@ void core_free(struct core *core);
 void core_load_promise(struct core *core, uint64_t promised);
 void core_load_applied(struct core *core, uint64_t index, uint64_t epoch);
 int core_load_record(struct core *core, uint32_t table, uint64_t id, const void *data, size_t size);
-int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data, size_t size);
+int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data,
+		    size_t size);
 int core_load_done(struct core *core);
 
 /*

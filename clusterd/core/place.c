@@ -137,7 +137,9 @@ static size_t planner_nodes(const struct state *state, struct planner_node *ret)
 
 static int priority_rank(Wire__Vm__Priority priority)
 {
-	return priority == WIRE__VM__PRIORITY__HIGH ? 2 : priority == WIRE__VM__PRIORITY__LOW ? 0 : 1;
+	return priority == WIRE__VM__PRIORITY__HIGH  ? 2
+	       : priority == WIRE__VM__PRIORITY__LOW ? 0
+						     : 1;
 }
 
 static uint64_t allowed_nodes(const struct state *state, uint64_t ready, const Wire__Vm *vm)
@@ -182,7 +184,7 @@ static void explain(const struct state *state, uint64_t ready, const Wire__Vm *v
 		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
 		const char *why = place_blocked(state, ready, vm, node, room, sizeof(room));
 
-		if (!why && (not & vmop_bit((uint32_t)node->id)))
+		if (!why && (not &vmop_bit((uint32_t)node->id)))
 			why = "is where it comes from";
 		if (!why) {
 			int64_t free_mib = (int64_t)node->facts->memory_mib -
@@ -221,8 +223,8 @@ void place_vms(const struct state *state, uint64_t ready, const Wire__Vm *const 
 
 		ret_places[i] = (struct placing){ .vm = places[i].vm, .node = places[i].node };
 		if (!places[i].node && vm)
-			explain(state, ready, vm, 0, places[i].largest_free_mib,
-				ret_places[i].why, sizeof(ret_places[i].why));
+			explain(state, ready, vm, 0, places[i].largest_free_mib, ret_places[i].why,
+				sizeof(ret_places[i].why));
 	}
 	free(wanted);
 	free(places);
@@ -270,8 +272,10 @@ bool place_fits(const struct state *state, uint64_t ready, const Wire__Vm *vm, u
 	free_mib = (int64_t)record->facts->memory_mib - memory_used(state, node);
 	if (free_mib >= (int64_t)vm->essence->memory_mib)
 		return true;
-	snprintf(ret_why, size, "%s cannot take %s: it has %lld MiB free of the %llu MiB needed; "
-		 "stop or move something there, or choose another node", record->name, vm->name,
-		 (long long)free_mib, (unsigned long long)vm->essence->memory_mib);
+	snprintf(ret_why, size,
+		 "%s cannot take %s: it has %lld MiB free of the %llu MiB needed; "
+		 "stop or move something there, or choose another node",
+		 record->name, vm->name, (long long)free_mib,
+		 (unsigned long long)vm->essence->memory_mib);
 	return false;
 }

@@ -16,16 +16,16 @@
 enum { DOMAINS = 64, ASKS = 256, PEERS = 8 };
 
 struct domain_here {
-	uint64_t vm;			/* 0 = free */
+	uint64_t vm; /* 0 = free */
 	char uuid[40], name[64];
 	Wire__DomainNews__State state;
 	Wire__VmReport__Cause cause;
 	const char *reason;
-	unsigned from;			/* of an incoming one */
+	unsigned from; /* of an incoming one */
 };
 
 struct waiting {
-	uint64_t id;			/* 0 = free */
+	uint64_t id; /* 0 = free */
 	unsigned step;
 	Wire__AgentRequest *request;
 };
@@ -73,8 +73,7 @@ void host_fail(struct host *host, enum host_act_kind kind, const char *why)
 	host->fails[kind] = why;
 }
 
-static void tell(struct host *host, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static void tell(struct host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void tell(struct host *host, const char *format, ...)
 {
 	char line[256];
@@ -240,8 +239,8 @@ void host_ask(struct host *host, uint64_t ask, const Wire__AgentRequest *request
 {
 	for (size_t i = 0; host->agent && i < ASKS; i++)
 		if (!host->asks[i].id) {
-			host->asks[i] = (struct waiting){ .id = ask,
-							  .request = wire_dup(&request->base) };
+			host->asks[i] =
+				(struct waiting){ .id = ask, .request = wire_dup(&request->base) };
 			return;
 		}
 	assert(!host->agent);
@@ -330,7 +329,7 @@ static struct host *destination(struct host *host, const char *uri)
 {
 	const char *n = strrchr(uri, 'n');
 
-	return n ? host->peers[atoi(n + 1)] : NULL;
+	return n ? host->peers[(n[1] - '0') % PEERS] : NULL;
 }
 
 /* Begin, copy, complete: the source stays frozen until it is handed over. */
@@ -371,10 +370,10 @@ static void do_cancel(struct host *host, struct waiting *waiting)
 		struct waiting *other = &host->asks[i];
 
 		if (other->id && other->request->body_case == WIRE__AGENT_REQUEST__BODY_MIGRATE &&
-		    other->request->domain->vm == waiting->request->domain->vm &&
-		    other->step < 2) {
+		    other->request->domain->vm == waiting->request->domain->vm && other->step < 2) {
 			struct host *to = destination(host, other->request->migrate->data_uri);
-			struct domain_here *there = to ? find(to, other->request->domain->vm) : NULL;
+			struct domain_here *there =
+				to ? find(to, other->request->domain->vm) : NULL;
 
 			if (exists(there))
 				end(to, there, WIRE__VM_REPORT__CAUSE__INCOMING_LOST);

@@ -18,13 +18,13 @@
 struct flight {
 	struct buf frame;
 	unsigned sender;
-	unsigned side;			/* of the split it was sent in */
+	unsigned side; /* of the split it was sent in */
 };
 
 struct disk {
 	uint64_t promised, index, epoch, id;
-	struct idmap entries;		/* by index: struct persist */
-	struct idmap records[16];	/* by table, by id: struct buf */
+	struct idmap entries;     /* by index: struct persist */
+	struct idmap records[16]; /* by table, by id: struct buf */
 };
 
 struct machine {
@@ -49,7 +49,12 @@ struct world {
 	Wire__Verdict *verdict;
 	uint64_t verdict_tag;
 	const char *fence_fails;
-	struct { unsigned node; uint64_t ask; unsigned target; bool status; } fences[64];
+	struct {
+		unsigned node;
+		uint64_t ask;
+		unsigned target;
+		bool status;
+	} fences[64];
 	size_t fences_n;
 };
 
@@ -181,7 +186,8 @@ static const Wire__Vm *any_record(struct world *world, uint64_t vm)
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		const struct core *core = world->machines[n].core;
 
-		if (core && state_index(core_state(core)) >= index && state_vm(core_state(core), vm)) {
+		if (core && state_index(core_state(core)) >= index &&
+		    state_vm(core_state(core), vm)) {
 			index = state_index(core_state(core));
 			newest = state_vm(core_state(core), vm);
 		}
@@ -225,7 +231,8 @@ static void check_states(struct world *world)
 {
 	for (unsigned a = 1; a <= world->nodes; a++)
 		for (unsigned b = a + 1; b <= world->nodes; b++) {
-			const struct core *x = world->machines[a].core, *y = world->machines[b].core;
+			const struct core *x = world->machines[a].core,
+					  *y = world->machines[b].core;
 
 			if (x && y && state_index(core_state(x)) == state_index(core_state(y)) &&
 			    state_digest(core_state(x)) != state_digest(core_state(y)))
@@ -237,7 +244,8 @@ static void check_states(struct world *world)
 
 static struct event at(struct world *world, enum event_kind kind)
 {
-	return (struct event){ .kind = kind, .now_ms = world->now_ms,
+	return (struct event){ .kind = kind,
+			       .now_ms = world->now_ms,
 			       .wall_ms = 1700000000000ull + world->now_ms };
 }
 
@@ -317,7 +325,7 @@ static void fence_later(struct world *world, unsigned node, const struct ask *as
 	assert(n < 64);
 	world->fences[n].node = node;
 	world->fences[n].ask = ask->id;
-	world->fences[n].target = (unsigned)atoi(call->node_name + 1);
+	world->fences[n].target = (unsigned)(call->node_name[1] - '0');
 	world->fences[n].status = call->action == WIRE__FENCE_CALL__ACTION__STATUS;
 }
 
@@ -437,9 +445,9 @@ static bool fence_now(struct world *world)
 		if (world->machines[target].power)
 			world_kill_node(world, target);
 	}
-	reply.code = world->fence_fails ? WIRE__AGENT_REPLY__CODE__FAILED
-		   : world->machines[target].power ? WIRE__AGENT_REPLY__CODE__ON
-						   : WIRE__AGENT_REPLY__CODE__OFF;
+	reply.code = world->fence_fails              ? WIRE__AGENT_REPLY__CODE__FAILED
+		     : world->machines[target].power ? WIRE__AGENT_REPLY__CODE__ON
+						     : WIRE__AGENT_REPLY__CODE__OFF;
 	reply.text = (char *)(world->fence_fails ? world->fence_fails : "power is off");
 	world_reply(world, node, ask, &reply);
 	return true;
@@ -478,7 +486,8 @@ static void pass_time(struct world *world, uint64_t to_ms)
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		struct machine *machine = &world->machines[n];
 
-		if (machine->core && machine->deadline_ms && machine->deadline_ms <= world->now_ms) {
+		if (machine->core && machine->deadline_ms &&
+		    machine->deadline_ms <= world->now_ms) {
 			struct event event = at(world, EVENT_TICK);
 
 			machine->deadline_ms = 0;

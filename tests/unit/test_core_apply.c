@@ -109,14 +109,16 @@ static uint64_t begin_fence(struct bench *bench, uint32_t node)
 
 	begin.node = node;
 	begin.incarnation = state_node(bench->state, node)->incarnation;
-	begin.device = ((const Wire__Fence *)state_at(bench->state, WIRE__TABLE__TABLE_FENCE, 0))->id;
+	begin.device =
+		((const Wire__Fence *)state_at(bench->state, WIRE__TABLE__TABLE_FENCE, 0))->id;
 	begin.executor = 1;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
 	command.fence_begin = &begin;
 	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
 	n = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
 	return ((const Wire__Operation *)state_at(bench->state, WIRE__TABLE__TABLE_OPERATION,
-						  n - 1))->id;
+						  n - 1))
+		->id;
 }
 
 static int end_fence(struct bench *bench, uint64_t op, bool off)
@@ -226,7 +228,7 @@ static void test_old_daemon(void)
 
 	CU_ASSERT_EQUAL(report_vm(bench, 2, 99, 1, WIRE__VM_REPORT__WHAT__ABSENT), STALE);
 	CU_ASSERT(vm_holds(vm(bench), 2));
-	report_node(bench, 2, 202, "first boot");	/* the daemon was restarted, the kernel not */
+	report_node(bench, 2, 202, "first boot"); /* the daemon was restarted, the kernel not */
 	CU_ASSERT(vm_holds(vm(bench), 2));
 	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), STALE);
 	CU_ASSERT(vm_holds(vm(bench), 2));
@@ -268,12 +270,12 @@ static void test_fence(void)
 	struct bench *bench = bench_new();
 	uint64_t op;
 
-	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__OFF), STALE);	/* not by decree */
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__OFF), STALE); /* not by decree */
 	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
-	CU_ASSERT(vm_holds(vm(bench), 2));	/* lost is not dead */
+	CU_ASSERT(vm_holds(vm(bench), 2)); /* lost is not dead */
 	op = begin_fence(bench, 2);
 	CU_ASSERT_EQUAL(end_fence(bench, op, false), 0);
-	CU_ASSERT(vm_holds(vm(bench), 2));	/* tried is not off */
+	CU_ASSERT(vm_holds(vm(bench), 2)); /* tried is not off */
 	CU_ASSERT_EQUAL(end_fence(bench, op, true), STALE);
 	op = begin_fence(bench, 2);
 	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
@@ -294,7 +296,7 @@ static void test_fence_late(void)
 	verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	op = begin_fence(bench, 2);
 	report_node(bench, 2, 202, "second boot");
-	CU_ASSERT_FALSE(vm_holds(vm(bench), 2));	/* a new kernel has no old guests */
+	CU_ASSERT_FALSE(vm_holds(vm(bench), 2)); /* a new kernel has no old guests */
 	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
 	verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
@@ -317,7 +319,7 @@ static void test_requests(void)
 	command.vm_want = &want;
 	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
 	op = vm(bench)->op;
-	CU_ASSERT_EQUAL(apply(bench, 3, 103, &command), 0);	/* asked again, done once */
+	CU_ASSERT_EQUAL(apply(bench, 3, 103, &command), 0); /* asked again, done once */
 	CU_ASSERT_EQUAL(vm(bench)->op, op);
 	bench_free(bench);
 }
@@ -436,8 +438,8 @@ static void test_image(void)
 		CU_ASSERT_EQUAL(move_to(bench, 3, WIRE__VM_MOVE__HOW__QUICK, bad[i]),
 				WIRE__VERDICT__CODE__NOT_READY);
 	CU_ASSERT_EQUAL(vm(bench)->phase, WIRE__VM__PHASE__RUN);
-	CU_ASSERT_EQUAL(move_to(bench, 3, WIRE__VM_MOVE__HOW__QUICK,
-				"/v/one/.clusterd/state/a.1.sav"), 0);
+	CU_ASSERT_EQUAL(
+		move_to(bench, 3, WIRE__VM_MOVE__HOW__QUICK, "/v/one/.clusterd/state/a.1.sav"), 0);
 	CU_ASSERT_EQUAL(vm(bench)->phase, WIRE__VM__PHASE__SAVING);
 	bench_free(bench);
 }
@@ -489,8 +491,11 @@ static int edit(struct bench *bench, size_t xml_size, size_t devices)
 static void test_large(void)
 {
 	struct bench *bench = bench_new();
-	const struct { size_t xml, devices; int code; } edits[] = {
-		{ 20 * 1024, 70, 0 },		/* runs with this from now on */
+	const struct {
+		size_t xml, devices;
+		int code;
+	} edits[] = {
+		{ 20 * 1024, 70, 0 }, /* runs with this from now on */
 		{ 48 * 1024, 4, 0 },
 		{ 44 * 1024, 25, WIRE__VERDICT__CODE__LIMIT },
 	};
@@ -504,8 +509,8 @@ static void test_large(void)
 		CU_ASSERT(packed->len <= WIRE_RECORD_MAX);
 		if (i == 0) {
 			CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
-			CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 2,
-						  WIRE__VM_REPORT__WHAT__RUNNING), 0);
+			CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 2, WIRE__VM_REPORT__WHAT__RUNNING),
+					0);
 		}
 	}
 	bench_free(bench);
@@ -567,9 +572,8 @@ static void test_unmanaged(void)
 }
 
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
-	  { "old_generation", test_old_generation }, { "held", test_held },
-	  { "fence", test_fence }, { "fence_late", test_fence_late },
-	  { "fence_budget", test_fence_budget }, { "requests", test_requests },
-	  { "old_action", test_old_action }, { "image", test_image },
+	  { "old_generation", test_old_generation }, { "held", test_held }, { "fence", test_fence },
+	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
+	  { "requests", test_requests }, { "old_action", test_old_action }, { "image", test_image },
 	  { "volumes", test_volumes }, { "large", test_large }, { "timeouts", test_timeouts },
 	  { "unmanaged", test_unmanaged })

@@ -21,7 +21,7 @@ struct alone {
 	struct buf frames[STEPS_MAX];
 	size_t first, last;
 	uint64_t to_persist, persisted;
-	Wire__AgentRequest *request;	/* the last one */
+	Wire__AgentRequest *request; /* the last one */
 	uint64_t ask;
 	unsigned asks;
 };
@@ -68,9 +68,9 @@ static void go_on(struct alone *alone)
 		if (alone->first < alone->last)
 			deliver(alone);
 		else
-			step(alone, (struct event){ .kind = EVENT_PERSISTED,
-						    .persisted = alone->persisted =
-							    alone->to_persist });
+			step(alone,
+			     (struct event){ .kind = EVENT_PERSISTED,
+					     .persisted = alone->persisted = alone->to_persist });
 }
 
 /* Lets so much time pass, tick by tick; how many asks there were. */
@@ -79,10 +79,9 @@ static unsigned pass(struct alone *alone, uint64_t ms)
 	uint64_t end_ms = alone->now_ms + ms;
 	unsigned before = alone->asks;
 
-	while (alone->deadline_ms && alone->deadline_ms <= end_ms &&
-	       alone->last < STEPS_MAX - 10) {
-		alone->now_ms = alone->deadline_ms > alone->now_ms ? alone->deadline_ms
-								   : alone->now_ms + 1;
+	while (alone->deadline_ms && alone->deadline_ms <= end_ms && alone->last < STEPS_MAX - 10) {
+		alone->now_ms =
+			alone->deadline_ms > alone->now_ms ? alone->deadline_ms : alone->now_ms + 1;
 		step(alone, (struct event){ .kind = EVENT_TICK });
 		go_on(alone);
 	}
@@ -146,8 +145,9 @@ static void load_cluster(struct alone *alone)
 static struct alone *alone_new(size_t vms)
 {
 	static const uint32_t members[] = { 1 };
-	const struct core_config config = { .node = 1, .boot_id = 11, .disk_id = 12,
-					    .kernel_boot_id = "boot" };
+	const struct core_config config = {
+		.node = 1, .boot_id = 11, .disk_id = 12, .kernel_boot_id = "boot"
+	};
 	struct alone *alone = mem_new(struct alone);
 
 	alone->now_ms = 1000;
@@ -157,8 +157,8 @@ static struct alone *alone_new(size_t vms)
 	load_vms(alone, vms);
 	CU_ASSERT_EQUAL_FATAL(core_load_done(alone->core), 0);
 	step(alone, (struct event){ .kind = EVENT_AGENT_UP });
-	step(alone, (struct event){ .kind = EVENT_VIEW,
-				    .view = { members, 1, members, 1, false } });
+	step(alone,
+	     (struct event){ .kind = EVENT_VIEW, .view = { members, 1, members, 1, false } });
 	go_on(alone);
 	return alone;
 }
@@ -175,7 +175,8 @@ static void alone_free(struct alone *alone)
 static void test_watch_size(void)
 {
 	struct alone *alone = alone_new(VMS);
-	const struct frame_header header = { .type = FRAME_AGENT_REQUEST, .request = 1,
+	const struct frame_header header = { .type = FRAME_AGENT_REQUEST,
+					     .request = 1,
 					     .protocol = FRAME_PROTOCOL };
 	struct buf frame = { 0 };
 
@@ -301,7 +302,7 @@ static void test_foreign_text(void)
 		take_inventory(alone);
 		memset(reason, '\t', shift);
 		for (unsigned i = 0; i < 300; i++)
-			strcat(reason, "\u20ac");
+			memcpy(reason + shift + 3 * i, "\u20ac", 4);
 		facts.agent_reason = reason;
 		news.body_case = WIRE__AGENT_NEWS__BODY_FACTS;
 		news.facts = &facts;

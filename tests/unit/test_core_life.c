@@ -289,7 +289,8 @@ static void test_fence_test(void)
 }
 
 UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
-	  { "paused_move", test_paused_move }, { "quick", test_quick }, { "node_dies", test_node_dies }, { "split", test_split },
+	  { "paused_move", test_paused_move }, { "quick", test_quick },
+	  { "node_dies", test_node_dies }, { "split", test_split },
 	  { "cold_start", test_cold_start }, { "daemon_dies", test_daemon_dies },
-	  { "guest_ends", test_guest_ends },
-	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test })
+	  { "guest_ends", test_guest_ends }, { "half_missing", test_half_missing },
+	  { "fence_test", test_fence_test })

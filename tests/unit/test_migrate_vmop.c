@@ -2,7 +2,7 @@
 #include "migrate/vmop.h"
 #include "tests/unit/unit.h"
 
-#define BIT(n) (UINT64_C(1) << ((n) - 1))
+#define BIT(n) (UINT64_C(1) << ((n)-1))
 
 static void test_table(void)
 {
@@ -34,7 +34,11 @@ static void test_gone(void)
 		{ { VMOP_GO, 2, 1, 2, BIT(1) | BIT(2) }, 2, VMOP_GONE_BACK, VMOP_RUN, 1 },
 		{ { VMOP_RESUMING, 2, 1, 2, BIT(2) }, 2, VMOP_GONE_STOPPED, VMOP_OFF, 0 },
 		{ { VMOP_ABORTING, 1, 1, 2, BIT(1) | BIT(2) }, 2, VMOP_GONE_BACK, VMOP_RUN, 1 },
-		{ { VMOP_ABORTING, 1, 1, 2, BIT(1) | BIT(2) }, 1, VMOP_GONE_WAIT, VMOP_ABORTING, 0 },
+		{ { VMOP_ABORTING, 1, 1, 2, BIT(1) | BIT(2) },
+		  1,
+		  VMOP_GONE_WAIT,
+		  VMOP_ABORTING,
+		  0 },
 		{ { VMOP_ABORTING, 0, 1, 2, BIT(2) }, 2, VMOP_GONE_STOPPED, VMOP_OFF, 0 },
 		{ { VMOP_SAVING, 1, 1, 2, BIT(1) }, 1, VMOP_GONE_STOPPED, VMOP_OFF, 0 },
 		{ { VMOP_RESTORING, 2, 0, 2, BIT(2) }, 2, VMOP_GONE_IMAGE, VMOP_SAVED, 0 },
@@ -71,7 +75,7 @@ static void forbidden(void *context)
 	(void)context;
 	op.owner = 2;
 	op.maybe = BIT(2);
-	vmop_move(&op, VMOP_CONSUMED);	/* an image nobody restored cannot be consumed */
+	vmop_move(&op, VMOP_CONSUMED); /* an image nobody restored cannot be consumed */
 }
 
 static void unowned(void *context)
@@ -79,7 +83,7 @@ static void unowned(void *context)
 	struct vmop op = { VMOP_OFF, 0, 0, 0, 0 };
 
 	(void)context;
-	vmop_move(&op, VMOP_STARTING);	/* without an owner */
+	vmop_move(&op, VMOP_STARTING); /* without an owner */
 }
 
 static void test_asserts(void)
@@ -88,5 +92,5 @@ static void test_asserts(void)
 	CU_ASSERT(unit_aborts(unowned, NULL));
 }
 
-UNIT_MAIN("migrate/vmop", { "table", test_table }, { "gone", test_gone },
-	  { "runner", test_runner }, { "asserts", test_asserts })
+UNIT_MAIN("migrate/vmop", { "table", test_table }, { "gone", test_gone }, { "runner", test_runner },
+	  { "asserts", test_asserts })

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # input that is refused: a sentence, an exit code, and nothing changed
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=bad-input
 add $name --stopped

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # the serial console follows a guest that moves
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=console
 add_on $name n2

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # Corosync is restarted below running guests, on every node in turn
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 add_on corosync-a n1
 add_on corosync-b n2

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # a node is cut from the network: it is fenced, and comes back
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 may_fence n3
 add_on cut-a n3

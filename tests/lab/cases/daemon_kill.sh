@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # kill -9 of daemons and agents, idle and in the middle of everything
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 # limit: 300
 add_on daemon-kill n2

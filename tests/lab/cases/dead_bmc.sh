@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # no word from the power device: nothing is restarted, and that is said
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 may_fence n3
 not_running_anywhere() { no_qemu n1 dead-bmc && no_qemu n2 dead-bmc; }

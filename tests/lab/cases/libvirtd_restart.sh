@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # libvirtd is restarted; and what libvirt's hook lets through
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=libvirtd
 add_on $name n1

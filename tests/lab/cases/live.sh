@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # live migration around the cluster, targets that are refused, cancel
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=live
 add_on $name n1

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # kill -9 of daemons and agents in each phase of live and quick migration
+# SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 900
 add_on move-faults n2
 one_boot=$(boot move-faults)

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # each node for itself: it answers, refuses changes, and leaves the guests alone
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 add_on quorum-a n1
 add_on quorum-b n2

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # a node dies: proof, restart by priority, and its return
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 may_fence n3
 set_for_now vm.starts_per_node 1

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # what virsh changes behind the cluster's back
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=outside
 disks=$lab_dir/shared/disks

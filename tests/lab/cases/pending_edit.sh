@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # an edit of a running VM waits for its next start
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=pending-edit
 add_on $name n1

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # a QEMU process dies: restarted in place, then elsewhere, then given up
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=process-death
 set_for_now restart.tries_here 1

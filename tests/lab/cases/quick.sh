@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # quick migration; a full disk; a restore that fails
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=quick
 add_on $name n1

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # start, stop, force, reset, reboot, pause, resume, and a shutdown from inside
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 name=start-stop
 

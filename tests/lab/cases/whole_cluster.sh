@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # every plug is pulled, every service stopped; all comes back from disk
+# SPDX-License-Identifier: GPL-2.0-or-later
 # set: core
 add_on whole-a n1 --set priority=high
 add_on whole-b n2

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The ticking guest's only work: it says again and again that it lives, so
  * that an observer outside sees every pause, every restart and every second
@@ -76,7 +77,7 @@ static long setting_number(const char *cmdline, const char *key, long otherwise)
 	char value[24] = "";
 
 	setting(cmdline, key, value, sizeof(value));
-	return value[0] ? atol(value) : otherwise;
+	return value[0] ? strtol(value, NULL, 10) : otherwise;
 }
 
 /* The virtio console, raw, so that a line leaves the guest in one piece. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # The wire between a BMC and its node's power, called by ipmi_sim:
 #   bmc.sh DIR NODE MC get power        prints power:1 or power:0
 #   bmc.sh DIR NODE MC set power 0|1

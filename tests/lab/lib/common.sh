@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # What every part of the lab shares: its words, its places, its processes.
 #
 # A lab is one process tree. Its root, the "world", is pid 1 of a pid namespace

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # A node's disk before its first boot: its /etc and /var. The rest of /etc is
 # the machine's, by symbolic links.
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # The ticking guest: Debian's kernel, busybox, and tick.c. The kernel is kept in
 # the cache; each lab makes its initramfs in its own shared directory.
 

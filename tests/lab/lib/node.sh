@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # A node's boot and its supervisor. tini above it is the node's pid 1; killing
 # that is pulling the plug.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Writes down every tick of every guest as it arrives.
 
 observe.py ADDRESS PORT DIRECTORY appends to DIRECTORY/NAME.log, a line a tick:

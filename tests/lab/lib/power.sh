@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # A node's power: on is a boot, off is the plug pulled. Both are done when they
 # return, because a BMC must tell the truth.
 

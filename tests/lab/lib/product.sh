@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # All that the lab knows of the product. The rest of the lab would serve any
 # program that sits on Corosync and libvirt.
 

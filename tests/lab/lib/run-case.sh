@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # run-case.sh NAME: one case, in the lab that $lab_dir names. The reason of a
 # failure goes to descriptor 3, everything else to the log that is its output.
 set -Eeuo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Runs inside a node: service.sh start|stop|restart|kill NAME.
 # clusterd needs corosync as a unit with Requires= and After= would: it is
 # stopped before corosync is and started again once corosync is.

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Services inside a node, as systemd would keep them: started again when they
 # die, unless somebody stopped them. For a service NAME there are in /run/lab
 #   NAME.pid      while it runs

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # What the cases of tests/lab/cases are written with. A case runs as the one
 # script of a shell with -e; what fails it says why in one line, on descriptor 3.
 #

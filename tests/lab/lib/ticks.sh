@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # What a tick log tells. Its columns: ARRIVED_MS SOURCE_IP NAME BOOT UPTIME_S
 # SEQ STRANGE SOURCE_PORT. One QEMU process ticks from one address and port; a
 # migration continues a boot from another one.
@@ -45,7 +46,7 @@ ticks_gap() {
 ticks_writers() {
 	awk '
 	{
-		process = $2 ":" $8 
+		process = $2 ":" $8
 		if (process != current) {
 			if (process in heard) {
 				printf "%s ms: %s ticks again, %d ms after %s began (boots %s and %s)\n",

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Runs below pid 1 of the world, in network, mount and pid namespaces of its
 # own: the switch, a BMC per node, the observer of ticks.
 set -euo pipefail
