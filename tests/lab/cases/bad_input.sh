@@ -24,7 +24,9 @@ refused 1 'DOCTYPE|DTD|document type' add_file
 { echo '<description>' && head -c 70000 /dev/zero | tr '\0' x && echo '</description>'; } >"$scratch/pad"
 variant "/<vcpu>/r $scratch/pad"
 refused 1 '.' add_file
-variant 's|</os>|<loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE.fd</loader><nvram>/var/lib/libvirt/qemu/nvram/x.fd</nvram></os>|'
+nvram='<loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE.fd</loader>'
+nvram+='<nvram>/var/lib/libvirt/qemu/nvram/x.fd</nvram>'
+variant "s|</os>|$nvram</os>|"
 refused 1 'ha=no|nvram|NVRAM' add_file
 variant 's|<name>.*|<name>not a name;</name>|'
 refused 1 '.' add_file

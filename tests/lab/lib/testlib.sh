@@ -293,11 +293,12 @@ case_begin() {
 
 # Killed (137) by a case or stopped (143, 0) is well; anything else a crash.
 no_crash() {
-	local file bad
+	local file bad crash
+	crash='^clusterd, pid [0-9]+, ended with status (13[0-689]|13[0-9][0-9]|[1-9]|1[0-24-9]|[2-9][0-9])$'
+	crash+='|[Aa]ssertion|signal[ =](6|11|4|7|8)\b|SIG(ABRT|SEGV|BUS|ILL|FPE)'
+	crash+='|Sanitizer|runtime error:|set aside|store damaged'
 	for file in $(logs_of_nodes); do
-		bad=$(new_lines "$file" | grep -E -m 1 \
-			'^clusterd, pid [0-9]+, ended with status (13[0-689]|13[0-9][0-9]|[1-9]|1[0-24-9]|[2-9][0-9])$|[Aa]ssertion|signal[ =](6|11|4|7|8)\b|SIG(ABRT|SEGV|BUS|ILL|FPE)|Sanitizer|runtime error:|set aside|store damaged') ||
-			continue
+		bad=$(new_lines "$file" | grep -E -m 1 "$crash") || continue
 		fail "${file#"$lab_dir"/nodes/}: $bad"
 	done
 }
