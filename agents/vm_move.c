@@ -207,8 +207,8 @@ void vm_do_hand_over(struct request *request, struct link *link)
 		return;
 	}
 	/*
-	 * The destination waits for this word, so libvirt is not asked: it keeps the domain locked for
-	 * 200 ms while it ends a process that is gone already.
+	 * The destination waits for this word, so libvirt is not asked: it keeps the domain
+	 * locked for 200 ms while it ends a process that is gone already.
 	 */
 	if (guest_lock(request->guest, LOCK_MS) == 0) {
 		guest_gone_locked(request->agent, request->guest);
