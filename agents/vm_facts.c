@@ -483,7 +483,7 @@ static void tell_verdict(struct agent *agent)
 	uint64_t n;
 
 	pthread_mutex_lock(&agent->lock);
-	n = ++agent->facts->begun_n;
+	n = agent->facts->told_n;
 	facts = agent->facts->told ? wire_dup(&agent->facts->told->base)
 				   : wire_new(&wire__node_facts__descriptor);
 	pthread_mutex_unlock(&agent->lock);

@@ -142,9 +142,23 @@ void apply_node_freeze(struct apply *apply)
 	node_close(apply, node);
 }
 
+/* A host name or an IP address: nothing else can stand in an address pattern. */
+static bool address_ok(const char *value)
+{
+	size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-");
+
+	return n > 0 && value[n] == '\0' && value[0] != '-' && n <= 253;
+}
+
 static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param *change)
 {
-	if (strcmp(change->key, "address") == 0 && change->value[0]) {
+	if (strcmp(change->key, "address") == 0) {
+		if (!address_ok(change->value)) {
+			apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+				     "'%s' is no address: give a host name or an IP address",
+				     change->value);
+			return false;
+		}
 		record_text(&node->address, change->value);
 		return true;
 	}
@@ -182,7 +196,9 @@ void apply_node_set(struct apply *apply)
 			return;
 		}
 	apply->id = node->id;
-	apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id, "changed by %s",
-			 apply->command->who);
+	for (size_t i = 0; i < set->n_changes; i++)
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
+				 "%s=%s, by %s", set->changes[i]->key, set->changes[i]->value,
+				 apply->command->who);
 	node_close(apply, node);
 }

@@ -14,6 +14,9 @@
 
 #define PHASE(x) WIRE__VM__PHASE__##x
 
+/* Failed starts, the last of them on another node: from then on there are pauses between. */
+enum { TRIES_BEFORE_TOLD = 2 };
+
 /* ------------------------------------------------------------------ a node is out of it */
 
 /* Opens the operation under which the VM comes back, so that its time is on record. */
@@ -59,6 +62,7 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 				vm->cancel ? WIRE__OPERATION__OUTCOME__CANCELLED
 					   : WIRE__OPERATION__OUTCOME__FAILED,
 				vm->detail[0] ? vm->detail : why);
+		record_text(&vm->detail, "");
 		vm->cancel = false;
 		vm->from = vm->to = 0;
 		return;
@@ -174,6 +178,18 @@ static const char *step_stop(struct apply *apply, Wire__Vm *vm)
 	return NULL;
 }
 
+/*
+ * Who asked for a start and waits is told why there is none yet. The VM stays wanted: it is
+ * started when that becomes possible.
+ */
+static void tell_waiting(struct apply *apply, Wire__Vm *vm)
+{
+	const Wire__Operation *op = vm->op ? state_operation(apply->state, vm->op) : NULL;
+
+	if (op && op->kind == WIRE__OPERATION__KIND__START && vm->detail[0])
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__FAILED, vm->detail);
+}
+
 static const char *step(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *s)
 {
 	if (s->settled) {
@@ -183,8 +199,10 @@ static const char *step(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *s
 	}
 	if (s->detail[0] || s->next == s->phase)
 		record_text(&vm->detail, s->detail);
-	if (s->next == s->phase)
+	if (s->next == s->phase) {
+		tell_waiting(apply, vm);
 		return NULL;
+	}
 	if (s->phase == PHASE(OFF) && s->next == PHASE(STARTING))
 		return step_start(apply, vm, s);
 	if (s->phase == PHASE(SAVED) && s->next == PHASE(RESTORING))
@@ -364,6 +382,8 @@ static bool on_absent(struct apply *apply, const struct report *report)
 		start_failed(apply, vm, report);
 	snprintf(why, sizeof(why), "%s", report->r->text[0] ? report->r->text : "ended");
 	apply_vm_gone(apply, vm, report->id, false, why);
+	if (vm->phase == PHASE(OFF) && vm->tries >= TRIES_BEFORE_TOLD)
+		tell_waiting(apply, vm);
 	if (before == PHASE(STARTING) &&
 	    (report->r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED ||
 	     report->r->cause == WIRE__VM_REPORT__CAUSE__REFUSED))
@@ -466,7 +486,6 @@ static bool on_save_failed(struct apply *apply, const struct report *report)
 
 	if (!report->from || vm->phase != PHASE(SAVING))
 		return false;
-	record_text(&vm->detail, report->r->text);
 	record_text(&vm->image, "");
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
 		       "quick migration ended, it stays on %s: %s",

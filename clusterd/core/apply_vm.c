@@ -227,6 +227,37 @@ static void refuse_large(struct apply *apply, const char *name)
 		     name, DEFINITION_MAX / 1024);
 }
 
+/* A disk has one writer, unless all who have it say that it is shared. */
+static bool clash(const Wire__Disk *a, const Wire__Disk *b)
+{
+	if (!a->source[0] || strcmp(a->source, b->source) != 0 || a->cdrom || b->cdrom)
+		return false;
+	return !(a->readonly && b->readonly) && !(a->shareable && b->shareable);
+}
+
+static bool disks_free(struct apply *apply, const char *name, const Wire__Essence *essence)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *other = state_at(apply->state, WIRE__TABLE__TABLE_VM, i);
+		bool own = !other->essence || strcmp(other->name, name) == 0;
+		size_t pairs = own ? 0 : essence->n_disks * other->essence->n_disks;
+
+		for (size_t p = 0; p < pairs; p++) {
+			const Wire__Disk *disk = essence->disks[p % essence->n_disks];
+
+			if (!clash(disk, other->essence->disks[p / essence->n_disks]))
+				continue;
+			apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+				     "disk %s is VM %s's: two guests that write to one disk destroy "
+				     "it. Give %s a disk of its own (or, for a cluster file system "
+				     "inside the guests, <shareable/> in both definitions)",
+				     disk->source, other->name, name);
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 {
 	const Wire__Vm *other;
@@ -262,6 +293,8 @@ static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 			     other->name, vm->uuid);
 		return false;
 	}
+	if (!disks_free(apply, vm->name, vm->essence))
+		return false;
 	if (state_count(apply->state, WIRE__TABLE__TABLE_VM) >= VMS_MAX) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d VMs already",
 			     VMS_MAX);
@@ -327,6 +360,10 @@ void apply_vm_edit(struct apply *apply)
 	}
 	if (!definition_fits(edit->xml, edit->essence)) {
 		refuse_large(apply, vm->name);
+		record_free(vm);
+		return;
+	}
+	if (!disks_free(apply, vm->name, edit->essence)) {
 		record_free(vm);
 		return;
 	}

@@ -21,6 +21,7 @@
 #include "wire/message.h"
 
 enum {
+	PUT_AWAY_MS = 1500,
 	POLL_MS = 250,
 	LAST_WORD_MS = 1000, /* the abort comes this long before the deadline */
 	MAX_PARAMS = 8,
@@ -282,6 +283,28 @@ static int migrate(virDomainPtr domain, const struct move *move, bool unsafe)
 	return r;
 }
 
+/*
+ * A guest that comes back at once to where it just was: libvirt there may still be putting away
+ * what it left, and refuses for 200 ms, before anything is copied. No code of its own tells that.
+ */
+static bool still_put_away(void)
+{
+	return strstr(link_error(), "is already being removed") ||
+	       strstr(link_error(), "is already being started");
+}
+
+static int migrate_patiently(virDomainPtr domain, const struct move *move, bool unsafe)
+{
+	const struct timespec pause = { 0, 50 * 1000000 };
+	uint64_t end_ms = process_now_ms() + PUT_AWAY_MS;
+	int r;
+
+	while ((r = migrate(domain, move, unsafe)) < 0 && still_put_away() &&
+	       process_now_ms() < end_ms && !atomic_load(move->cancel))
+		nanosleep(&pause, NULL);
+	return r;
+}
+
 /* libvirt refused for want of shared storage: do we know better? */
 static int overrule(virDomainPtr domain, const struct move *move, struct outcome *ret)
 {
@@ -344,13 +367,13 @@ void move_run(virConnectPtr conn, const struct move *move, struct outcome *ret)
 		outcome_set(ret, OUTCOME_REFUSED, "no thread for it: %s", strerror(-r));
 		return;
 	}
-	r = migrate(domain, move, false);
+	r = migrate_patiently(domain, move, false);
 	if (r < 0 && link_error_code() == VIR_ERR_MIGRATE_UNSAFE) {
 		if (overrule(domain, move, ret) < 0) {
 			watcher_stop(&watcher);
 			return;
 		}
-		r = migrate(domain, move, true);
+		r = migrate_patiently(domain, move, true);
 	}
 	error = mem_strdup(r < 0 ? link_error() : "");
 	watcher_stop(&watcher);

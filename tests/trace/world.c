@@ -788,7 +788,7 @@ static void genesis(struct world *world)
 	Wire__Cluster cluster = WIRE__CLUSTER__INIT;
 	Wire__Node nodes[WORLD_NODES], *list[WORLD_NODES];
 	uint32_t voters[] = { 1, 2, 3, 4, 5 };
-	char names[WORLD_NODES][8];
+	char names[WORLD_NODES][16];
 	struct update update;
 
 	cluster.id = 1;

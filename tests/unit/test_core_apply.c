@@ -305,6 +305,49 @@ static void test_fence_late(void)
 	bench_free(bench);
 }
 
+static int add_with_disk(struct bench *bench, const char *name, bool shareable)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmAdd add = WIRE__VM_ADD__INIT;
+	Wire__Vm record = WIRE__VM__INIT;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+	Wire__Disk disk = WIRE__DISK__INIT, *disks = &disk;
+	char uuid[40];
+
+	snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012u", (unsigned)bench->index);
+	disk.target = (char *)"vda";
+	disk.source = (char *)"/srv/one.raw";
+	disk.shareable = shareable;
+	essence.memory_mib = 64;
+	essence.disks = &disks;
+	essence.n_disks = 1;
+	record.name = (char *)name;
+	record.uuid = uuid;
+	record.xml = (char *)"<domain/>";
+	record.essence = &essence;
+	add.vm = &record;
+	command.body_case = WIRE__COMMAND__BODY_VM_ADD;
+	command.vm_add = &add;
+	return apply(bench, 1, 101, &command);
+}
+
+/* Two guests on one disk would destroy it, wherever they run. */
+static void test_one_disk(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(add_with_disk(bench, "b", false), 0);
+	CU_ASSERT_EQUAL(add_with_disk(bench, "c", false), WIRE__VERDICT__CODE__INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "/srv/one.raw is VM b's"));
+	CU_ASSERT_EQUAL(add_with_disk(bench, "c", true), WIRE__VERDICT__CODE__INVALID);
+	CU_ASSERT_PTR_NULL(state_vm_named(bench->state, "c"));
+	bench_free(bench);
+	bench = bench_new();
+	CU_ASSERT_EQUAL(add_with_disk(bench, "b", true), 0);
+	CU_ASSERT_EQUAL(add_with_disk(bench, "c", true), 0);
+	bench_free(bench);
+}
+
 static void test_requests(void)
 {
 	struct bench *bench = bench_new();
@@ -574,6 +617,6 @@ static void test_unmanaged(void)
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "old_generation", test_old_generation }, { "held", test_held }, { "fence", test_fence },
 	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
-	  { "requests", test_requests }, { "old_action", test_old_action }, { "image", test_image },
+	  { "requests", test_requests }, { "one_disk", test_one_disk }, { "old_action", test_old_action }, { "image", test_image },
 	  { "volumes", test_volumes }, { "large", test_large }, { "timeouts", test_timeouts },
 	  { "unmanaged", test_unmanaged })

@@ -59,6 +59,22 @@ static void test_live(void)
 	world_free(world);
 }
 
+/* Whoever waits for a start that cannot be is told why, and the VM stays wanted. */
+static void test_no_room(void)
+{
+	struct world *world = world_new(3);
+	const Wire__Operation *op;
+
+	world_add_vm(world, "big", 90000);
+	world_settle(world, 5000);
+	STORY(world, "");
+	op = state_at(core_state(world_core(world, 1)), WIRE__TABLE__TABLE_OPERATION, 0);
+	CU_ASSERT_EQUAL(op->outcome, WIRE__OPERATION__OUTCOME__FAILED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(op->text, "no node can take big"));
+	CU_ASSERT_EQUAL(world_vm(world, "big")->wanted, WIRE__VM__WANTED__RUNNING);
+	world_free(world);
+}
+
 static void test_paused_move(void)
 {
 	struct world *world = world_new(3);
@@ -289,7 +305,7 @@ static void test_fence_test(void)
 }
 
 UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
-	  { "paused_move", test_paused_move }, { "quick", test_quick },
+	  { "no_room", test_no_room }, { "paused_move", test_paused_move }, { "quick", test_quick },
 	  { "node_dies", test_node_dies }, { "split", test_split },
 	  { "cold_start", test_cold_start }, { "daemon_dies", test_daemon_dies },
 	  { "guest_ends", test_guest_ends }, { "half_missing", test_half_missing },
