@@ -131,6 +131,12 @@ int fence_input(const Wire__FenceCall *call, const char *action, struct buf *out
 
 /* ---------------------------------------------------------------- masking */
 
+static void wipe(struct buf *secret)
+{
+	if (secret->data)
+		explicit_bzero(secret->data, secret->cap);
+}
+
 static void replace_all(struct buf *text, const char *what, size_t len)
 {
 	struct buf out = { 0 };
@@ -147,7 +153,7 @@ static void replace_all(struct buf *text, const char *what, size_t len)
 			at += len;
 		}
 	}
-	explicit_bzero(text->data, text->cap);
+	wipe(text);
 	buf_free(text);
 	*text = out;
 }
@@ -261,7 +267,7 @@ static enum said finish_step(struct talk *talk, struct running *running, const c
 	r = run_finish(running, input.data, input.len,
 		       talk->call->timeout_ms ? talk->call->timeout_ms : TIMEOUT_DEFAULT_MS,
 		       &result);
-	explicit_bzero(input.data, input.cap);
+	wipe(&input);
 	add_mark(talk, mark);
 	if (r < 0) {
 		*ret_text = mem_printf("%s: %s", talk->call->agent, strerror(-r));
@@ -395,7 +401,7 @@ Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])
 				  "the fence agent is not installed on this node: apt install "
 				  "fence-agents");
 	}
-	explicit_bzero(input.data, input.cap);
+	wipe(&input);
 	free(talk.path);
 	return talk.reply;
 }

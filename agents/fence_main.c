@@ -103,7 +103,8 @@ static int serve(struct channel *channel, int signals)
 		return r;
 	if (request->body_case == WIRE__AGENT_REQUEST__BODY_FENCE) {
 		reply = fence_call(request->fence, stop_fds);
-		explicit_bzero(request->fence->secret.data, request->fence->secret.len);
+		if (request->fence->secret.data)
+			explicit_bzero(request->fence->secret.data, request->fence->secret.len);
 	} else {
 		reply = wire_new(&wire__agent_reply__descriptor);
 		reply->code = WIRE__AGENT_REPLY__CODE__REFUSED;

@@ -145,7 +145,8 @@ void apply_node_freeze(struct apply *apply)
 /* A host name or an IP address: nothing else can stand in an address pattern. */
 static bool address_ok(const char *value)
 {
-	size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-");
+	size_t n =
+		strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-");
 
 	return n > 0 && value[n] == '\0' && value[0] != '-' && n <= 253;
 }

@@ -247,11 +247,12 @@ static bool disks_free(struct apply *apply, const char *name, const Wire__Essenc
 
 			if (!clash(disk, other->essence->disks[p / essence->n_disks]))
 				continue;
-			apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
-				     "disk %s is VM %s's: two guests that write to one disk destroy "
-				     "it. Give %s a disk of its own (or, for a cluster file system "
-				     "inside the guests, <shareable/> in both definitions)",
-				     disk->source, other->name, name);
+			apply_refuse(
+				apply, WIRE__VERDICT__CODE__INVALID,
+				"disk %s is VM %s's: two guests that write to one disk destroy "
+				"it. Give %s a disk of its own (or, for a cluster file system "
+				"inside the guests, <shareable/> in both definitions)",
+				disk->source, other->name, name);
 			return false;
 		}
 	}

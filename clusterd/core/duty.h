@@ -37,6 +37,8 @@ struct duty_done {
 
 struct duty {
 	uint64_t vm;
+	uint64_t moves_generation, moved_ms;	/* of the last ask for a move, and when */
+	unsigned moves;				/* asks for that generation */
 	bool known;			/* since the agent's last inventory */
 	Wire__DomainNews__State state;
 	Wire__VmReport__Cause cause;

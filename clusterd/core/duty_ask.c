@@ -166,6 +166,11 @@ void duty_ask_migrate(struct turn *turn)
 	Wire__DomMigrate *migrate = wire_new(&wire__dom_migrate__descriptor);
 	Wire__AgentRequest *request;
 
+	if (turn->duty->moves_generation != turn->vm->generation)
+		turn->duty->moves = 0;
+	turn->duty->moves_generation = turn->vm->generation;
+	turn->duty->moves++;
+	turn->duty->moved_ms = turn->core->now_ms;
 	request = new_ask(turn, SLOT_MAIN, ASK_MIGRATE, 24 * 3600 * 1000);
 	migrate->connect_uri = fill_in(state_setting(state, "migration.connect_uri"),
 				       to ? to->address : "");

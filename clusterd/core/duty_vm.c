@@ -16,6 +16,8 @@
 
 /* A destination whose source died is given so long to turn out complete. */
 enum { COMPLETE_GRACE_MS = 2000 };
+/* A move that fails within the first second is tried again, twice. */
+enum { MOVES_MAX = 3, MOVE_BEGINS_MS = 1000, MOVE_PAUSE_MS = 500 };
 /* Between two tellings of one live definition. */
 enum { LIVE_AGAIN_MS = 30000 };
 
@@ -251,6 +253,25 @@ static void stopping(struct turn *turn)
 
 /* ------------------------------------------------------------------ live migration */
 
+/*
+ * Did the move fail before it began? The destination's libvirtd may be busy with the end of
+ * an earlier copy, or just be starting: that passes. Arms a wake-up for the next try.
+ */
+static bool move_again(struct turn *turn, const struct duty_done *done)
+{
+	const struct duty *duty = turn->duty;
+
+	if (done->code != WIRE__AGENT_REPLY__CODE__FAILED || turn->vm->cancel ||
+	    !is(turn, STATE(RUNNING)) || duty->moves >= MOVES_MAX ||
+	    done->at_ms >= duty->moved_ms + MOVE_BEGINS_MS)
+		return false;
+	if (turn->core->now_ms >= done->at_ms + MOVE_PAUSE_MS)
+		duty_ask_migrate(turn);
+	else
+		update_wake(turn->update, done->at_ms + MOVE_PAUSE_MS);
+	return true;
+}
+
 static void copying_source(struct turn *turn)
 {
 	const struct duty_done *done = duty_done(turn, ASK_MIGRATE);
@@ -265,6 +286,8 @@ static void copying_source(struct turn *turn)
 		return;
 	}
 	if (done && done->code == WIRE__AGENT_REPLY__CODE__OK)
+		return;
+	if (done && move_again(turn, done))
 		return;
 	if (done || turn->vm->cancel) {
 		duty_report(turn, SAYS(MOVE_FAILED), CAUSE(UNKNOWN),

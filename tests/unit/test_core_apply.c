@@ -617,6 +617,6 @@ static void test_unmanaged(void)
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "old_generation", test_old_generation }, { "held", test_held }, { "fence", test_fence },
 	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
-	  { "requests", test_requests }, { "one_disk", test_one_disk }, { "old_action", test_old_action }, { "image", test_image },
-	  { "volumes", test_volumes }, { "large", test_large }, { "timeouts", test_timeouts },
-	  { "unmanaged", test_unmanaged })
+	  { "requests", test_requests }, { "one_disk", test_one_disk },
+	  { "old_action", test_old_action }, { "image", test_image }, { "volumes", test_volumes },
+	  { "large", test_large }, { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged })

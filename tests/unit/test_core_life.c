@@ -56,6 +56,12 @@ static void test_live(void)
 	STORY(world, "");
 	CU_ASSERT_EQUAL(world_runs(world, "web1"), 2);
 	CU_ASSERT_EQUAL(world_vm(world, "web1")->phase, WIRE__VM__PHASE__RUN);
+	/* What passes within a second is not worth a failure. */
+	world_move(world, "web1", 3, WIRE__VM_MOVE__HOW__LIVE);
+	world_settle(world, 200);
+	world_fail_moves(world, NULL);
+	world_settle(world, 5000);
+	STORY(world, "n2: web1 copies to n3\nn2: web1 handed over\nn3: web1 runs\n");
 	world_free(world);
 }
 
