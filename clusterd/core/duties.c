@@ -607,10 +607,7 @@ static bool has_right(const struct core *core, const Wire__Vm *vm, enum core_rig
 		return false;
 	switch (right) {
 	case RIGHT_START:
-		/* libvirt's "prepare" comes before a start, a restore and an incoming move. */
-		return (owner && (vm->phase == WIRE__VM__PHASE__STARTING ||
-				  vm->phase == WIRE__VM__PHASE__RESTORING)) ||
-		       (vm->to == core->node && vm->phase == WIRE__VM__PHASE__COPYING);
+		return owner && vm->phase == WIRE__VM__PHASE__STARTING;
 	case RIGHT_RESTORE:
 		return owner && vm->phase == WIRE__VM__PHASE__RESTORING;
 	case RIGHT_INCOMING:

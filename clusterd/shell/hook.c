@@ -19,7 +19,7 @@ enum { WHY_SIZE = 500, REPLY_MAX = 4096 };
 
 struct caller {
 	struct hook *hook;
-	int fd;			/* -1: free */
+	int fd; /* -1: free */
 	uint64_t since_ms;
 };
 
@@ -58,17 +58,19 @@ static bool right_named(const char *op, enum core_right *ret)
 }
 
 /*
- * The hook asks about guests that bear our mark. One that this node does not know may only
- * pass while the node knows what there is: it may have an old or an empty store.
+ * A guest that this node does not know. One with our mark may only pass while the node knows
+ * what there is, because its store may be old or empty; all others are none of our business.
  */
-static int judge_stranger(const struct core *core, const char *uuid, char *why, size_t size)
+static int judge_stranger(const struct core *core, const char *uuid, bool marked, char *why,
+			  size_t size)
 {
 	struct core_standing standing;
 
 	core_standing(core, &standing);
-	if (standing.open || state_vm_named(core_state(core), uuid))
+	if (!marked || standing.open || state_vm_named(core_state(core), uuid))
 		return -ENOENT;
-	snprintf(why, size, "This node is not in step with the cluster (%s), so it does not know "
+	snprintf(why, size,
+		 "This node is not in step with the cluster (%s), so it does not know "
 		 "whether the guest may run here: see clusterctl status",
 		 standing.why_not ? standing.why_not : "no epoch is open");
 	return 0;
@@ -80,21 +82,26 @@ static int judge(const struct hook *hook, const json_t *request, char *why, size
 	const char *verb = json_string_value(json_object_get(request, "do"));
 	const char *uuid = json_string_value(json_object_get(request, "uuid"));
 	const char *op = json_string_value(json_object_get(request, "op"));
+	bool marked = !json_is_false(json_object_get(request, "marked"));
 	enum core_right right;
 	int verdict;
 
 	if (!verb || strcmp(verb, "may-run") != 0 || !uuid || !right_named(op, &right)) {
-		snprintf(why, size, "clusterd did not understand the question of the libvirt hook: "
+		snprintf(why, size,
+			 "clusterd did not understand the question of the libvirt hook: "
 			 "are both of the same version?");
 		return -EINVAL;
 	}
+	if (!hook->core && !marked)
+		return -ENOENT;
 	if (!hook->core) {
-		snprintf(why, size, "clusterd does not know yet which node this is, because "
+		snprintf(why, size,
+			 "clusterd does not know yet which node this is, because "
 			 "Corosync does not answer");
 		return 0;
 	}
 	verdict = core_may_run(hook->core, uuid, right, why, size);
-	return verdict == -ENOENT ? judge_stranger(hook->core, uuid, why, size) : verdict;
+	return verdict == -ENOENT ? judge_stranger(hook->core, uuid, marked, why, size) : verdict;
 }
 
 static void answer(struct caller *caller, const json_t *request)
@@ -104,8 +111,8 @@ static void answer(struct caller *caller, const json_t *request)
 	const char *uuid = json_string_value(json_object_get(request, "uuid"));
 	const char *op = json_string_value(json_object_get(request, "op"));
 	bool ok = verdict == 1 || verdict == -ENOENT;
-	json_t *json = json_pack("{s:b, s:s, s:b}", "ok", ok, "why", why, "managed",
-				 verdict != -ENOENT);
+	json_t *json =
+		json_pack("{s:b, s:s, s:b}", "ok", ok, "why", why, "managed", verdict != -ENOENT);
 	size_t size;
 
 	if (!json)
@@ -175,8 +182,8 @@ static int32_t on_listener(int32_t fd, int32_t revents, void *context)
 		return 0;
 	}
 	*caller = (struct caller){ hook, client, shell_boot_ms() };
-	if (qb_loop_poll_add(hook->shell->loop, QB_LOOP_HIGH, client, POLLIN, caller,
-			     on_caller) < 0)
+	if (qb_loop_poll_add(hook->shell->loop, QB_LOOP_HIGH, client, POLLIN, caller, on_caller) <
+	    0)
 		shell_close_fd(&caller->fd);
 	return 0;
 }

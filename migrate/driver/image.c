@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "migrate/driver/image.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -331,6 +332,47 @@ void image_restore(virConnectPtr conn, const char *uuid, const char *path, struc
 		end_remains(conn, uuid);
 }
 
+/* UUID.GENERATION.sav, and .consumed if that is what it is. */
+static bool read_name(const char *name, size_t *ret_uuid_len, unsigned long long *ret_generation,
+		      bool *ret_consumed)
+{
+	const char *dot = strchr(name, '.');
+	char *end;
+
+	if (!dot || dot[1] < '0' || dot[1] > '9')
+		return false;
+	*ret_generation = strtoull(dot + 1, &end, 10);
+	*ret_uuid_len = (size_t)(dot - name);
+	*ret_consumed = strcmp(end, ".sav.consumed") == 0;
+	return *ret_consumed || strcmp(end, ".sav") == 0;
+}
+
+/*
+ * A guest that is moved again before its image was dropped has its record point to the next one.
+ * What is consumed and older than that is dead, and nobody else would ever remove it.
+ */
+static void drop_older(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	_cleanup_(freep) char *folder = mem_strndup(path, (size_t)(name - path));
+	unsigned long long generation, other;
+	size_t len, other_len;
+	const struct dirent *entry;
+	bool consumed;
+	DIR *dir;
+
+	if (!read_name(name, &len, &generation, &consumed))
+		return;
+	dir = opendir(folder);
+	while (dir && (entry = readdir(dir)) != NULL)
+		if (read_name(entry->d_name, &other_len, &other, &consumed) && consumed &&
+		    other_len == len && strncmp(entry->d_name, name, len) == 0 &&
+		    other < generation)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 void image_drop(const char *path, struct outcome *ret)
 {
 	char consumed[PATH_SIZE];
@@ -345,4 +387,5 @@ void image_drop(const char *path, struct outcome *ret)
 			    strerror(errno));
 	else
 		outcome_set(ret, OUTCOME_OK, "%s", "");
+	drop_older(path);
 }

@@ -33,7 +33,7 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
  */
 void image_restore(virConnectPtr conn, const char *uuid, const char *path, struct outcome *ret);
 
-/* Removes both names. OK also if there was none. */
+/* Removes both names, and consumed ones of older moves of the guest. OK also if there was none. */
 void image_drop(const char *path, struct outcome *ret);
 
 enum image_state { IMAGE_NONE, IMAGE_PARTIAL, IMAGE_COMPLETE };

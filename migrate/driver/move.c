@@ -327,6 +327,8 @@ static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const
 		      struct outcome *ret)
 {
 	bool active = virDomainIsActive(domain) == 1;
+	/* Who wishes it may also have aborted the job, faster than the watcher. */
+	bool cancelled = w->aborted == ABORT_CANCEL || atomic_load(w->move->cancel);
 	pid_t pid;
 	bool process = process_find(w->move->uuid, &pid) != -ESRCH;
 
@@ -336,7 +338,7 @@ static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const
 		outcome_set(ret, OUTCOME_FAILED,
 			    "libvirt says that it moved, but it is still here as process %d",
 			    process ? (int)pid : 0);
-	else if (w->aborted == ABORT_CANCEL)
+	else if (cancelled)
 		outcome_set(ret, OUTCOME_CANCELLED, "cancelled; it was not moved");
 	else if (w->aborted == ABORT_STALL)
 		outcome_set(ret, OUTCOME_FAILED,

@@ -80,7 +80,8 @@ class Agent:
 
     def send(self, request, **more):
         self.next_id += 1
-        self.process.stdin.write(json.dumps({"id": self.next_id, "request": request, **more}) + "\n")
+        line = json.dumps({"id": self.next_id, "request": request, **more})
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return self.next_id
 

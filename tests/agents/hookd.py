@@ -32,5 +32,6 @@ while True:
         hanging.append(client)
         continue
     ok = question["op"] not in denied
-    client.send(json.dumps({"ok": ok, "why": "" if ok else "this node has no right to it"}).encode())
+    why = "" if ok else "this node has no right to it"
+    client.send(json.dumps({"ok": ok, "why": why}).encode())
     client.close()

@@ -70,6 +70,35 @@ static void test_look(void)
 	rmdir(dir);
 }
 
+/* What goes with the drop of generation 9 of u1, and what stays. */
+static void test_drop_older(const char *dir)
+{
+	static const struct {
+		const char *name;
+		bool stays;
+	} cases[] = {
+		{ "u1.9.sav.consumed", false },	 { "u1.7.sav.consumed", false },
+		{ "u1.10.sav.consumed", true },	 { "u1.7.sav", true },
+		{ "u11.7.sav.consumed", true },	 { "u2.7.sav.consumed", true },
+		{ "u1.7x.sav.consumed", true },	 { "u1.sav.consumed", true },
+	};
+	struct outcome outcome;
+	char path[150];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(path, sizeof(path), "%s/.clusterd/state/%s", dir, cases[i].name);
+		write_file(path, "x");
+	}
+	snprintf(path, sizeof(path), "%s/.clusterd/state/u1.9.sav", dir);
+	image_drop(path, &outcome);
+	CU_ASSERT_EQUAL(outcome.code, OUTCOME_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(path, sizeof(path), "%s/.clusterd/state/%s", dir, cases[i].name);
+		CU_ASSERT_EQUAL(access(path, F_OK) == 0, cases[i].stays);
+		unlink(path);
+	}
+}
+
 static void test_drop(void)
 {
 	char dir[] = "/tmp/clusterd-image-XXXXXX", path[100], name[120];
@@ -91,6 +120,7 @@ static void test_drop(void)
 	CU_ASSERT_EQUAL(outcome.code, OUTCOME_OK);
 	image_drop("/etc/passwd", &outcome);
 	CU_ASSERT_EQUAL(outcome.code, OUTCOME_REFUSED);
+	test_drop_older(dir);
 	snprintf(path, sizeof(path), "%s/.clusterd/state", dir);
 	rmdir(path);
 	snprintf(path, sizeof(path), "%s/.clusterd", dir);

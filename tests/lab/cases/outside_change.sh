@@ -14,7 +14,7 @@ start_on $name n1
 
 note "a disk is attached"
 lab exec n1 virsh attach-disk $name /clusterstorage/disks/$name-extra.raw vdb --live --cache none >/dev/null
-knows() { ctl vm dumpxml $name | grep -q "$1" || [[ -n $(vm_of $name 'd["changed_outside"]') ]]; }
+knows() { ctl vm dumpxml $name | grep "$1" >/dev/null || [[ -n $(vm_of $name 'd["changed_outside"]') ]]; }
 until_true "the cluster knows of the disk" knows "$name-extra.raw"
 
 note "a snapshot puts a file before the disk"

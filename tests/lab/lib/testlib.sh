@@ -97,7 +97,7 @@ is_state() {
 }
 
 runs() { is_state "$1" running; }
-runs_on() { vm_of "$1" 'd["state"] + " on " + d["owner_name"]' | tee /dev/stderr | grep -qx "running on $2"; }
+runs_on() { vm_of "$1" 'd["state"] + " on " + d["owner_name"]' | tee /dev/stderr | grep -x "running on $2" >/dev/null; }
 exists() { ctl vm show "$1" >/dev/null; }
 # A VM's operation has ended; or none of any is under way.
 settled() { [[ $(vm_of "$1" 'd["phase"] in ("run", "off", "failed")') == true ]]; }
@@ -138,7 +138,7 @@ tick_log() { echo "$lab_dir/ticks/$1.log"; }
 ticks() { wc -l 2>/dev/null <"$(tick_log "$1")" || echo 0; }
 # ticked NAME LINES [MORE]: more than so many lines since then.
 ticked() { (($(ticks "$1") >= $2 + ${3:-1})); }
-ticked_on() { tail -n +$(($3 + 1)) "$(tick_log "$1")" 2>/dev/null | grep -q "^[0-9]* 10\.78\.0\.${2#n} "; }
+ticked_on() { tail -n +$(($3 + 1)) "$(tick_log "$1")" 2>/dev/null | grep "^[0-9]* 10\.78\.0\.${2#n} " >/dev/null; }
 boot() { tail -n 1 "$(tick_log "$1")" | cut -d ' ' -f 4; }
 boots() { cut -d ' ' -f 4 2>/dev/null <"$(tick_log "$1")" | uniq | wc -l; }
 ticks_of_boot() { [[ $(boot "$1") == "$2" ]]; }
@@ -161,8 +161,8 @@ silent() {
 nodes() { seq -f n%g "$(sed -n 's/^nodes=//p' "$lab_dir/settings")"; }
 others() { nodes | grep -vx "$1"; }
 node_of() { ctl node show "$1" --json | field "$2"; }
-node_is() { node_of "$1" 'd["state"]' | tee /dev/stderr | grep -qx "$2"; }
-lost_or_off() { node_of "$1" 'd["state"]' | tee /dev/stderr | grep -qxE 'lost|off'; }
+node_is() { node_of "$1" 'd["state"]' | tee /dev/stderr | grep -x "$2" >/dev/null; }
+lost_or_off() { node_of "$1" 'd["state"]' | tee /dev/stderr | grep -xE 'lost|off' >/dev/null; }
 
 # How the daemon there sees the cluster: open or not.
 open_on() { [[ $(ctl_on "$1" status --json | field 'd["standing"]["open"]') == true ]]; }
@@ -239,7 +239,7 @@ last_event() { ctl events --limit 1 --json | field 'max([e["id"] for e in d] + [
 events() {
 	ctl events --limit 1000 --json | field "'\n'.join(e['subject'] + ': ' + e['text'] for e in d if e['id'] > $first_event)"
 }
-happened() { events | grep -q -- "$1"; }
+happened() { events | grep -- "$1" >/dev/null; }
 count_events() { events | grep -c -- "$1" || true; }
 
 # before ONE OTHER: both happened, the first of ONE ahead of the first of OTHER.
@@ -298,8 +298,8 @@ no_crash() {
 	crash+='|[Aa]ssertion|signal[ =](6|11|4|7|8)\b|SIG(ABRT|SEGV|BUS|ILL|FPE)'
 	crash+='|Sanitizer|runtime error:|set aside|store damaged'
 	for file in $(logs_of_nodes); do
-		bad=$(new_lines "$file" | grep -E -m 1 "$crash") || continue
-		fail "${file#"$lab_dir"/nodes/}: $bad"
+		bad=$(new_lines "$file" | grep -E "$crash") || continue
+		fail "${file#"$lab_dir"/nodes/}: ${bad%%$'\n'*}"
 	done
 }
 
@@ -345,7 +345,7 @@ remove_vms() {
 		done_ ctl vm remove "$name"
 	done
 }
-is_off() { vm_of "$1" 'd["state"] + " " + str(len(d["maybe"]))' | tee /dev/stderr | grep -qE '^(stopped|failed) 0$'; }
+is_off() { vm_of "$1" 'd["state"] + " " + str(len(d["maybe"]))' | tee /dev/stderr | grep -E '^(stopped|failed) 0$' >/dev/null; }
 
 case_end() {
 	local entry node
