@@ -124,10 +124,7 @@ static bool lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struc
  */
 static bool joined_or_late(struct core *core, uint32_t node, struct update *update)
 {
-	uint64_t grace_ms = state_setting_number(core->state, "node.join_grace_s") * 1000;
-
-	return (core->seen_ring & vmop_bit(node)) ||
-	       lasted(core, core->first_open_ms, grace_ms, update);
+	return (core->seen_ring & vmop_bit(node)) || lasted(core, core->grace_ms, 0, update);
 }
 
 /*

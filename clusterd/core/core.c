@@ -20,6 +20,8 @@ enum {
 	PENDINGS_MAX = 1024,
 	NO_EPOCH_MS = 5000,     /* a client waits so long for an epoch to open */
 	OUTCOME_MS = 20000,     /* and so long for its command to be applied */
+	LONG_CLOSED_MS = 5000,		/* without an open epoch: more than a failure takes */
+	REJOIN_GRACE_MS = 15000,	/* then the others have so long to come back, too */
 	FREEZE_AGAIN_MS = 1000, /* peers that may not have heard are told again */
 	LEAVE_MS = 4000,        /* a clean leave is tried for so long */
 };
@@ -663,6 +665,31 @@ static void on_event(struct core *core, const struct event *event, struct update
 	}
 }
 
+/*
+ * A cluster that comes together, after a cold start or a long partition, does so one by one.
+ * Nodes that are not here yet get time; of an ordinary failure, with an epoch that closes for
+ * a moment, none is lost.
+ */
+static void note_epoch(struct core *core)
+{
+	bool first = core->grace_ms == 0;
+
+	if (!core->standing.open) {
+		if (!core->closed_ms)
+			core->closed_ms = core->now_ms;
+		return;
+	}
+	if (first)
+		core->grace_ms = core->now_ms +
+				 state_setting_number(core->state, "node.join_grace_s") * 1000;
+	else if (core->closed_ms && core->now_ms >= core->closed_ms + LONG_CLOSED_MS) {
+		core->grace_ms = core->now_ms + REJOIN_GRACE_MS;
+		core->seen_ring = 0;
+	}
+	core->closed_ms = 0;
+	core->seen_ring |= core->standing.ring;
+}
+
 void core_step(struct core *core, const struct event *event, struct update *update)
 {
 	uint64_t epoch = core->standing.open ? core->standing.epoch : 0;
@@ -672,11 +699,9 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 	on_event(core, event, update);
 	replica_tick(core->replica, event, update);
 	replica_standing(core->replica, &core->standing);
-	core->seen_ring |= core->standing.ring;
 	if (core->standing.open && core->standing.epoch != epoch)
 		update->opened = true;
-	if (core->standing.open && !core->first_open_ms)
-		core->first_open_ms = core->now_ms;
+	note_epoch(core);
 	run_pendings(core, update);
 	run_leave(core, update);
 	if (!core->leave_ms) {

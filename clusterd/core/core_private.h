@@ -38,7 +38,8 @@ struct core {
 	uint64_t leave_ms;		/* when asked to leave; 0 = not */
 	uint64_t freeze_epoch, freeze_ms;	/* in which and when that was proposed last */
 	uint64_t seen_ring;		/* nodes that were in the ring since this daemon began */
-	uint64_t first_open_ms;		/* when it first took part in an open epoch; 0 = not yet */
+	uint64_t grace_ms;		/* until then, nodes that were not seen may still come */
+	uint64_t closed_ms;		/* since when no epoch is open here; 0 = one is */
 	bool left;
 	const char *doubt;		/* this node's data differ from the others' */
 };

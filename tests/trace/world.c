@@ -619,6 +619,13 @@ void world_split(struct world *world, unsigned side)
 	new_view(world);
 }
 
+void world_scatter(struct world *world)
+{
+	for (unsigned n = 1; n <= world->nodes; n++)
+		world->machines[n].side = 10 + n;
+	new_view(world);
+}
+
 void world_fail_starts(struct world *world, unsigned node, const char *why)
 {
 	host_fail(world->machines[node].host, HOST_START, why);

@@ -195,6 +195,26 @@ static void test_cold_start(void)
 	world_free(world);
 }
 
+/* All alone for a while; two meet first: the third is waited for, and nobody is fenced. */
+static void test_partition_heals(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 5000);
+	world_story(world);
+	world_scatter(world);
+	world_settle(world, 22000);
+	world_split(world, 1);
+	world_settle(world, 8000);
+	STORY(world, "");
+	world_split(world, 0);
+	world_settle(world, 60000);
+	STORY(world, "");
+	CU_ASSERT_EQUAL(world_runs(world, "a"), 1);
+	world_free(world);
+}
+
 static void test_daemon_dies(void)
 {
 	struct world *world = world_new(3);
@@ -313,6 +333,6 @@ static void test_fence_test(void)
 UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
 	  { "no_room", test_no_room }, { "paused_move", test_paused_move }, { "quick", test_quick },
 	  { "node_dies", test_node_dies }, { "split", test_split },
-	  { "cold_start", test_cold_start }, { "daemon_dies", test_daemon_dies },
-	  { "guest_ends", test_guest_ends }, { "half_missing", test_half_missing },
-	  { "fence_test", test_fence_test })
+	  { "cold_start", test_cold_start }, { "partition_heals", test_partition_heals },
+	  { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends },
+	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test })
