@@ -18,6 +18,8 @@ done_ ctl vm migrate $name n2
 done_ ctl vm migrate $name n1
 
 note "a second copy, by virsh, is refused"
+let_go() { ! lab exec "$1" virsh domstate $name >/dev/null 2>&1; }
+until_true "libvirt on n2 has let go of it" let_go n2
 ctl vm dumpxml $name >"$scratch/copy.xml"
 refused 1 '[Cc]luster' lab exec n2 virsh create /dev/stdin <"$scratch/copy.xml"
 equal "its process on n2" "" "$(qemu_pids n2 $name)"
