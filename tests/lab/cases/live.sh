@@ -42,3 +42,9 @@ equal "how the migration ended" cancelled \
 until_true "nothing of it is left on n2" no_qemu n2 live-busy
 ticks_on live-busy
 refused 1 'nothing is under way' ctl vm cancel live-busy
+
+note "and moved after all, with all its memory changing"
+done_ ctl settings set migration.bandwidth_mib_s 0
+done_ ctl vm migrate live-busy n3
+equal "owner" n3 "$(owner live-busy)"
+ticks_on live-busy
