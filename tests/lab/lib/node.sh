@@ -59,6 +59,15 @@ show() {
 	fi
 }
 
+# See lib/qemu.sh. The program itself stays within reach of the wrapper only.
+wrap_qemu() {
+	local qemu=usr/bin/qemu-system-x86_64
+	mkdir -p run/lab/qemu
+	touch run/lab/qemu/qemu-system-x86_64
+	mount --bind "$qemu" run/lab/qemu/qemu-system-x86_64
+	mount --bind "$lab_home/lib/qemu.sh" "$qemu"
+}
+
 # The node's root: the machine's own, except for what a node must have alone.
 # /etc and /var are its disk; /run, /dev/shm and /proc are new at each boot.
 build_root() {
@@ -85,6 +94,7 @@ build_root() {
 	mount --bind "$place/var" var
 	mount --bind "$dir/shared" clusterstorage
 	mount -t tmpfs -o mode=755 run run
+	wrap_qemu
 	mount --bind /dev dev
 	mount -t devpts -o newinstance,mode=620,ptmxmode=666 pts dev/pts
 	mount -t tmpfs -o mode=1777 shm dev/shm
