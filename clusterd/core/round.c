@@ -120,6 +120,9 @@ static uint64_t patience_ms(const struct replica *replica)
 		/* As long as the disk is what it waits for, a new round would be as useless. */
 		return round->said_hello ? REJOIN_MS : 0;
 	case PHASE_SYNC:
+		/* A new round would find the same. */
+		if (round->contradicted)
+			return 0;
 		return replica->sync.lost ? REJOIN_MS : STALL_MS;
 	case PHASE_READY:
 		settled = round->open && (round->ready & node_bit(replica->config.node));
@@ -342,19 +345,36 @@ void round_take_close(struct replica *replica, const struct delivery *delivery)
 		return;
 	}
 	round_decide(round);
+	move(replica, PHASE_SYNC, delivery->now_ms);
 	if (replica_applied(replica) > round->base) {
-		replica_leave(replica, LEAVE_RESYNC,
-			      "this node has applied what a majority does not hold: an old copy "
-			      "of a disk is in use, here or there", delivery->update);
+		round_contradict(replica, "this node has applied entries that are not in it",
+				 delivery);
 		return;
 	}
-	move(replica, PHASE_SYNC, delivery->now_ms);
 	sync_begin(replica, delivery->update);
 	if (rlog_last(log) == round->base && rlog_epoch(log, round->base) == round->base_epoch)
 		round_synced(replica, delivery->now_ms, delivery->update);
 }
 
 /* ---------------------------------------------------------------- READY and OPEN */
+
+/* Outvoted: what a majority has on disk is the truth, and the own store is only evidence. */
+static void start_over(struct replica *replica, struct update *update)
+{
+	replica_leave(replica, LEAVE_DAMAGED,
+		      "a majority goes on with a log that contradicts this node's: an old copy of a "
+		      "disk was in use, here or there",
+		      update);
+}
+
+void round_contradict(struct replica *replica, const char *what, const struct delivery *delivery)
+{
+	assert(replica->round.phase == PHASE_SYNC);
+	replica->round.contradicted = what;
+	round_progress(replica, delivery->now_ms);
+	if (replica->round.open)
+		start_over(replica, delivery->update);
+}
 
 void round_synced(struct replica *replica, uint64_t now_ms, struct update *update)
 {
@@ -376,6 +396,8 @@ static void check_open(struct replica *replica, struct update *update)
 	round->open = true;
 	update->opened = true;
 	commit_open(replica, update);
+	if (round->contradicted)
+		start_over(replica, update);
 }
 
 void round_take_ready(struct replica *replica, const struct delivery *delivery)

@@ -60,6 +60,7 @@ struct round {
 	uint64_t base, base_epoch;		/* the source's last entry */
 	uint64_t epoch;
 
+	const char *contradicted;		/* what this node holds against the source; static */
 	uint64_t ready_batch;			/* READY when this is on disk */
 	uint64_t ready;				/* whose READY came */
 	bool open;
@@ -150,6 +151,11 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery);
 void round_take_close(struct replica *replica, const struct delivery *delivery);
 void round_take_ready(struct replica *replica, const struct delivery *delivery);
 void round_take_rejoin(struct replica *replica, const struct delivery *delivery);
+/*
+ * This node holds what the source's log excludes: some disk was turned back. Which of the two
+ * is right, only a majority can tell: if the epoch opens without this node, it starts over.
+ */
+void round_contradict(struct replica *replica, const char *what, const struct delivery *delivery);
 /* The log is the source's now. */
 void round_synced(struct replica *replica, uint64_t now_ms, struct update *update);
 /* The round moves on: wait anew before giving up on it. */

@@ -227,7 +227,7 @@ static bool for_me(struct replica *replica, const struct delivery *delivery)
 	if (delivery->sender == replica->config.node)
 		delivered_back(replica, delivery->update);
 	return round->phase == PHASE_SYNC && delivery->sender != replica->config.node &&
-	       !replica->sync.lost;
+	       !replica->sync.lost && !round->contradicted;
 }
 
 static void finish_if_equal(struct replica *replica, const struct delivery *delivery)
@@ -240,7 +240,8 @@ static void finish_if_equal(struct replica *replica, const struct delivery *deli
 }
 
 /* An entry where this node has one already. 1: it is that one; 0: its place is free now. */
-static int compare_entry(struct replica *replica, const Wire__Entry *entry, struct update *update)
+static int compare_entry(struct replica *replica, const Wire__Entry *entry,
+			 const struct delivery *delivery)
 {
 	const struct rlog_entry *own = rlog_at(&replica->log, entry->index);
 
@@ -250,22 +251,21 @@ static int compare_entry(struct replica *replica, const Wire__Entry *entry, stru
 		if (own->command.len == entry->command.len &&
 		    memcmp(own->command.data, entry->command.data, own->command.len) == 0)
 			return 1;
-		replica_leave(replica, LEAVE_RESYNC,
-			      "a log entry of this node differs from the source's", update);
+		round_contradict(replica, "an entry has other content here", delivery);
 		return -EBADMSG;
 	}
 	if (entry->index <= replica_applied(replica)) {
-		replica_leave(replica, LEAVE_RESYNC,
-			      "an entry that this node has applied is not in the source's log",
-			      update);
+		round_contradict(replica, "this node has applied an entry that is another there",
+				 delivery);
 		return -EBADMSG;
 	}
 	/* It was never committed, and neither was anything above it. */
-	rlog_cut(&replica->log, entry->index - 1, update);
+	rlog_cut(&replica->log, entry->index - 1, delivery->update);
 	return 0;
 }
 
-static int take_entry(struct replica *replica, const Wire__Entry *entry, struct update *update)
+static int take_entry(struct replica *replica, const Wire__Entry *entry,
+		      const struct delivery *delivery)
 {
 	const struct round *round = &replica->round;
 	struct rlog *log = &replica->log;
@@ -275,7 +275,7 @@ static int take_entry(struct replica *replica, const Wire__Entry *entry, struct 
 	    entry->index > rlog_last(log) + 1)
 		return -EBADMSG;
 	if (entry->index <= rlog_last(log)) {
-		int r = compare_entry(replica, entry, update);
+		int r = compare_entry(replica, entry, delivery);
 
 		if (r != 0)
 			return r < 0 ? r : 0;
@@ -283,7 +283,7 @@ static int take_entry(struct replica *replica, const Wire__Entry *entry, struct 
 	if (entry->epoch < rlog_epoch(log, rlog_last(log)))
 		return -EBADMSG;
 	rlog_append(log, entry->epoch, entry->command.data, entry->command.len, replica->batch,
-		    update);
+		    delivery->update);
 	return 0;
 }
 
@@ -299,7 +299,7 @@ void sync_take_log(struct replica *replica, const struct delivery *delivery)
 		return;
 	}
 	for (size_t i = 0; i < chunk->n_entries; i++) {
-		if (take_entry(replica, chunk->entries[i], delivery->update) < 0) {
+		if (take_entry(replica, chunk->entries[i], delivery) < 0) {
 			lose(replica, delivery->now_ms);
 			return;
 		}
@@ -335,11 +335,9 @@ static void swap_in(struct replica *replica, const struct delivery *delivery)
 	update_persist(delivery->update, PERSIST_WIPE);
 	if (config->ops->snap_end(config->above, sync->snap_index, sync->snap_epoch,
 				  sync->snap_digest, delivery->update) < 0) {
-		/* The disk stays as it is, for whoever wants to look at it. */
+		/* Nothing here is wrong for it, and another source may be better. */
 		delivery->update->persists_n = before;
-		replica_leave(replica, LEAVE_RESYNC,
-			      "the copy of the state does not have the digest of the source's",
-			      delivery->update);
+		lose(replica, delivery->now_ms);
 		return;
 	}
 	rlog_restart(&replica->log, sync->snap_index, sync->snap_epoch, replica->batch,

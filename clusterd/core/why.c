@@ -75,6 +75,13 @@ static void say_phase(const struct replica *replica, struct buf *text)
 		buf_append_str(text, "joining: this node answered too late; it asks again");
 		break;
 	case PHASE_SYNC:
+		if (round->contradicted) {
+			buf_printf(text,
+				   "the logs of this node and of node %" PRIu32 " exclude each other (%s): an "
+				   "old copy of a disk is in use, here or there, and no majority tells which",
+				   round->source, round->contradicted);
+			break;
+		}
 		buf_printf(text, "joining: copying the log from node %" PRIu32 "%s", round->source,
 			   replica->sync.lost ? "; that went wrong, it asks again" : "");
 		break;
