@@ -10,7 +10,7 @@
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
 
-enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_ENTRIES = 1000, LOOK_MS = 1500 };
+enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000, LOOK_MS = 1500 };
 /* Placing many takes long, and each frame that is delivered would make it happen again. */
 enum { PLACE_FEW = 16, PLACE_PAUSE_MS = 200 };
 
@@ -622,7 +622,8 @@ static void check(struct core *core, struct update *update)
 
 	if (index == conductor->check_index ||
 	    (index < conductor->check_index + CHECK_ENTRIES &&
-	     !lasted(core, conductor->check_ms, CHECK_MS, update)))
+	     !lasted(core, conductor->check_ms, core->census.disputed ? CHECK_DISPUTED_MS : CHECK_MS,
+		     update)))
 		return;
 	conductor->check_ms = core->now_ms;
 	/* The check is an entry itself: without others after it there is no need for the next. */
@@ -671,8 +672,11 @@ void conductor_run(struct core *core, struct update *update)
 	conductor->leading = leading;
 	if (!leading)
 		return;
+	check(core, update);
+	/* What is decided from a state that may be wrong may be wrong. */
+	if (core->census.disputed)
+		return;
 	conduct_nodes(core, update);
 	bury_tests(core, update);
 	conduct_vms(core, update);
-	check(core, update);
 }

@@ -62,6 +62,7 @@ struct core_standing {
 	const char *why_not;		/* if not open, a sentence */
 	uint64_t members, ring, ready;	/* bit n-1 = node n */
 	bool agent_ok;
+	const char *disputed;		/* copies of the state differ: a sentence; NULL: no */
 };
 void core_standing(const struct core *core, struct core_standing *ret_standing);
 

@@ -5,12 +5,11 @@
 /* What the files of the core share with each other, and nobody else sees. */
 
 #include "base/idmap.h"
+#include "clusterd/core/census.h"
 #include "clusterd/core/conductor.h"
 #include "clusterd/core/core.h"
 #include "clusterd/core/duties.h"
 #include "clusterd/core/replica.h"
-
-enum { DIGESTS_KEPT = 4096 };
 
 /* A client's command on its way: proposed again in each epoch until it is applied. */
 struct pending {
@@ -32,7 +31,7 @@ struct core {
 	struct conductor *conductor;
 	struct idmap pendings;		/* by request: struct pending */
 	struct idmap progress;		/* by VM: Wire__Progress */
-	uint64_t digests[DIGESTS_KEPT];	/* of the state at index i, at i % DIGESTS_KEPT */
+	struct census census;
 	uint64_t next_ask;
 	uint64_t now_ms, wall_ms;
 	uint64_t leave_ms;		/* when asked to leave; 0 = not */
@@ -41,10 +40,22 @@ struct core {
 	uint64_t grace_ms;		/* until then, nodes that were not seen may still come */
 	uint64_t closed_ms;		/* since when no epoch is open here; 0 = one is */
 	bool left;
-	const char *doubt;		/* this node's data differ from the others' */
 };
 
-/* Fills in proposer and time, packs and multicasts. Nothing waits for the outcome. */
+/* machine.c: what the replica asks for, with the core as `above`. */
+extern const struct replica_ops machine_ops;
+bool machine_cluster(void *above, uint8_t ret_uuid[16]);
+
+/* clients.c */
+void clients_take(struct core *core, const struct event_client *client, struct update *update);
+/* A request was applied, here or elsewhere: the verdict goes to the client that waits for it. */
+void clients_answer(struct core *core, uint64_t request, const Wire__Verdict *verdict,
+		    struct update *update);
+/* Proposes again and gives up, as time passes. */
+void clients_run(struct core *core, struct update *update);
+void clients_free(struct core *core);
+
+/* core.c: fills in proposer and time, packs and multicasts. Nothing waits for the outcome. */
 void core_propose(struct core *core, Wire__Command *command, struct update *update);
 /* An ask with a fresh id; the caller fills in request. */
 struct ask *core_ask(struct core *core, enum agent_kind agent, uint32_t deadline_ms,

@@ -15,6 +15,9 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply_node.c \
 	%D%/apply_possession.c \
 	%D%/apply_vm.c \
+	%D%/census.c \
+	%D%/census.h \
+	%D%/clients.c \
 	%D%/commit.c \
 	%D%/conductor.c \
 	%D%/conductor.h \
@@ -30,6 +33,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/event.h \
 	%D%/log.c \
 	%D%/log.h \
+	%D%/machine.c \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/record.c \

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/census.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "clusterd/core/core_private.h"
+#include "clusterd/core/record.h"
+#include "clusterd/core/state.h"
+
+enum { TELL_AGAIN_MS = 1000, NODE_MAX = 64 };
+
+void census_note(struct census *census, uint64_t index, uint64_t digest, bool anew)
+{
+	if (anew)
+		memset(census->own, 0, sizeof(census->own));
+	census->own[index % CENSUS_KEPT] = digest;
+}
+
+void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check)
+{
+	if (node < 1 || node > NODE_MAX || check->index < census->index)
+		return;
+	if (check->index > census->index) {
+		census->index = check->index;
+		census->told = 0;
+		census->proposed_ms = 0;
+		/* A dispute goes on over many checks. */
+		census->noted &= census->disputed;
+	}
+	census->told |= vmop_bit(node);
+	census->digests[node] = check->digest;
+}
+
+/* 0: not known, or no longer. */
+static uint64_t own_digest(const struct core *core)
+{
+	const struct census *census = &core->census;
+	uint64_t now = state_index(core->state);
+
+	if (census->index == 0 || census->index > now || census->index + CENSUS_KEPT <= now)
+		return 0;
+	return census->own[census->index % CENSUS_KEPT];
+}
+
+/* What more than half of all voters have told; false if there is no such thing. */
+static bool find_majority(const struct core *core, uint64_t *ret_digest)
+{
+	const struct census *census = &core->census;
+	const Wire__Cluster *cluster = state_cluster(core->state);
+
+	for (size_t i = 0; cluster && i < cluster->n_voters; i++) {
+		uint64_t digest = census->digests[cluster->voters[i]];
+		size_t n = 0;
+
+		for (size_t k = 0; k < cluster->n_voters; k++)
+			n += (census->told & vmop_bit(cluster->voters[k])) &&
+			     census->digests[cluster->voters[k]] == digest;
+		if ((census->told & vmop_bit(cluster->voters[i])) && n > cluster->n_voters / 2) {
+			*ret_digest = digest;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Nodes that have told another digest than this one. */
+static uint64_t others_than(const struct census *census, uint64_t digest)
+{
+	uint64_t nodes = 0;
+
+	for (uint32_t node = 1; node <= NODE_MAX; node++)
+		if ((census->told & vmop_bit(node)) && census->digests[node] != digest)
+			nodes |= vmop_bit(node);
+	return nodes;
+}
+
+static void tell(struct core *core, uint64_t own, struct update *update)
+{
+	struct census *census = &core->census;
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__CheckDigest check = WIRE__CHECK_DIGEST__INIT;
+
+	if (!core->standing.open || !core->standing.ready || own == 0 ||
+	    (census->told & vmop_bit(core->node)))
+		return;
+	if (census->proposed_ms && census->epoch == core->standing.epoch &&
+	    core->now_ms < census->proposed_ms + TELL_AGAIN_MS) {
+		update_wake(update, census->proposed_ms + TELL_AGAIN_MS);
+		return;
+	}
+	census->proposed_ms = core->now_ms;
+	census->epoch = core->standing.epoch;
+	update_wake(update, core->now_ms + TELL_AGAIN_MS);
+	check.index = census->index;
+	check.digest = own;
+	command.body_case = WIRE__COMMAND__BODY_CHECK;
+	command.check = &check;
+	core_propose(core, &command, update);
+}
+
+static void append_names(const struct core *core, uint64_t nodes, struct buf *text)
+{
+	for (; nodes; nodes &= nodes - 1)
+		buf_printf(text, "%s%s", node_name(core->state, (uint32_t)__builtin_ctzll(nodes) + 1),
+			   nodes & (nodes - 1) ? ", " : "");
+	buf_append_byte(text, 0);
+}
+
+/* The leader says it for all, once for each check. */
+static void note(struct core *core, const char *text, struct update *update)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__Note body = WIRE__NOTE__INIT;
+
+	if (core->census.noted || core->standing.leader != core->node)
+		return;
+	core->census.noted = true;
+	body.severity = WIRE__EVENT__SEVERITY__ERROR;
+	body.subject = (char *)"cluster";
+	body.text = (char *)text;
+	command.body_case = WIRE__COMMAND__BODY_NOTE;
+	command.note = &body;
+	core_propose(core, &command, update);
+}
+
+static void note_outvoted(struct core *core, uint64_t nodes, struct update *update)
+{
+	_cleanup_(buf_free) struct buf names = { 0 };
+	char text[400];
+
+	append_names(core, nodes, &names);
+	snprintf(text, sizeof(text),
+		 "the copy of the cluster's state on %.200s differs from that of a majority: it is set "
+		 "aside there, and a new one is fetched",
+		 (const char *)names.data);
+	note(core, text, update);
+}
+
+/* Is there a digest that differs from another one, or from this node's? */
+static bool differ(const struct census *census, uint64_t own)
+{
+	uint64_t one = own;
+
+	for (uint32_t node = 1; node <= NODE_MAX && one == 0; node++)
+		if (census->told & vmop_bit(node))
+			one = census->digests[node];
+	return others_than(census, one) != 0;
+}
+
+static bool all_have_told(const struct core *core)
+{
+	const Wire__Cluster *cluster = state_cluster(core->state);
+	uint64_t voters = 0;
+
+	for (size_t i = 0; cluster && i < cluster->n_voters; i++)
+		voters |= vmop_bit(cluster->voters[i]);
+	return (core->standing.ready_nodes & voters & ~core->census.told) == 0;
+}
+
+void census_run(struct core *core, struct update *update)
+{
+	struct census *census = &core->census;
+	uint64_t own = own_digest(core), majority;
+
+	if (census->index == 0)
+		return;
+	if (!find_majority(core, &majority)) {
+		census->disputed |= differ(census, own);
+		if (census->disputed)
+			tell(core, own, update);
+		if (census->disputed && all_have_told(core))
+			note(core, CENSUS_DISPUTED, update);
+		return;
+	}
+	if (own && own != majority && update->leave == LEAVE_NO) {
+		update->leave = LEAVE_DAMAGED;
+		update->leave_why = "this node's copy of the cluster's state differs from that of a "
+				    "majority at the same index";
+		return;
+	}
+	if (census->disputed)
+		census->noted = false;
+	census->disputed = false;
+	if (others_than(census, majority))
+		note_outvoted(core, others_than(census, majority), update);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_CENSUS_H
+#define CLUSTERD_CORE_CENSUS_H
+
+/*
+ * Whose copy of the state is right? All members apply the same log, so at the same index their
+ * digests are equal; else a disk, a memory or this program is at fault somewhere. The leader
+ * regularly commits the digest of its copy (CHECK). Whoever differs from what was told commits
+ * its own for the same index, and then everybody does. What a majority of voters has is right:
+ * a member that differs sets its store aside and starts over from the others. It is never more
+ * than a minority that does so, and never on the word of the leader alone.
+ *
+ * As long as copies differ and no majority tells which is right, nobody conducts: guests run
+ * on, and nothing is started, moved or fenced by what may be wrong.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clusterd/core/update.h"
+
+struct core;
+
+enum { CENSUS_KEPT = 4096 };		/* own digests, of the last so many entries */
+
+/* What administrators are told of a dispute. */
+#define CENSUS_DISPUTED \
+	"the nodes' copies of the cluster's state differ, and too few voters are here to tell " \
+	"which is right: guests run on, but nothing is started, moved or fenced until more are"
+
+struct census {
+	uint64_t own[CENSUS_KEPT];	/* of the state at index i, at i % CENSUS_KEPT; 0 = unknown */
+	uint64_t index;			/* which is asked about; 0 = none yet */
+	uint64_t told;			/* nodes that have told theirs */
+	uint64_t digests[65];		/* by node, of those */
+	uint64_t proposed_ms, epoch;	/* when and in which epoch this node told it last */
+	bool disputed;			/* copies differ, and no majority tells which is right */
+	bool noted;			/* of this index: an event was asked for */
+};
+
+/* The state is at an index, with this digest; `anew`: what was known before no longer holds. */
+void census_note(struct census *census, uint64_t index, uint64_t digest, bool anew);
+/* A committed CHECK of a node, at the index of the state or before it. */
+void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check);
+/* Tells, judges, and leaves when outvoted. Once a step. */
+void census_run(struct core *core, struct update *update);
+
+#endif
