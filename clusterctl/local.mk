@@ -69,6 +69,7 @@ dist_bashcompletion_DATA = %D%/completion/clusterctl
 EXTRA_DIST += %D%/README.md
 
 unit_tests += \
+	tests/unit/test_clusterctl_change \
 	tests/unit/test_clusterctl_cli \
 	tests/unit/test_clusterctl_complete \
 	tests/unit/test_clusterctl_health \

@@ -7,7 +7,11 @@
 # and _LDADD.
 
 check_LIBRARIES += %D%/unit/libunit.a
-%C%_unit_libunit_a_SOURCES = %D%/unit/unit.c %D%/unit/unit.h
+%C%_unit_libunit_a_SOURCES = \
+	%D%/unit/stage.c \
+	%D%/unit/stage.h \
+	%D%/unit/unit.c \
+	%D%/unit/unit.h
 
 check_PROGRAMS = $(unit_tests)
 LDADD = %D%/unit/libunit.a clusterd/shell/libshell.a clusterd/core/libcore.a \
@@ -27,7 +31,18 @@ AM_TESTS_ENVIRONMENT = \
 
 # The world of the trace tests: a cluster of cores in one process.
 check_LIBRARIES += %D%/trace/libtrace.a
-%C%_trace_libtrace_a_SOURCES = %D%/trace/host.c %D%/trace/host.h %D%/trace/world.c %D%/trace/world.h
+%C%_trace_libtrace_a_SOURCES = \
+	%D%/trace/disk.c \
+	%D%/trace/disk.h \
+	%D%/trace/host.c \
+	%D%/trace/host.h \
+	%D%/trace/world.c \
+	%D%/trace/world.h \
+	%D%/trace/world_ask.c \
+	%D%/trace/world_begin.c \
+	%D%/trace/world_check.c \
+	%D%/trace/world_faults.c \
+	%D%/trace/world_private.h
 
 # Talks to one agent by hand; see tests/agents.
 check_PROGRAMS += %D%/agents/agentctl
@@ -43,6 +58,8 @@ check_LIBRARIES += %D%/sim/libsim.a
 	%D%/sim/evs.h \
 	%D%/sim/oracle.c \
 	%D%/sim/oracle.h \
+	%D%/sim/rig.c \
+	%D%/sim/rig.h \
 	%D%/sim/rng.h \
 	%D%/sim/swarm.c \
 	%D%/sim/swarm.h \

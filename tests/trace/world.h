@@ -44,7 +44,6 @@ void world_stop_daemon(struct world *world, unsigned node);	/* SIGTERM */
 /* Bit n-1 = node n: these on one side, the others on the other; 0 heals. */
 void world_split(struct world *world, unsigned side);
 void world_scatter(struct world *world);	/* every node on a side of its own */
-/* The group's member, but not the ring's: the daemon hangs on a dead corosync. */
 
 /* What the hypervisors do when asked. */
 void world_fail_starts(struct world *world, unsigned node, const char *why);	/* NULL: works */

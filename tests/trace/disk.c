@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/trace/disk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+static void disk_entry_free(void *value)
+{
+	struct persist *entry = value;
+
+	buf_free(&entry->data);
+	free(entry);
+}
+
+static void disk_record_free(void *value)
+{
+	buf_free(value);
+	free(value);
+}
+
+void disk_wipe(struct disk *disk)
+{
+	idmap_free(&disk->entries, disk_entry_free);
+	for (unsigned t = 0; t < DISK_TABLES; t++)
+		idmap_free(&disk->records[t], disk_record_free);
+	disk->index = disk->epoch = 0;
+}
+
+static void drop_entries(struct disk *disk, uint64_t below, uint64_t above)
+{
+	for (size_t i = idmap_count(&disk->entries); i-- > 0;) {
+		uint64_t index;
+
+		idmap_at(&disk->entries, i, &index);
+		if (index < below || index > above)
+			disk_entry_free(idmap_remove(&disk->entries, index));
+	}
+}
+
+static void disk_put(struct disk *disk, const struct persist *p)
+{
+	struct buf *record = mem_new(struct buf);
+	void *old;
+
+	buf_append(record, p->data.data, p->data.len);
+	old = idmap_put(&disk->records[p->table], p->id, record);
+	if (old)
+		disk_record_free(old);
+}
+
+static void disk_append(struct disk *disk, const struct persist *p)
+{
+	struct persist *entry = mem_new(struct persist);
+	void *old;
+
+	*entry = *p;
+	entry->data = (struct buf){ 0 };
+	buf_append(&entry->data, p->data.data, p->data.len);
+	old = idmap_put(&disk->entries, p->index, entry);
+	if (old)
+		disk_entry_free(old);
+}
+
+void disk_write(struct disk *disk, const struct persist *p)
+{
+	void *old;
+
+	switch (p->kind) {
+	case PERSIST_PROMISE:
+		disk->promised = p->value;
+		break;
+	case PERSIST_CUT:
+		drop_entries(disk, 0, p->value);
+		break;
+	case PERSIST_TRIM:
+		drop_entries(disk, p->value, UINT64_MAX);
+		break;
+	case PERSIST_APPEND:
+		disk_append(disk, p);
+		break;
+	case PERSIST_PUT:
+		disk_put(disk, p);
+		break;
+	case PERSIST_DEL:
+		old = idmap_remove(&disk->records[p->table], p->id);
+		if (old)
+			disk_record_free(old);
+		break;
+	case PERSIST_APPLIED:
+		disk->index = p->value;
+		disk->epoch = p->epoch;
+		break;
+	case PERSIST_WIPE:
+		disk_wipe(disk);
+		break;
+	}
+}
+
+void disk_load(const struct disk *disk, struct core *core)
+{
+	int r = 0;
+
+	core_load_promise(core, disk->promised);
+	core_load_applied(core, disk->index, disk->epoch);
+	for (uint32_t t = 0; t < DISK_TABLES; t++)
+		for (size_t i = 0; i < idmap_count(&disk->records[t]); i++) {
+			uint64_t id;
+			struct buf *record = idmap_at(&disk->records[t], i, &id);
+
+			r |= core_load_record(core, t, id, record->data, record->len);
+		}
+	for (size_t i = 0; i < idmap_count(&disk->entries); i++) {
+		struct persist *e = idmap_at(&disk->entries, i, NULL);
+
+		r |= core_load_entry(core, e->index, e->epoch, e->data.data, e->data.len);
+	}
+	r |= core_load_done(core);
+	assert(r == 0);
+}

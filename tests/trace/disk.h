@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_TRACE_DISK_H
+#define TESTS_TRACE_DISK_H
+
+/*
+ * A disk is what one node of a world has on stable storage: its promise, its log and its
+ * records. What is written is there at once; when the core is told so, the world decides.
+ */
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/idmap.h"
+#include "clusterd/core/core.h"
+
+enum { DISK_TABLES = 16 };
+
+struct disk {
+	uint64_t promised, index, epoch, id;
+	struct idmap entries;              /* by index: struct persist */
+	struct idmap records[DISK_TABLES]; /* by table, by id: struct buf */
+};
+
+/* Carries out one write of an update; copies what it keeps. */
+void disk_write(struct disk *disk, const struct persist *p);
+/* Loads all that is on it into a new core, which must take it. */
+void disk_load(const struct disk *disk, struct core *core);
+/* Empties log and records; the promise and the id stay, as at PERSIST_WIPE. */
+void disk_wipe(struct disk *disk);
+
+#endif

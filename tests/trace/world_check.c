@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must never be, looked at after every event. */
+#include "tests/trace/world_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clusterd/core/record.h"
+
+static const Wire__Vm *any_record(struct world *world, uint64_t vm)
+{
+	const Wire__Vm *newest = NULL;
+	uint64_t index = 0;
+
+	for (unsigned n = 1; n <= world->nodes; n++) {
+		const struct core *core = world->machines[n].core;
+
+		if (core && state_index(core_state(core)) >= index &&
+		    state_vm(core_state(core), vm)) {
+			index = state_index(core_state(core));
+			newest = state_vm(core_state(core), vm);
+		}
+	}
+	return newest;
+}
+
+static void never(const struct world *world, const char *what)
+{
+	fprintf(stderr, "at %llu ms: %s\nstory so far:\n%s\n", (unsigned long long)world->now_ms,
+		what, buf_str(&world->story));
+	abort();
+}
+
+static void check_guests(struct world *world)
+{
+	uint64_t vms[256];
+	size_t n = 0;
+
+	for (unsigned node = 1; node <= world->nodes; node++) {
+		uint64_t running[256];
+		size_t count = host_running(world->machines[node].host, running, 256);
+
+		for (size_t i = 0; i < count; i++) {
+			const Wire__Vm *record = any_record(world, running[i]);
+
+			for (size_t k = 0; k < n; k++)
+				if (vms[k] == running[i])
+					never(world, "one VM runs on two nodes");
+			if (record && !vm_holds(record, node))
+				never(world, "a VM runs where it may not be held");
+			vms[n++] = running[i];
+		}
+	}
+}
+
+static void check_states(struct world *world)
+{
+	for (unsigned a = 1; a <= world->nodes; a++)
+		for (unsigned b = a + 1; b <= world->nodes; b++) {
+			const struct core *x = world->machines[a].core,
+					  *y = world->machines[b].core;
+
+			if (x && y && state_index(core_state(x)) == state_index(core_state(y)) &&
+			    state_digest(core_state(x)) != state_digest(core_state(y)))
+				never(world, "two states differ at one index");
+		}
+}
+
+void world_check(struct world *world)
+{
+	check_guests(world);
+	check_states(world);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Plugs, daemons, agents, the network, and hypervisors that fail. */
+#include "tests/trace/world_private.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+
+void world_start_daemon(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+	struct core_config config = {
+		.node = node,
+		.boot_id = node * 1000 + ++machine->starts,
+		.disk_id = machine->disk.id,
+		.kernel_boot_id = machine->boot_id,
+		.memory_mib = 4096,
+		.random = node * 7919u + machine->starts,
+	};
+	struct event up;
+
+	assert(machine->power && !machine->daemon && !machine->core);
+	machine->core = core_new(&config);
+	disk_load(&machine->disk, machine->core);
+	machine->daemon = true;
+	machine->persisted = machine->to_persist = 0;
+	machine->deadline_ms = 0;
+	host_agent_begins(machine->host);
+	up = world_event(world, EVENT_AGENT_UP);
+	world_take(world, node, &up);
+	host_agent_up(machine->host);
+	world_new_view(world);
+}
+
+void world_kill_daemon(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	if (!machine->core)
+		return;
+	machine->daemon = false;
+	core_free(steal_ptr(machine->core));
+	host_agent_down(machine->host);
+	world_new_view(world);
+}
+
+void world_stop_daemon(struct world *world, unsigned node)
+{
+	struct event event = world_event(world, EVENT_LEAVE);
+
+	world_take(world, node, &event);
+}
+
+void world_kill_agent(struct world *world, unsigned node)
+{
+	struct event event = world_event(world, EVENT_AGENT_DOWN);
+
+	host_agent_down(world->machines[node].host);
+	world_take(world, node, &event);
+	host_agent_begins(world->machines[node].host);
+	event = world_event(world, EVENT_AGENT_UP);
+	world_take(world, node, &event);
+	host_agent_up(world->machines[node].host);
+}
+
+void world_kill_node(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	machine->power = false;
+	host_power_off(machine->host);
+	for (unsigned n = 1; n <= world->nodes; n++)
+		host_peer_gone(world->machines[n].host, node);
+	machine->daemon = false;
+	core_free(steal_ptr(machine->core));
+	world_new_view(world);
+}
+
+void world_start_node(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	machine->power = true;
+	snprintf(machine->boot_id, sizeof(machine->boot_id), "boot-%u-%u", node, ++machine->boots);
+	world_start_daemon(world, node);
+}
+
+void world_split(struct world *world, unsigned side)
+{
+	for (unsigned n = 1; n <= world->nodes; n++)
+		world->machines[n].side = (side >> (n - 1)) & 1;
+	world_new_view(world);
+}
+
+void world_scatter(struct world *world)
+{
+	for (unsigned n = 1; n <= world->nodes; n++)
+		world->machines[n].side = 10 + n;
+	world_new_view(world);
+}
+
+void world_fail_starts(struct world *world, unsigned node, const char *why)
+{
+	host_fail(world->machines[node].host, HOST_START, why);
+}
+
+void world_fail_moves(struct world *world, const char *why)
+{
+	for (unsigned n = 1; n <= world->nodes; n++)
+		host_fail(world->machines[n].host, HOST_MOVE, why);
+}
+
+void world_fail_saves(struct world *world, const char *why)
+{
+	for (unsigned n = 1; n <= world->nodes; n++)
+		host_fail(world->machines[n].host, HOST_SAVE, why);
+}
+
+void world_fail_restores(struct world *world, unsigned node, const char *why)
+{
+	host_fail(world->machines[node].host, HOST_RESTORE, why);
+}
+
+void world_fence_fails(struct world *world, const char *why)
+{
+	world->fence_fails = why;
+}
+
+void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause)
+{
+	unsigned node = world_runs(world, vm);
+
+	assert(node);
+	host_guest_ends(world->machines[node].host, world_vm(world, vm)->id, cause);
+}
