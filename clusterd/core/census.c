@@ -28,7 +28,7 @@ void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *
 		census->told = 0;
 		census->proposed_ms = 0;
 		/* A dispute goes on over many checks. */
-		census->noted &= census->disputed;
+		census->noted = census->disputed ? census->noted : 0;
 	}
 	census->told |= vmop_bit(node);
 	census->digests[node] = check->digest;
@@ -109,15 +109,16 @@ static void append_names(const struct core *core, uint64_t nodes, struct buf *te
 	buf_append_byte(text, 0);
 }
 
-/* The leader says it for all, once for each check. */
+/* The leader says it for all, once an epoch: what was proposed in an older one may be lost. */
 static void note(struct core *core, const char *text, struct update *update)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__Note body = WIRE__NOTE__INIT;
 
-	if (core->census.noted || core->standing.leader != core->node)
+	if (!core->standing.ready || core->standing.leader != core->node ||
+	    core->census.noted == core->standing.epoch)
 		return;
-	core->census.noted = true;
+	core->census.noted = core->standing.epoch;
 	body.severity = WIRE__EVENT__SEVERITY__ERROR;
 	body.subject = (char *)"cluster";
 	body.text = (char *)text;
@@ -182,7 +183,7 @@ void census_run(struct core *core, struct update *update)
 		return;
 	}
 	if (census->disputed)
-		census->noted = false;
+		census->noted = 0;
 	census->disputed = false;
 	if (others_than(census, majority))
 		note_outvoted(core, others_than(census, majority), update);

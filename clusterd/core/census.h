@@ -36,7 +36,7 @@ struct census {
 	uint64_t digests[65];		/* by node, of those */
 	uint64_t proposed_ms, epoch;	/* when and in which epoch this node told it last */
 	bool disputed;			/* copies differ, and no majority tells which is right */
-	bool noted;			/* of this index: an event was asked for */
+	uint64_t noted;			/* epoch in which an event was asked for; 0 = in none */
 };
 
 /* The state is at an index, with this digest; `anew`: what was known before no longer holds. */

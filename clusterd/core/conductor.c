@@ -10,7 +10,8 @@
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
 
-enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000, LOOK_MS = 1500 };
+enum { REPEAT_MS = 1000, LOOK_MS = 1500 };
+enum { CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000 };
 /* Placing many takes long, and each frame that is delivered would make it happen again. */
 enum { PLACE_FEW = 16, PLACE_PAUSE_MS = 200 };
 
@@ -616,14 +617,14 @@ static void conduct_vms(struct core *core, struct update *update)
 static void check(struct core *core, struct update *update)
 {
 	struct conductor *conductor = core->conductor;
+	uint64_t every_ms = core->census.disputed ? CHECK_DISPUTED_MS : CHECK_MS;
 	uint64_t index = state_index(core->state);
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__CheckDigest digest = WIRE__CHECK_DIGEST__INIT;
 
 	if (index == conductor->check_index ||
 	    (index < conductor->check_index + CHECK_ENTRIES &&
-	     !lasted(core, conductor->check_ms, core->census.disputed ? CHECK_DISPUTED_MS : CHECK_MS,
-		     update)))
+	     !lasted(core, conductor->check_ms, every_ms, update)))
 		return;
 	conductor->check_ms = core->now_ms;
 	/* The check is an entry itself: without others after it there is no need for the next. */

@@ -54,6 +54,8 @@ noinst_LIBRARIES += %D%/libcore.a
 
 unit_tests += tests/unit/test_core_life
 tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_census
+tests_unit_test_core_census_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_faults
 tests_unit_test_core_faults_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_apply

@@ -362,8 +362,8 @@ void round_take_close(struct replica *replica, const struct delivery *delivery)
 static void start_over(struct replica *replica, struct update *update)
 {
 	replica_leave(replica, LEAVE_DAMAGED,
-		      "a majority goes on with a log that contradicts this node's: an old copy of a "
-		      "disk was in use, here or there",
+		      "a majority goes on with a log that contradicts this node's: an old copy of "
+		      "a disk was in use, here or there",
 		      update);
 }
 

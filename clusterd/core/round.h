@@ -60,7 +60,7 @@ struct round {
 	uint64_t base, base_epoch;		/* the source's last entry */
 	uint64_t epoch;
 
-	const char *contradicted;		/* what this node holds against the source; static */
+	const char *contradicted;		/* what speaks against the source's log; static */
 	uint64_t ready_batch;			/* READY when this is on disk */
 	uint64_t ready;				/* whose READY came */
 	bool open;

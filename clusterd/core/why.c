@@ -77,8 +77,9 @@ static void say_phase(const struct replica *replica, struct buf *text)
 	case PHASE_SYNC:
 		if (round->contradicted) {
 			buf_printf(text,
-				   "the logs of this node and of node %" PRIu32 " exclude each other (%s): an "
-				   "old copy of a disk is in use, here or there, and no majority tells which",
+				   "the logs of this node and of node %" PRIu32
+				   " exclude each other (%s): an old copy of a disk is in use, "
+				   "here or there, and no majority tells which",
 				   round->source, round->contradicted);
 			break;
 		}

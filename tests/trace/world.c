@@ -133,6 +133,11 @@ static void carry_out(struct world *world, unsigned node, struct update *update)
 		snprintf(line, sizeof(line), "n%u: daemon ends: %s", node, update->leave_why);
 		world_tell(world, line);
 		machine->daemon = false;
+		if (update->leave == LEAVE_DAMAGED) {
+			disk_wipe(&machine->disk);
+			machine->disk.promised = 0;
+			machine->disk.id += 100;
+		}
 	}
 }
 
@@ -144,6 +149,7 @@ static void bury_daemons(struct world *world)
 		if (!world->machines[n].daemon && world->machines[n].core) {
 			core_free(steal_ptr(world->machines[n].core));
 			host_agent_down(world->machines[n].host);
+			world->machines[n].spoiled = false;
 			changed = true;
 		}
 	if (changed)

@@ -45,6 +45,9 @@ void world_stop_daemon(struct world *world, unsigned node);	/* SIGTERM */
 void world_split(struct world *world, unsigned side);
 void world_scatter(struct world *world);	/* every node on a side of its own */
 
+/* A record of the node's state turns into another one, in memory, behind its core's back. */
+void world_spoil(struct world *world, unsigned node);
+
 /* What the hypervisors do when asked. */
 void world_fail_starts(struct world *world, unsigned node, const char *why);	/* NULL: works */
 void world_fail_moves(struct world *world, const char *why);

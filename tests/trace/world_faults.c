@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "clusterd/core/state.h"
 
 void world_start_daemon(struct world *world, unsigned node)
 {
@@ -84,6 +85,21 @@ void world_start_node(struct world *world, unsigned node)
 	machine->power = true;
 	snprintf(machine->boot_id, sizeof(machine->boot_id), "boot-%u-%u", node, ++machine->boots);
 	world_start_daemon(world, node);
+}
+
+void world_spoil(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+	Wire__Event event = WIRE__EVENT__INIT;
+	struct update update;
+
+	event.id = 1;
+	event.text = (char *)"what never happened";
+	update_init(&update);
+	state_put((struct state *)core_state(machine->core), WIRE__TABLE__TABLE_EVENT, 1,
+		  &event.base, &update);
+	update_reset(&update);
+	machine->spoiled = true;
 }
 
 void world_split(struct world *world, unsigned side)

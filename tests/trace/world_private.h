@@ -23,6 +23,7 @@ struct flight {
 
 struct machine {
 	bool power, daemon;
+	bool spoiled; /* its core's state was tampered with */
 	unsigned boots, starts;
 	struct core *core;
 	struct disk disk;

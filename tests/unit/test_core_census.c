@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copies of the state that differ: who starts over, and what happens meanwhile. */
+#include <string.h>
+
+#include "tests/trace/world.h"
+#include "tests/unit/unit.h"
+
+/* Two checks lie less than this apart. */
+enum { LONG_MS = 130000 };
+
+static const char outvoted[] = "daemon ends: this node's copy of the cluster's state differs from "
+			       "that of a majority at the same index\n";
+
+static const char *disputed_on(struct world *world, unsigned node)
+{
+	struct core_standing standing;
+
+	core_standing(world_core(world, node), &standing);
+	return standing.disputed;
+}
+
+/* How many events have this in their text, as a node has them. */
+static unsigned events_with(struct world *world, unsigned node, const char *text)
+{
+	const struct state *state = core_state(world_core(world, node));
+	unsigned n = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
+		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
+
+		n += strstr(event->text, text) != NULL;
+	}
+	return n;
+}
+
+static struct world *with_guest(unsigned nodes)
+{
+	struct world *world = world_new(nodes);
+
+	world_add_vm(world, "web1", 512);
+	world_settle(world, 2000);
+	CU_ASSERT_STRING_EQUAL(world_story(world), "n1: web1 starts\n");
+	return world;
+}
+
+/* What is wrong shows at the next change, wherever that is made. */
+static void spoil(struct world *world, unsigned node)
+{
+	world_spoil(world, node);
+	world_want(world, "web1", WIRE__VM__WANTED__RUNNING);
+}
+
+/* Whoever it is, its guest runs on, and it has the others' copy afterwards. */
+static void expect_one_to_start_over(unsigned nodes, unsigned wrong)
+{
+	struct world *world = with_guest(nodes);
+	char expected[200];
+
+	snprintf(expected, sizeof(expected), "n%u: %s", wrong, outvoted);
+	spoil(world, wrong);
+	CU_ASSERT_TRUE(world_until(world, "daemon ends"));
+	CU_ASSERT_STRING_EQUAL(world_story(world), expected);
+	world_settle(world, 10);
+	world_start_daemon(world, wrong);
+	world_settle(world, LONG_MS);
+	CU_ASSERT_STRING_EQUAL(world_story(world), "");
+	CU_ASSERT_EQUAL(world_runs(world, "web1"), 1);
+	CU_ASSERT_EQUAL(events_with(world, 1, "what never happened"), 0);
+	CU_ASSERT_TRUE(events_with(world, 1, "differs from that of a majority") > 0);
+	for (unsigned n = 1; n <= nodes; n++)
+		CU_ASSERT_PTR_NULL(disputed_on(world, n));
+	/* It votes with its new disk as it did with the old one. */
+	world_kill_node(world, wrong == 3 ? 2 : 3);
+	world_settle(world, 5000);
+	world_want(world, "web1", WIRE__VM__WANTED__PAUSED);
+	world_settle(world, 2000);
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_story(world), "n1: web1 paused\n"));
+	world_free(world);
+}
+
+static void test_member(void)
+{
+	expect_one_to_start_over(3, 2);
+	expect_one_to_start_over(3, 3);
+	expect_one_to_start_over(5, 4);
+}
+
+static void test_leader(void)
+{
+	expect_one_to_start_over(3, 1);
+}
+
+/* A node without a vote is judged, and judges nobody. */
+static void test_learner(void)
+{
+	expect_one_to_start_over(4, 4);
+}
+
+/* Two against each other: nobody starts over, nobody decides, until a third one tells. */
+static void test_dispute(unsigned wrong)
+{
+	struct world *world = with_guest(3);
+
+	world_kill_node(world, 3);
+	world_settle(world, 5000);
+	world_story(world);
+	spoil(world, wrong);
+	world_settle(world, LONG_MS);
+	CU_ASSERT_PTR_NOT_NULL(disputed_on(world, 1));
+	CU_ASSERT_PTR_NOT_NULL(disputed_on(world, 2));
+	CU_ASSERT_EQUAL(events_with(world, 1, "copies of the cluster's state differ"), 1);
+	world_add_vm(world, "web2", 512);
+	world_guest_dies(world, "web1", WIRE__VM_REPORT__CAUSE__CRASHED);
+	world_settle(world, LONG_MS);
+	CU_ASSERT_EQUAL(world_runs(world, "web1"), 0);
+	CU_ASSERT_EQUAL(world_runs(world, "web2"), 0);
+	world_story(world);
+	world_start_node(world, 3);
+	CU_ASSERT_TRUE(world_until(world, "daemon ends"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_story(world), outvoted));
+	world_settle(world, 10);
+	CU_ASSERT_PTR_NULL(world_core(world, wrong));
+	world_start_daemon(world, wrong);
+	world_settle(world, LONG_MS);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "web1"), 0);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "web2"), 0);
+	CU_ASSERT_PTR_NULL(disputed_on(world, 1));
+	CU_ASSERT_EQUAL(events_with(world, 1, "what never happened"), 0);
+	world_free(world);
+}
+
+static void test_two_against_each_other(void)
+{
+	test_dispute(1);
+	test_dispute(2);
+}
+
+/* Those that are right lead on while the wrong one is on its way out. */
+static void test_all_but_one_are_wrong(void)
+{
+	struct world *world = with_guest(5);
+
+	/* Each in its own way would be three ways; here two of five agree in error. */
+	spoil(world, 1);
+	spoil(world, 2);
+	CU_ASSERT_TRUE(world_until(world, "n1: daemon ends"));
+	CU_ASSERT_TRUE(world_until(world, "n2: daemon ends") ||
+		       strstr(world_story(world), "n2: daemon ends"));
+	CU_ASSERT_PTR_NOT_NULL(world_core(world, 3));
+	CU_ASSERT_PTR_NOT_NULL(world_core(world, 4));
+	CU_ASSERT_PTR_NOT_NULL(world_core(world, 5));
+	world_free(world);
+}
+
+UNIT_MAIN("core/census", { "a member differs", test_member }, { "the leader differs", test_leader },
+	  { "one without a vote differs", test_learner },
+	  { "two against each other", test_two_against_each_other },
+	  { "two of five", test_all_but_one_are_wrong })
