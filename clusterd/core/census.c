@@ -103,9 +103,10 @@ static void tell(struct core *core, uint64_t own, struct update *update)
 
 static void append_names(const struct core *core, uint64_t nodes, struct buf *text)
 {
-	for (; nodes; nodes &= nodes - 1)
-		buf_printf(text, "%s%s", node_name(core->state, (uint32_t)__builtin_ctzll(nodes) + 1),
-			   nodes & (nodes - 1) ? ", " : "");
+	for (uint32_t node = 1; node <= NODE_MAX; node++)
+		if (nodes & vmop_bit(node))
+			buf_printf(text, "%s%s", text->len ? ", " : "",
+				   node_name(core->state, node));
 	buf_append_byte(text, 0);
 }
 
@@ -134,8 +135,8 @@ static void note_outvoted(struct core *core, uint64_t nodes, struct update *upda
 
 	append_names(core, nodes, &names);
 	snprintf(text, sizeof(text),
-		 "the copy of the cluster's state on %.200s differs from that of a majority: it is set "
-		 "aside there, and a new one is fetched",
+		 "the copy of the cluster's state on %.200s differs from that of a majority: it is "
+		 "set aside there, and a new one is fetched",
 		 (const char *)names.data);
 	note(core, text, update);
 }
@@ -178,8 +179,8 @@ void census_run(struct core *core, struct update *update)
 	}
 	if (own && own != majority && update->leave == LEAVE_NO) {
 		update->leave = LEAVE_DAMAGED;
-		update->leave_why = "this node's copy of the cluster's state differs from that of a "
-				    "majority at the same index";
+		update->leave_why = "this node's copy of the cluster's state differs from that of "
+				    "a majority at the same index";
 		return;
 	}
 	if (census->disputed)

@@ -30,7 +30,7 @@ enum { CENSUS_KEPT = 4096 };		/* own digests, of the last so many entries */
 	"which is right: guests run on, but nothing is started, moved or fenced until more are"
 
 struct census {
-	uint64_t own[CENSUS_KEPT];	/* of the state at index i, at i % CENSUS_KEPT; 0 = unknown */
+	uint64_t own[CENSUS_KEPT];	/* by index, modulo CENSUS_KEPT; 0 = not known */
 	uint64_t index;			/* which is asked about; 0 = none yet */
 	uint64_t told;			/* nodes that have told theirs */
 	uint64_t digests[65];		/* by node, of those */

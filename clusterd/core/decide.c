@@ -55,13 +55,28 @@ void round_learn_voters(struct round *round, uint32_t node, const Wire__Hello *b
 	memcpy(voters->disks, body->voter_disks, body->n_voters * sizeof(voters->disks[0]));
 }
 
+static bool all_voters_heard(const struct round *round)
+{
+	const struct voters *voters = &round->voters;
+
+	for (size_t i = 0; i < voters->n; i++)
+		if (!(round->heard & node_bit(voters->nodes[i])))
+			return false;
+	return true;
+}
+
 /*
  * Voters that answered, with the disk they are known to have joined with. One that lost its
  * disk has forgotten what it acknowledged: it only learns until its new disk is committed.
+ *
+ * In a young cluster no disk is known yet. Whether an empty one is new or was lost cannot be
+ * told then, so it counts only while all voters are here: whatever any disk still holds is
+ * heard of.
  */
 uint64_t round_counted(const struct round *round)
 {
 	const struct voters *voters = &round->voters;
+	bool all = all_voters_heard(round);
 	uint64_t nodes = 0;
 
 	for (size_t i = 0; i < voters->n; i++) {
@@ -69,7 +84,7 @@ uint64_t round_counted(const struct round *round)
 		const struct hello *hello = &round->hello[voters->nodes[i] - 1];
 
 		if ((round->heard & bit) &&
-		    (voters->disks[i] == 0 || voters->disks[i] == hello->disk_id))
+		    (voters->disks[i] ? voters->disks[i] == hello->disk_id : all))
 			nodes |= bit;
 	}
 	return nodes;

@@ -29,10 +29,22 @@ static uint64_t voter_nodes(const struct round *round)
 	return nodes;
 }
 
+/* Voters of whose disk nobody knows yet. */
+static uint64_t new_voters(const struct round *round)
+{
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < round->voters.n; i++)
+		if (round->voters.disks[i] == 0)
+			nodes |= node_bit(round->voters.nodes[i]);
+	return nodes;
+}
+
 static void say_waiting(const struct replica *replica, struct buf *text)
 {
 	const struct round *round = &replica->round;
-	uint64_t voters = voter_nodes(round), here = round_counted(round);
+	uint64_t voters = voter_nodes(round), anew = new_voters(round);
+	uint64_t here = round_counted(round) | (anew & round->heard);
 	uint64_t forgetful = voters & round->heard & ~here;
 
 	if (round->voters.n == 0) {
@@ -47,6 +59,11 @@ static void say_waiting(const struct replica *replica, struct buf *text)
 	if (forgetful) {
 		buf_append_str(text, "; not with the disk it joined with: ");
 		say_nodes(text, forgetful);
+	}
+	if (anew) {
+		buf_append_str(text, "; all must be, until ");
+		say_nodes(text, anew);
+		buf_append_str(text, " took part once");
 	}
 }
 

@@ -112,7 +112,7 @@ static void crash(struct sim *sim, uint32_t node)
 		return;
 	swarm_crash(swarm, node, rng_below(&swarm->rng, 3));
 	if (rng_permille(&swarm->rng, sim->mix.wipe) && node <= swarm->voters_n &&
-	    swarm->voters_n >= 3 && swarm_disks_known(swarm))
+	    swarm->voters_n >= 3 && swarm_may_wipe(swarm))
 		swarm_wipe(swarm, node);
 }
 

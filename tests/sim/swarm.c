@@ -311,6 +311,7 @@ void swarm_wipe(struct swarm *swarm, uint32_t id)
 	assert(!node->up);
 	swarm->counts.wipes++;
 	swarm->disks_may_vanish = true;
+	node->lost = true;
 	disk_free(node->disk);
 	node->disk = disk_new(swarm_new_id(swarm));
 	tell(swarm, "n%u gets an empty disk", id);
@@ -457,17 +458,26 @@ void swarm_gather(struct swarm *swarm)
 	evs_regroup(swarm->evs, of, false, 0, 0);
 }
 
-bool swarm_disks_known(const struct swarm *swarm)
+/* Voters on whose disk this one is on record, durably. */
+static uint32_t known_by(const struct swarm *swarm, uint32_t id)
 {
-	struct toy *toy;
-	bool known = true;
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < swarm->voters_n && known; i++) {
-		toy = toy_new();
+	for (uint32_t i = 0; i < swarm->voters_n; i++) {
+		struct toy *toy = toy_new();
+
 		toy_load(toy, swarm->nodes[i].disk);
-		for (uint32_t k = 0; k < swarm->voters_n; k++)
-			known &= toy->disks[k] == swarm->nodes[k].disk->id;
+		n += toy->disks[id - 1] == swarm->nodes[id - 1].disk->id;
 		toy_free(toy);
 	}
-	return known;
+	return n;
+}
+
+bool swarm_may_wipe(const struct swarm *swarm)
+{
+	uint32_t majority = swarm->voters_n / 2 + 1, lost = 0;
+
+	for (uint32_t id = 1; id <= swarm->voters_n; id++)
+		lost += swarm->nodes[id - 1].lost && known_by(swarm, id) < majority;
+	return lost + 1 <= swarm->voters_n - majority;
 }

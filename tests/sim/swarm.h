@@ -36,6 +36,7 @@ struct swarm_node {
 	uint64_t boot_id;
 	uint64_t deadline_ms;		/* 0 = none */
 	struct disk *disk;
+	bool lost;			/* the disk is empty, and perhaps nobody knows it yet */
 	struct toy *toy;
 	struct replica *replica;
 	uint64_t told_epoch, told_commit;	/* for the trace */
@@ -101,8 +102,8 @@ uint64_t swarm_deadline(const struct swarm *swarm);
 void swarm_run(struct swarm *swarm, uint64_t until_ms);
 /* One view of all nodes that are up. */
 void swarm_gather(struct swarm *swarm);
-/* All voters' disks are on record with every voter, durably. */
-bool swarm_disks_known(const struct swarm *swarm);
+/* One more voter's disk may be lost: those whose new disk no majority knows are a minority. */
+bool swarm_may_wipe(const struct swarm *swarm);
 
 void swarm_fail(struct swarm *swarm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -182,6 +182,38 @@ static void test_voters_of_the_most_applied(void)
 	rig_free(&rig);
 }
 
+/*
+ * Node 1 knows its own disk only. Node 2, with an empty one, may have lost another, on which was
+ * what it acknowledged to node 3: without node 3 nobody could tell.
+ */
+static void test_young_cluster(void)
+{
+	static uint32_t voters[] = { 1, 2, 3 };
+	static uint64_t disks[] = { 11, 0, 0 };
+
+	for (unsigned all = 0; all < 2; all++) {
+		struct rig rig;
+		Wire__Hello body = rig_hello(2, 2, 3, 11);
+
+		rig_init(&rig, true);
+		rig_meet(&rig);
+		body.voters = voters;
+		body.voter_disks = disks;
+		body.n_voters = body.n_voter_disks = 3;
+		body.applied = 1;
+		rig_frame(&rig, 1, FRAME_HELLO, 0, &body.base);
+		body = rig_hello(2, 2, 4, 13);
+		if (all)
+			rig_frame(&rig, 3, FRAME_HELLO, 0, &body.base);
+		rig_simple(&rig, 1, FRAME_CLOSE, 0);
+		CU_ASSERT_EQUAL(rig.replica->round.phase, all ? PHASE_SYNC : PHASE_WAIT);
+		CU_ASSERT_EQUAL(rig.replica->round.source, all ? 3 : 0);
+		CU_ASSERT_EQUAL(strstr(rig_why_not(&rig), "all must be, until nodes 2 and 3 took "
+							  "part once") == NULL, all);
+		rig_free(&rig);
+	}
+}
+
 static void test_no_cluster(void)
 {
 	struct rig rig;
@@ -235,4 +267,5 @@ UNIT_MAIN("core/hello", { "hello is checked", test_hello_is_checked },
 	  { "hello waits for the disk", test_hello_waits_for_the_disk },
 	  { "close decides", test_close_decides },
 	  { "voters of the most applied", test_voters_of_the_most_applied },
+	  { "young cluster", test_young_cluster },
 	  { "no cluster", test_no_cluster }, { "old copy", test_old_copy })

@@ -101,7 +101,8 @@ static void test_waits_to_learn(void)
 	swarm_run(&swarm, 50);
 	swarm_standing(&swarm, 1, &standing);
 	CU_ASSERT_STRING_EQUAL(standing.why_not,
-			       "no quorum: of the voters, nodes 1, 2 and 3, only node 1 is here");
+			       "no quorum: of the voters, nodes 1, 2 and 3, only node 1 is here; "
+			       "all must be, until nodes 1, 2 and 3 took part once");
 	swarm_standing(&swarm, 3, &standing);
 	CU_ASSERT_STRING_EQUAL(standing.why_not,
 			       "no cluster yet: this node waits to learn of one");
