@@ -70,17 +70,15 @@ static void mix_choose(struct sim *sim)
 	sim->swarm.keep = rng_below(rng, 2) ? 0 : 2 + rng_below(rng, 20);
 }
 
-/*
- * Either a young cluster, of which but one node knows; then the loss of a disk goes beyond
- * what the protocol promises until all nodes have met. Or one that has been running.
- */
+/* Either a young cluster, of which but one node knows, or one that has been running. */
 static void begin(struct sim *sim)
 {
 	struct swarm *swarm = &sim->swarm;
 	if (rng_below(&swarm->rng, 4) == 0) {
 		swarm_genesis(swarm, UINT64_C(1) << rng_below(&swarm->rng, swarm->voters_n),
 			      false);
-		sim->mix.wipe = 0;
+		/* The loss of a disk is most dangerous before anybody knows whose it was. */
+		sim->mix.wipe *= 2;
 	} else {
 		swarm_genesis(swarm, all_nodes(swarm), true);
 	}
@@ -112,7 +110,7 @@ static void crash(struct sim *sim, uint32_t node)
 		return;
 	swarm_crash(swarm, node, rng_below(&swarm->rng, 3));
 	if (rng_permille(&swarm->rng, sim->mix.wipe) && node <= swarm->voters_n &&
-	    swarm->voters_n >= 3 && swarm_may_wipe(swarm))
+	    swarm->voters_n >= 3 && swarm_may_wipe(swarm, node))
 		swarm_wipe(swarm, node);
 }
 

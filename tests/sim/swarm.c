@@ -473,11 +473,15 @@ static uint32_t known_by(const struct swarm *swarm, uint32_t id)
 	return n;
 }
 
-bool swarm_may_wipe(const struct swarm *swarm)
+bool swarm_may_wipe(const struct swarm *swarm, uint32_t id)
 {
-	uint32_t majority = swarm->voters_n / 2 + 1, lost = 0;
+	uint32_t majority = swarm->voters_n / 2 + 1, lost = 0, holders = 0;
 
-	for (uint32_t id = 1; id <= swarm->voters_n; id++)
-		lost += swarm->nodes[id - 1].lost && known_by(swarm, id) < majority;
-	return lost + 1 <= swarm->voters_n - majority;
+	for (uint32_t i = 1; i <= swarm->voters_n; i++) {
+		const struct swarm_node *node = &swarm->nodes[i - 1];
+
+		lost += i != id && node->lost && known_by(swarm, i) < majority;
+		holders += i != id && node->disk->applied > 0;
+	}
+	return lost + 1 <= swarm->voters_n - majority && holders > 0;
 }

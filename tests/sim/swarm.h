@@ -102,8 +102,11 @@ uint64_t swarm_deadline(const struct swarm *swarm);
 void swarm_run(struct swarm *swarm, uint64_t until_ms);
 /* One view of all nodes that are up. */
 void swarm_gather(struct swarm *swarm);
-/* One more voter's disk may be lost: those whose new disk no majority knows are a minority. */
-bool swarm_may_wipe(const struct swarm *swarm);
+/*
+ * This voter's disk may be lost too: with it, those whose new disk no majority knows are still a
+ * minority, and somebody else knows of the cluster.
+ */
+bool swarm_may_wipe(const struct swarm *swarm, uint32_t id);
 
 void swarm_fail(struct swarm *swarm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
