@@ -114,7 +114,8 @@ static uint64_t record_id(const void *record)
 static json_t *fill_page(struct reading *reading, const struct view_source *source,
 			 uint32_t table, uint64_t max, bool *ret_end)
 {
-	size_t at = state_lower(source->state, table, reading->next), used = 0;
+	size_t at = state_lower(source->state, table, reading->next);
+	size_t used = 1;	/* both brackets, and a comma less than there are items */
 	size_t count = state_count(source->state, table);
 	json_t *list = json_array();
 
