@@ -28,7 +28,7 @@
 #include "wire/schema.pb-c.h"
 
 enum {
-	VM_DOMAINS_MAX = 4096,
+	VM_DOMAINS_MAX = 16384, /* more than a cluster has VMs */
 	VM_WHY_SIZE = 300,
 	VM_LOOK_MS = 30000, /* a look that takes longer is stuck */
 };
@@ -117,7 +117,11 @@ int vm_link_start(struct agent *agent);
 
 /* The domain with that uuid; NULL if it is unknown. */
 struct guest *guest_find(struct agent *agent, const char *uuid);
-/* The same, made known if it is not; its ids are those of ref. NULL: VM_DOMAINS_MAX are. */
+/*
+ * The same, made known if it is not; its ids are those of ref. NULL: its uuid is none. When there
+ * is no place for another one, full of those that are long gone, the agent ends: the next one
+ * begins with none.
+ */
 struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref);
 
 /*
@@ -134,8 +138,11 @@ void guest_queue_all(struct agent *agent, struct guest_look how);
 void guest_queue_unsure(struct agent *agent, bool listed);
 /* An event about a domain that is not known: it may be ours. */
 void guest_queue_stranger(struct agent *agent, const char *uuid);
-/* In a worker: makes every running domain known that bears our mark. */
-void guest_adopt_all(struct agent *agent, virConnectPtr conn);
+/*
+ * In a worker: makes every running domain known that bears our mark. With a link each of them is
+ * told before this returns, without one soon after. -EIO: libvirt does not say which there are.
+ */
+int guest_adopt_all(struct agent *agent, virConnectPtr conn, struct link *link);
 
 /*
  * In a worker: looks, and gives the news to tell; to be sent before guest_unlock(). Between, nobody
@@ -151,6 +158,8 @@ void guest_gone_locked(struct agent *agent, struct guest *guest);
 /* What was seen last holds no more. */
 void guest_doubt_locked(struct guest *guest, const char *why);
 void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced);
+/* Looks and tells, as the answer to a Watch; UNKNOWN when another look hangs. */
+void guest_tell_watch(struct agent *agent, struct guest *guest, uint64_t watch, struct link *link);
 
 /* Waits until the state told last is ABSENT; false: not until then. */
 bool guest_wait_absent(struct agent *agent, struct guest *guest, uint64_t until_ms);

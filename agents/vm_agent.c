@@ -88,40 +88,58 @@ static void set_listed(struct agent *agent, const Wire__Watch *watch)
 	}
 }
 
-static void tell_one(struct agent *agent, const Wire__DomainRef *ref, struct link *link)
+static void tell_inventory(struct agent *agent, uint64_t watch)
 {
-	struct guest *guest = guest_find(agent, ref->uuid);
-
-	if (!guest || guest_lock(guest, VM_LOOK_MS) < 0)
-		return;
-	guest_look_locked(agent, guest, link);
-	guest_tell_locked(agent, guest, true);
-	guest_unlock(guest);
-	/* What it runs as is told again, too. */
-	guest_queue_look(agent, guest, (struct guest_look){ .live = true });
-}
-
-void vm_do_watch(struct request *request, struct link *link)
-{
-	struct agent *agent = request->agent;
-	const Wire__Watch *watch = request->body->watch;
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
 	Wire__InventoryDone done = WIRE__INVENTORY_DONE__INIT;
-	char why[VM_WHY_SIZE];
-	virConnectPtr conn;
 
-	pthread_mutex_lock(&agent->watch_lock);
-	vm_facts_watch(agent, watch);
-	set_listed(agent, watch);
-	for (size_t i = 0; i < watch->n_domains; i++)
-		tell_one(agent, watch->domains[i], link);
-	if (agent_connect(agent, link, &conn, why) == 0)
-		guest_adopt_all(agent, conn);
-	done.watch = request->id;
+	done.watch = watch;
 	news.body_case = WIRE__AGENT_NEWS__BODY_INVENTORY;
 	news.inventory = &done;
 	agent_send_news(agent, &news);
-	request_finish(request, link, WIRE__AGENT_REPLY__CODE__OK, "", NULL);
+}
+
+/* Each guest that is listed, and each that bears our mark, is told. False: libvirt is silent. */
+static bool tell_guests(struct request *request, struct link *link, char why[VM_WHY_SIZE])
+{
+	struct agent *agent = request->agent;
+	const Wire__Watch *watch = request->body->watch;
+	virConnectPtr conn;
+
+	if (agent_connect(agent, link, &conn, why) < 0)
+		return false;
+	for (size_t i = 0; i < watch->n_domains; i++) {
+		struct guest *guest = guest_find(agent, watch->domains[i]->uuid);
+
+		if (guest)
+			guest_tell_watch(agent, guest, request->id, link);
+	}
+	if (agent_connect(agent, link, &conn, why) < 0)
+		return false;
+	if (guest_adopt_all(agent, conn, link) == 0)
+		return true;
+	snprintf(why, VM_WHY_SIZE, "libvirtd does not say which guests run");
+	return false;
+}
+
+/*
+ * Who is told that the inventory is done takes every guest of ours that was not told of to be
+ * gone: it is said only when that is so.
+ */
+void vm_do_watch(struct request *request, struct link *link)
+{
+	struct agent *agent = request->agent;
+	char why[VM_WHY_SIZE];
+
+	pthread_mutex_lock(&agent->watch_lock);
+	vm_facts_watch(agent, request->body->watch);
+	set_listed(agent, request->body->watch);
+	if (tell_guests(request, link, why)) {
+		tell_inventory(agent, request->id);
+		request_finish(request, link, WIRE__AGENT_REPLY__CODE__OK, "", NULL);
+	} else {
+		request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED, why, NULL);
+	}
 	pthread_mutex_unlock(&agent->watch_lock);
 }
 

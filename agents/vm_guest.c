@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <libvirt/virterror.h>
 
@@ -21,6 +22,7 @@
 enum {
 	SETTLE_TRIES = 200, /* of a millisecond */
 	STOPPED_TRIES = 20, /* of 5 ms: the event with the reason is on its way */
+	WATCH_LOOK_MS = 3000, /* for another look to end: the other guests wait, too */
 };
 
 static void pause_ms(long ms)
@@ -77,14 +79,17 @@ struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref)
 		return NULL;
 	pthread_mutex_lock(&agent->lock);
 	guest = find_locked(agent, ref->uuid);
-	if (!guest && agent->guests_n < VM_DOMAINS_MAX)
-		guest = agent->guests[agent->guests_n++] = new_guest(ref->uuid);
-	if (guest) {
-		guest->vm = ref->vm;
-		guest->generation = ref->generation;
-		free(guest->name);
-		guest->name = mem_strdup(ref->name);
+	if (!guest && agent->guests_n == VM_DOMAINS_MAX) {
+		fprintf(stderr, "agent kind=vm ended reason=\"it has seen %d guests\"\n",
+			VM_DOMAINS_MAX);
+		_exit(1);
 	}
+	if (!guest)
+		guest = agent->guests[agent->guests_n++] = new_guest(ref->uuid);
+	guest->vm = ref->vm;
+	guest->generation = ref->generation;
+	free(guest->name);
+	guest->name = mem_strdup(ref->name);
 	pthread_mutex_unlock(&agent->lock);
 	return guest;
 }
@@ -308,6 +313,40 @@ void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced)
 		return;
 	news = guest_news_locked(agent, guest);
 	send_news(agent, news);
+}
+
+/* Nothing of it can be read: another thread has it. */
+static void tell_unknown(struct agent *agent, struct guest *guest)
+{
+	_cleanup_(wire_freep) Wire__DomainNews *news = wire_new(&wire__domain_news__descriptor);
+
+	news->domain = wire_new(&wire__domain_ref__descriptor);
+	wire_set(&news->domain->uuid, guest->uuid);
+	pthread_mutex_lock(&agent->lock);
+	news->domain->vm = guest->vm;
+	news->domain->generation = guest->generation;
+	wire_set(&news->domain->name, guest->name);
+	pthread_mutex_unlock(&agent->lock);
+	news->state = WIRE__DOMAIN_NEWS__STATE__UNKNOWN;
+	wire_set(&news->text, "libvirt hung when it was asked about it");
+	send_news(agent, news);
+}
+
+void guest_tell_watch(struct agent *agent, struct guest *guest, uint64_t watch, struct link *link)
+{
+	_cleanup_(wire_freep) Wire__DomainNews *news = NULL;
+
+	if (guest_lock(guest, WATCH_LOOK_MS) < 0) {
+		tell_unknown(agent, guest);
+		return;
+	}
+	guest_look_locked(agent, guest, link);
+	news = guest_news_locked(agent, guest);
+	news->watch = watch;
+	send_news(agent, news);
+	guest_unlock(guest);
+	/* What it runs as is told again, too. */
+	guest_queue_look(agent, guest, (struct guest_look){ .live = true });
 }
 
 /* The canonical form of what would be started again; the raw one if it is none of the cluster's. */
@@ -551,24 +590,25 @@ static struct guest *adopt(struct agent *agent, virDomainPtr domain)
 	return guest_of(agent, &ref);
 }
 
-void guest_adopt_all(struct agent *agent, virConnectPtr conn)
+int guest_adopt_all(struct agent *agent, virConnectPtr conn, struct link *link)
 {
 	virDomainPtr *domains = NULL;
 	int n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 
 	for (int i = 0; i < n; i++) {
 		char uuid[VIR_UUID_STRING_BUFLEN];
-		struct guest *guest;
+		struct guest *guest = NULL;
 
-		if (virDomainGetUUIDString(domains[i], uuid) == 0 && !guest_find(agent, uuid)) {
+		if (virDomainGetUUIDString(domains[i], uuid) == 0 && !guest_find(agent, uuid))
 			guest = adopt(agent, domains[i]);
-			if (guest)
-				guest_queue_look(agent, guest,
-						 (struct guest_look){ .forced = true });
-		}
+		if (guest && link)
+			guest_tell_watch(agent, guest, 0, link);
+		else if (guest)
+			guest_queue_look(agent, guest, (struct guest_look){ .forced = true });
 		virDomainFree(domains[i]);
 	}
 	free(domains);
+	return n < 0 ? -EIO : 0;
 }
 
 struct stranger_job {

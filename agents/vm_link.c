@@ -192,7 +192,7 @@ static bool keep_once(struct agent *agent)
 	memset(ids, -1, sizeof(ids));
 	if (listen_to_events(agent, conn, ids) == 0) {
 		set_connected(agent, true, "");
-		guest_adopt_all(agent, conn);
+		guest_adopt_all(agent, conn, NULL);
 		wait_until_lost(agent);
 		set_connected(agent, false, "the connection broke");
 	} else {

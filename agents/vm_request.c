@@ -200,7 +200,7 @@ static const char *prepare(struct request *request, const struct handler *handle
 	if (!ref)
 		return "the request names no domain";
 	request->guest = guest_of(request->agent, ref);
-	return request->guest ? NULL : "the domain's uuid is none, or there are too many domains";
+	return request->guest ? NULL : "the domain's uuid is none";
 }
 
 void vm_request(struct agent *agent, uint64_t id, Wire__AgentRequest *body)

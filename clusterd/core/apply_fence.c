@@ -150,6 +150,17 @@ static bool budget_left(struct apply *apply)
 	       state_setting_number(apply->state, "fence.budget");
 }
 
+/*
+ * Only a lost node is powered off. One that left, or was never here, may at least be asked for:
+ * that it is off proves what it proves of any other.
+ */
+static bool may_be_proven_off(const Wire__Node *node, bool status_only)
+{
+	return node->state == WIRE__NODE__STATE__LOST ||
+	       (status_only && (node->state == WIRE__NODE__STATE__LEFT ||
+				node->state == WIRE__NODE__STATE__NEW));
+}
+
 void apply_fence_begin(struct apply *apply)
 {
 	const Wire__FenceBegin *begin = apply->command->fence_begin;
@@ -157,7 +168,7 @@ void apply_fence_begin(struct apply *apply)
 	const Wire__Fence *fence = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, begin->device);
 	Wire__Operation *op;
 
-	if (!node || !fence || node->state != WIRE__NODE__STATE__LOST ||
+	if (!node || !fence || !may_be_proven_off(node, begin->status_only) ||
 	    node->incarnation != begin->incarnation || fencing(apply, begin->node)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "not to be fenced any more");
 		return;
@@ -234,7 +245,7 @@ void apply_fence_result(struct apply *apply)
 	else if (!result->off)
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, op->node,
 				 "no proof that it is off: %s", result->text);
-	else if (node && node->state == WIRE__NODE__STATE__LOST &&
+	else if (node && may_be_proven_off(node, op->status_only) &&
 		 node->incarnation == op->incarnation)
 		proof_of_death(apply, node, result->text);
 	record_free(op);

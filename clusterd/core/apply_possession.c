@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "clusterd/core/apply_context.h"
+#include "clusterd/core/look.h"
 #include "wire/check.h"
 
 #define PHASE(x) WIRE__VM__PHASE__##x
@@ -100,11 +101,14 @@ void apply_node_gone(struct apply *apply, uint32_t node, const char *why)
 		char text[256];
 		Wire__Vm *vm;
 
-		if (!vm_holds(record, node))
+		if (!vm_holds(record, node) && !(record->looked & vmop_bit(node)))
 			continue;
 		vm = record_copy(&record->base);
+		/* The incarnation that looked is no more. */
+		vm->looked &= ~vmop_bit(node);
 		snprintf(text, sizeof(text), "%s %s", node_name(apply->state, node), why);
-		apply_vm_gone(apply, vm, node, true, text);
+		if (vm_holds(vm, node))
+			apply_vm_gone(apply, vm, node, true, text);
 		apply_vm_close(apply, vm);
 	}
 }
@@ -119,6 +123,9 @@ static const char *step_start(struct apply *apply, Wire__Vm *vm, const Wire__VmS
 		return "the node is not up";
 	if (vm->n_maybe || vm->wanted == WIRE__VM__WANTED__STOPPED)
 		return "it is held or not wanted";
+	if (look_missing(apply->state, vm))
+		return "not every node has looked for it yet";
+	look_begin(vm, 0);
 	vm->generation++;
 	vm->owner = vm->to = step->node;
 	vm->from = 0;
@@ -144,6 +151,9 @@ static const char *step_restore(struct apply *apply, Wire__Vm *vm, const Wire__V
 		return "the node is not up";
 	if (vm->n_maybe)
 		return "it is held";
+	if (look_missing(apply->state, vm))
+		return "not every node has looked for it yet";
+	look_begin(vm, 0);
 	vm->generation++;
 	vm->owner = vm->to = step->node;
 	vm->from = 0;
@@ -284,12 +294,20 @@ static void now_running(struct apply *apply, const struct report *report)
 		op_end_running(apply, vm, report->id, detail);
 }
 
+/* The owner has looked and has it: that is where it is. */
+static void found_at_owner(const struct report *report)
+{
+	if (report->r->look == report->vm->look)
+		look_begin(report->vm, 0);
+}
+
 static bool on_running(struct apply *apply, const struct report *report)
 {
 	Wire__Vm *vm = report->vm;
 
 	if (!report->owner)
 		return false;
+	found_at_owner(report);
 	if (vm->phase == PHASE(STARTING) || vm->phase == PHASE(RESUMING) ||
 	    vm->phase == PHASE(CONSUMED)) {
 		now_running(apply, report);
@@ -312,6 +330,7 @@ static bool on_paused(struct apply *apply, const struct report *report)
 
 	if (!report->owner || vm->phase != PHASE(RUN))
 		return false;
+	found_at_owner(report);
 	vm->seen = WIRE__VM__SEEN__SUSPENDED;
 	record_text(&vm->seen_reason, report->r->pause_reason);
 	if (vm->wanted == WIRE__VM__WANTED__PAUSED)
@@ -367,6 +386,17 @@ static void hopeless(struct apply *apply, Wire__Vm *vm)
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__FAILED, vm->detail);
 }
 
+/* A node that has no right to it has looked, and it is not there. */
+static bool looked(const struct report *report)
+{
+	Wire__Vm *vm = report->vm;
+
+	if (!vm->look || report->r->look != vm->look || (vm->looked & vmop_bit(report->id)))
+		return false;
+	vm->looked |= vmop_bit(report->id);
+	return true;
+}
+
 static bool on_absent(struct apply *apply, const struct report *report)
 {
 	Wire__Vm *vm = report->vm;
@@ -375,7 +405,7 @@ static bool on_absent(struct apply *apply, const struct report *report)
 	char why[1200];
 
 	if (!vm_holds(vm, report->id))
-		return false;
+		return looked(report);
 	if (owner && before == PHASE(RUN))
 		ended(apply, vm, report);
 	if (owner && (before == PHASE(STARTING) || before == PHASE(RESTORING)))
@@ -391,26 +421,58 @@ static bool on_absent(struct apply *apply, const struct report *report)
 	return true;
 }
 
+/* A copy that some move left behind, in the words of migrate/driver/sight.h. */
+static bool is_remains(const char *pause_reason)
+{
+	static const char *const reasons[] = { "user", "ioerror", "watchdog", "shutdown",
+					       "snapshot", "crashed", "dump" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (strcmp(reasons[i], pause_reason) == 0)
+			return false;
+	return pause_reason[0] != '\0';
+}
+
+/* Is it the guest itself, so that it is taken over as it is? */
+static bool is_found(const Wire__Vm *vm, const struct report *report)
+{
+	if (vm->n_maybe)
+		return false;
+	/* Taken over even if it is wanted stopped: then it is shut down, not killed. */
+	if (vm->look)
+		return (vm->phase == PHASE(OFF) || vm->phase == PHASE(FAILED)) &&
+		       !is_remains(report->r->pause_reason);
+	return vm->phase == PHASE(OFF) && !report->r->pause_reason[0];
+}
+
 /* A copy turned up where none may be: nobody else may start until it is gone. */
 static bool on_present(struct apply *apply, const struct report *report)
 {
 	Wire__Vm *vm = report->vm;
-	/* Taken over even if it is wanted stopped: then it is shut down, not killed. */
-	bool idle = vm->phase == PHASE(OFF) && vm->n_maybe == 0;
+	bool found = is_found(vm, report);
 
-	if (vm_holds(vm, report->id))
+	/* While it was not the cluster's it may have been moved: the holder has yet to say. */
+	if (vm_holds(vm, report->id) || (vm->look && vm->n_maybe))
 		return false;
 	vm_hold(vm, report->id, report->node->incarnation);
-	if (!idle || report->r->pause_reason[0]) {
+	if (!found) {
 		apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm,
 			       "a copy that the cluster did not start is on %s; it is removed",
 			       node_name(apply->state, report->id));
 		return true;
 	}
+	if (vm->phase == PHASE(FAILED)) {
+		record_text(&vm->image, "");
+		apply_vm_move_to(apply, vm, VMOP_OFF);
+	}
+	look_begin(vm, 0);
 	vm->generation++;
 	vm->owner = report->id;
 	vm->last_node = report->id;
-	vm->seen = WIRE__VM__SEEN__ACTIVE;
+	vm->seen = report->r->pause_reason[0] ? WIRE__VM__SEEN__SUSPENDED
+					      : WIRE__VM__SEEN__ACTIVE;
+	record_text(&vm->seen_reason, report->r->pause_reason);
+	record_text(&vm->detail, "");
 	apply_vm_move_to(apply, vm, VMOP_RUN);
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm, "found running on %s, taken over",
 		       node_name(apply->state, report->id));

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "clusterd/core/apply_context.h"
+#include "clusterd/core/look.h"
 #include "domain/essence.h"
 #include "wire/check.h"
 
@@ -77,6 +78,9 @@ static bool set_managed(struct apply *apply, Wire__Vm *vm, const char *value)
 	if (!yes)
 		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
 				"the VM was set managed=no");
+	/* Whatever was done to it meanwhile, nobody told the cluster. */
+	if (yes && vm->unmanaged)
+		look_begin(vm, apply->index);
 	vm->unmanaged = !yes;
 	return true;
 }
@@ -329,6 +333,7 @@ void apply_vm_add(struct apply *apply)
 	vm.restart_on_shutdown = given->restart_on_shutdown;
 	vm.cold_start_on_lost_save = given->cold_start_on_lost_save;
 	vm.since_ms = apply->command->time_ms;
+	look_begin(&vm, apply->index);
 	if (vm.wanted != WIRE__VM__WANTED__STOPPED)
 		vm.op = apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__START, vm.id, 0, 0,
 						   apply->command->who);
@@ -697,25 +702,48 @@ void apply_vm_cancel(struct apply *apply)
 	apply_vm_close(apply, vm);
 }
 
-/* The administrator says that the disks as found at the last refused start are the right ones. */
+/* "n2, n3" */
+static void name_nodes(struct apply *apply, uint64_t nodes, char *ret_text, size_t size)
+{
+	size_t len = 0;
+
+	ret_text[0] = '\0';
+	for (uint32_t node = 1; node <= 64 && len < size; node++)
+		if (nodes & vmop_bit(node))
+			len += (size_t)snprintf(ret_text + len, size - len, "%s%s", len ? ", " : "",
+						node_name(apply->state, node));
+}
+
+/*
+ * The administrator says that the disks as found at the last refused start are the right ones;
+ * or, if nothing of that kind waits, that the VM does not run where nobody can look.
+ */
 void apply_vm_accept(struct apply *apply)
 {
 	Wire__Vm *vm = apply_vm_open_named(apply, apply->command->vm_accept->name);
+	char nodes[256];
 
 	if (!vm)
 		return;
-	if (!vm->chain_seen[0] && !vm->changed_outside[0]) {
+	apply->id = vm->id;
+	if (vm->chain_seen[0] || vm->changed_outside[0]) {
+		record_text(&vm->chain_accepted, vm->chain_seen);
+		record_text(&vm->chain_seen, "");
+		record_text(&vm->changed_outside, "");
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+			       "disks as found are accepted by %s", apply->command->who);
+	} else if (look_awaited(vm) && look_missing(apply->state, vm)) {
+		name_nodes(apply, look_missing(apply->state, vm), nodes, sizeof(nodes));
+		look_begin(vm, 0);
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+			       "%s vouches that it does not run on %s, where nobody has looked",
+			       apply->command->who, nodes);
+	} else {
 		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
 			     "nothing about %s waits to be accepted", vm->name);
 		record_free(vm);
 		return;
 	}
-	record_text(&vm->chain_accepted, vm->chain_seen);
-	record_text(&vm->chain_seen, "");
-	record_text(&vm->changed_outside, "");
-	apply->id = vm->id;
-	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
-		       "disks as found are accepted by %s", apply->command->who);
 	apply_vm_close(apply, vm);
 }
 

@@ -7,11 +7,13 @@
 
 #include "base/mem.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/look.h"
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
 
-enum { REPEAT_MS = 1000, LOOK_MS = 1500 };
-enum { CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000 };
+enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000 };
+/* A node that could look has answered by then; whoever waits is told which one has not. */
+enum { LOOK_PATIENCE_MS = 5000 };
 /* Placing many takes long, and each frame that is delivered would make it happen again. */
 enum { PLACE_FEW = 16, PLACE_PAUSE_MS = 200 };
 
@@ -31,8 +33,7 @@ struct watched_vm {
 	Wire__Vm__Phase phase;
 	uint32_t tries;
 	uint64_t since_ms, proposed_ms;
-	bool strange;			/* was seen set managed=no, off */
-	uint64_t look_ms;		/* since when the nodes look whether it runs already */
+	uint64_t look_ms;		/* since when looks are waited for; 0 = they are not */
 };
 
 struct conductor {
@@ -66,6 +67,8 @@ static struct watched_node *watch_node(struct core *core, const Wire__Node *node
 	bool in_ring = core_in_ring(core, (uint32_t)node->id);
 	bool ready = core_is_ready(core, (uint32_t)node->id);
 
+	if (watched->state != node->state)
+		watched->attempts = watched->retry_ms = 0;
 	if (!watched->since_ms || watched->state != node->state || watched->in_ring != in_ring ||
 	    watched->ready != ready) {
 		watched->state = node->state;
@@ -301,7 +304,7 @@ static uint64_t retry_delay_ms(unsigned attempts)
 }
 
 static void begin_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,
-			const Wire__Fence *device, struct update *update)
+			const Wire__Fence *device, bool status_only, struct update *update)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
@@ -312,12 +315,41 @@ static void begin_fence(struct core *core, const Wire__Node *node, struct watche
 	begin.incarnation = node->incarnation;
 	begin.device = device->id;
 	begin.executor = executor_for(core, begin.node, watched->attempts);
-	begin.status_only = !budget_left(core);
+	begin.status_only = status_only;
 	watched->attempts++;
 	watched->retry_ms = core->now_ms + retry_delay_ms(watched->attempts);
 	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
 	command.fence_begin = &begin;
 	core_propose(core, &command, update);
+}
+
+/* Does a VM wait for this node to look for it? */
+static bool holds_up_anything(const struct core *core, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
+
+		if (look_awaited(vm) && (look_missing(core->state, vm) & vmop_bit(node)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A node that is not here cannot look. If it is off, nothing runs there: its device is asked,
+ * and no more than that, for that a new VM could run there is no reason to cut its power.
+ */
+static void ask_whether_off(struct core *core, const Wire__Node *node,
+			    struct watched_node *watched, struct update *update)
+{
+	const Wire__Fence *device = device_for(core, (uint32_t)node->id, watched->attempts);
+
+	if (node->state != WIRE__NODE__STATE__LOST && node->state != WIRE__NODE__STATE__LEFT &&
+	    node->state != WIRE__NODE__STATE__NEW)
+		return;
+	if (device && holds_up_anything(core, (uint32_t)node->id) &&
+	    lasted(core, watched->retry_ms, 0, update))
+		begin_fence(core, node, watched, device, true, update);
 }
 
 static void fence_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
@@ -330,10 +362,13 @@ static void fence_node(struct core *core, const Wire__Node *node, struct watched
 		bury_orphan(core, op, watched, update);
 		return;
 	}
-	/* Nothing of the cluster's can be running there: no reason to cut its power. */
-	if (node->state != WIRE__NODE__STATE__LOST || watched->in_ring ||
-	    !holds_anything(core, (uint32_t)node->id))
+	if (watched->in_ring)
 		return;
+	/* Nothing of the cluster's can be running there: no reason to cut its power. */
+	if (node->state != WIRE__NODE__STATE__LOST || !holds_anything(core, (uint32_t)node->id)) {
+		ask_whether_off(core, node, watched, update);
+		return;
+	}
 	device = device_for(core, (uint32_t)node->id, watched->attempts);
 	if (!device)
 		note_held_back(core, node, watched,
@@ -344,7 +379,7 @@ static void fence_node(struct core *core, const Wire__Node *node, struct watched
 			       "not fenced: half of the cluster or more is lost at once, so the "
 			       "cause is elsewhere; its VMs wait", update);
 	else if (lasted(core, watched->retry_ms, 0, update))
-		begin_fence(core, node, watched, device, update);
+		begin_fence(core, node, watched, device, !budget_left(core), update);
 }
 
 /* A test whose executor is gone has no result either; whoever asked for it may ask again. */
@@ -431,21 +466,33 @@ static uint64_t backoff_ms(uint32_t tries)
 	return pauses[tries < 3 ? tries : 3];
 }
 
-/*
- * A guest that has not been the cluster's may run somewhere already. Its nodes look for it
- * as soon as it is; a start must not be faster than their report that it is there.
- */
-static bool looked_for(struct core *core, const Wire__Vm *vm, struct watched_vm *watched,
-		       struct update *update)
+/* Has every node looked for it that could have it? Says for whom it waits, after a while. */
+static bool looked_for(struct core *core, const Wire__Vm *vm, struct update *update)
 {
-	if (vm->unmanaged) {
-		watched->strange = true;
-		return false;
+	struct watched_vm *watched = watch_vm(core, vm);
+	char why[600];
+
+	if (!look_missing(core->state, vm)) {
+		watched->look_ms = 0;
+		return true;
 	}
-	if (watched->strange || (vm->generation == 0 && !watched->look_ms))
+	if (!watched->look_ms)
 		watched->look_ms = core->now_ms;
-	watched->strange = false;
-	return !watched->look_ms || lasted(core, watched->look_ms, LOOK_MS, update);
+	if (!lasted(core, watched->look_ms, LOOK_PATIENCE_MS, update))
+		return false;
+	look_why(core->state, core->standing.ready_nodes, vm, why, sizeof(why));
+	if (strcmp(vm->detail, why) != 0)
+		propose_step(core, vm, vm->phase, 0, why, false, update);
+	return false;
+}
+
+/* Nobody waits for its nodes any more; the next one who does is given his time. */
+static void forget_look(struct core *core, const Wire__Vm *vm)
+{
+	struct watched_vm *watched = vm->look ? idmap_get(&core->conductor->vms, vm->id) : NULL;
+
+	if (watched)
+		watched->look_ms = 0;
 }
 
 static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *update)
@@ -453,10 +500,12 @@ static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *up
 	struct watched_vm *watched;
 
 	if (vm->phase != WIRE__VM__PHASE__OFF || vm->wanted == WIRE__VM__WANTED__STOPPED ||
-	    vm->n_maybe)
+	    vm->n_maybe || vm->unmanaged) {
+		forget_look(core, vm);
 		return false;
+	}
 	watched = watch_vm(core, vm);
-	if (!looked_for(core, vm, watched, update))
+	if (!looked_for(core, vm, update))
 		return false;
 	if (vm->tries >= state_setting_number(core->state, "restart.tries_total")) {
 		propose_step(core, vm, WIRE__VM__PHASE__FAILED, 0,
@@ -547,7 +596,7 @@ static void restore_vm(struct core *core, const Wire__Vm *vm, struct update *upd
 	char why[600];
 	uint32_t node;
 
-	if (vm->n_maybe)
+	if (vm->n_maybe || !looked_for(core, vm, update))
 		return;
 	for (size_t i = 0; i < 2; i++)
 		if (first[i] && !(vm->tried_nodes & vmop_bit(first[i])) &&

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/duty.h"
+#include "clusterd/core/look.h"
 #include "wire/message.h"
 
 enum {
@@ -91,6 +92,7 @@ static void forget_agent(struct duties *duties)
 	duties->starting = 0;
 	idmap_each(&duties->vms, i, duty) {
 		duty->known = false;
+		duty->watch = duty->watch_look = duty->looked = 0;
 		memset(duty->slots, 0, sizeof(duty->slots));
 		memset(duty->quiet_ms, 0, sizeof(duty->quiet_ms));
 	}
@@ -141,6 +143,8 @@ static void learn_domain(struct core *core, const Wire__DomainNews *news)
 	duty = duty_of(core->duties, vm->id);
 	if (!duty->known || duty->state != news->state)
 		duty->state_ms = core->now_ms;
+	if (news->watch && news->watch == duty->watch)
+		duty->looked = duty->watch_look;
 	duty->known = true;
 	duty->state = news->state;
 	duty->cause = news->cause;
@@ -156,6 +160,59 @@ static void learn_domain(struct core *core, const Wire__DomainNews *news)
 		duty->live = wire_dup(&news->live->base);
 		replace(&duty->live_xml, news->live_xml);
 	}
+}
+
+/*
+ * In which order VMs are named when one Watch cannot name all of them. What this node holds
+ * comes first: unnamed, it would be taken to be gone. RANK_AGAIN was asked for and not told.
+ */
+enum { RANK_HELD, RANK_LOOK, RANK_AGAIN, RANK_REST, RANKS };
+
+static unsigned watch_rank(const struct core *core, const Wire__Vm *vm)
+{
+	const struct duty *duty = idmap_get(&core->duties->vms, vm->id);
+	bool held = vm_holds(vm, core->node), look = look_due(vm, core->node);
+
+	if (held && !core->duties->inventory && (!duty || !duty->watch))
+		return RANK_HELD;
+	if (look && (!duty || duty->watch_look != vm->look))
+		return RANK_LOOK;
+	if (look && duty->looked != vm->look)
+		return RANK_AGAIN;
+	/* Those that are to start, too: they may run already. */
+	if (held || look_awaited(vm) ||
+	    (vm->phase == WIRE__VM__PHASE__OFF && vm->n_maybe == 0 && !vm->unmanaged &&
+	     vm->wanted != WIRE__VM__WANTED__STOPPED))
+		return RANK_REST;
+	return RANKS;
+}
+
+/* The first rank that some VM has. */
+static unsigned first_rank(const struct core *core)
+{
+	unsigned first = RANKS;
+
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++) {
+		unsigned rank =
+			watch_rank(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i));
+
+		if (rank < first)
+			first = rank;
+	}
+	return first;
+}
+
+/* It has no answer, or a bad one: what it named was not told. */
+static void forget_watch(struct core *core)
+{
+	struct duties *duties = core->duties;
+	struct duty *duty;
+
+	idmap_each(&duties->vms, i, duty)
+		if (duty->watch == duties->watch)
+			duty->watch = duty->watch_look = 0;
+	duties->watch = 0;
+	duties->watch_again_ms = core->now_ms + UNANSWERED_MS;
 }
 
 static void learn_progress(struct core *core, const Wire__Progress *progress,
@@ -178,6 +235,9 @@ void duties_news(struct core *core, const Wire__AgentNews *news, struct update *
 
 	switch (news->body_case) {
 	case WIRE__AGENT_NEWS__BODY_FACTS:
+		/* libvirt answers now: a Watch that failed for want of it need not wait. */
+		if (news->facts->agent_ok && !duties_agent_ok(core) && !duties->watch)
+			duties->watch_again_ms = 0;
 		wire_free(duties->facts);
 		duties->facts = wire_dup(&news->facts->base);
 		if (core->memory_mib)
@@ -188,7 +248,7 @@ void duties_news(struct core *core, const Wire__AgentNews *news, struct update *
 		break;
 	case WIRE__AGENT_NEWS__BODY_INVENTORY:
 		if (duties->watch && news->inventory->watch == duties->watch)
-			duties->inventory = true;
+			duties->inventory |= first_rank(core) != RANK_HELD;
 		break;
 	case WIRE__AGENT_NEWS__BODY_PROGRESS:
 		learn_progress(core, news->progress, update);
@@ -251,11 +311,10 @@ static void fence_reply(struct core *core, uint64_t ask, const Wire__AgentReply 
 
 void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply)
 {
-	if (ask == core->duties->watch)
+	if (ask == core->duties->watch) {
 		core->duties->watch_over = true;
-	if (ask == core->duties->watch && !reply) {
-		core->duties->watch = 0;	/* unanswered: told again */
-		core->duties->watch_again_ms = core->now_ms + UNANSWERED_MS;
+		if (!reply || reply->code != WIRE__AGENT_REPLY__CODE__OK)
+			forget_watch(core);
 	} else if (!vm_reply(core, ask, reply))
 		fence_reply(core, ask, reply);
 }
@@ -317,36 +376,43 @@ static uint64_t watch_digest(const struct state *state)
 	return digest_finish(set);
 }
 
-/* Those that this node may hold; and those that are to start, for they may run already. */
-static bool watched(const struct core *core, const Wire__Vm *vm)
+static Wire__DomainRef *domain_ref(const Wire__Vm *vm)
 {
-	return vm_holds(vm, core->node) ||
-	       (vm->phase == WIRE__VM__PHASE__OFF && vm->n_maybe == 0 && !vm->unmanaged &&
-		vm->wanted != WIRE__VM__WANTED__STOPPED);
+	Wire__DomainRef *ref = wire_new(&wire__domain_ref__descriptor);
+
+	ref->vm = vm->id;
+	ref->generation = vm->generation;
+	wire_set(&ref->uuid, vm->uuid);
+	wire_set(&ref->name, vm->name);
+	return ref;
 }
 
-static void watch_domains(const struct core *core, Wire__Watch *watch)
+/* What does not fit comes with the next one; the agent knows it by its mark if it runs. */
+static void watch_domains(struct core *core, Wire__Watch *watch)
 {
 	size_t n = state_count(core->state, WIRE__TABLE__TABLE_VM), bytes = 0;
+	unsigned *ranks = mem_new_array(unsigned, n);
 
-	/* What does not fit the agent finds by its mark, once it runs. */
+	for (size_t i = 0; i < n; i++)
+		ranks[i] = watch_rank(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i));
 	watch->domains = mem_new_array(Wire__DomainRef *, WATCH_MAX);
-	for (size_t i = 0; i < n && watch->n_domains < WATCH_MAX; i++) {
-		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
+	for (size_t at = 0; at < RANKS * n; at++) {
+		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, at % n);
 		Wire__DomainRef *ref;
+		struct duty *duty;
 
-		if (!watched(core, vm))
+		if (ranks[at % n] != at / n)
 			continue;
-		ref = wire_new(&wire__domain_ref__descriptor);
-		ref->vm = vm->id;
-		ref->generation = vm->generation;
-		wire_set(&ref->uuid, vm->uuid);
-		wire_set(&ref->name, vm->name);
+		if (watch->n_domains == WATCH_MAX || bytes >= WATCH_BYTES)
+			break;
+		ref = domain_ref(vm);
 		watch->domains[watch->n_domains++] = ref;
 		bytes += protobuf_c_message_get_packed_size(&ref->base) + FIELD_BYTES;
-		if (bytes >= WATCH_BYTES)
-			break;
+		duty = duty_of(core->duties, vm->id);
+		duty->watch = core->duties->watch;
+		duty->watch_look = vm->look;
 	}
+	free(ranks);
 }
 
 static void watch_volumes(const struct core *core, Wire__Watch *watch)
@@ -362,24 +428,41 @@ static void watch_volumes(const struct core *core, Wire__Watch *watch)
 	}
 }
 
-/* Tells a new agent which domains are ours; again when these or the volumes change. */
+/* When the next Watch is due, 0 for none. */
+static uint64_t watch_due_ms(const struct core *core, uint64_t digest)
+{
+	const struct duties *duties = core->duties;
+	unsigned rank;
+
+	if (!duties->agent_up || (duties->watch && !duties->watch_over))
+		return 0;
+	if (!duties->watch)
+		return duties->watch_again_ms ? duties->watch_again_ms : core->now_ms;
+	rank = first_rank(core);
+	if (duties->watch_digest != digest || rank < RANK_AGAIN)
+		return duties->watch_ms + WATCH_PAUSE_MS;
+	return rank == RANK_AGAIN ? duties->watch_ms + UNANSWERED_MS : 0;
+}
+
+/*
+ * Tells a new agent which domains are ours; again when these or the volumes change, and as
+ * long as there is one to look for that it has not told of.
+ */
 static void send_watch(struct core *core, struct update *update)
 {
 	struct duties *duties = core->duties;
-	uint64_t digest = watch_digest(core->state);
+	uint64_t digest = watch_digest(core->state), due_ms = watch_due_ms(core, digest);
 	Wire__AgentRequest *request;
 	struct ask *ask;
 
-	if (!duties->agent_up || (duties->watch && duties->watch_digest == digest) ||
-	    (duties->watch && !duties->watch_over))
+	if (!due_ms)
 		return;
-	if (duties->watch && duties->watch_again_ms < duties->watch_ms + WATCH_PAUSE_MS)
-		duties->watch_again_ms = duties->watch_ms + WATCH_PAUSE_MS;
-	if (core->now_ms < duties->watch_again_ms) {
-		update_wake(update, duties->watch_again_ms);
+	if (core->now_ms < due_ms) {
+		update_wake(update, due_ms);
 		return;
 	}
 	ask = core_ask(core, AGENT_VM, WATCH_MS, update);
+	duties->watch = ask->id;
 	request = wire_new(&wire__agent_request__descriptor);
 	request->deadline_ms = WATCH_MS;
 	request->body_case = WIRE__AGENT_REQUEST__BODY_WATCH;
@@ -388,7 +471,6 @@ static void send_watch(struct core *core, struct update *update)
 	watch_domains(core, request->watch);
 	watch_volumes(core, request->watch);
 	ask->request = request;
-	duties->watch = ask->id;
 	duties->watch_ms = core->now_ms;
 	duties->watch_over = false;
 	duties->watch_digest = digest;

@@ -40,6 +40,9 @@ struct duty {
 	uint64_t moves_generation, moved_ms;	/* of the last ask for a move, and when */
 	unsigned moves;				/* asks for that generation */
 	bool known;			/* since the agent's last inventory */
+	uint64_t watch;			/* the last Watch that named it; 0 = none of this agent */
+	uint64_t watch_look;		/* the VM's look at that time */
+	uint64_t looked;		/* look that the agent has answered since; 0 = none */
 	Wire__DomainNews__State state;
 	Wire__VmReport__Cause cause;
 	char *reason, *text;

@@ -255,6 +255,7 @@ static void propose_report(struct turn *turn, Wire__VmReport *report)
 	text[wire_text_fit(text, WIRE_TEXT_MAX)] = '\0';
 	report->vm = turn->vm->id;
 	report->generation = turn->vm->generation;
+	report->look = turn->duty->looked;
 	report->text = text;
 	command.body_case = WIRE__COMMAND__BODY_VM_REPORT;
 	command.vm_report = report;

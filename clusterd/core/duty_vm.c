@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clusterd/core/duty.h"
+#include "clusterd/core/look.h"
 #include "domain/essence.h"
 #include "wire/check.h"
 
@@ -185,6 +186,12 @@ static void tell_live(struct turn *turn)
 	core_propose(turn->core, &command, turn->update);
 }
 
+/* Has the agent answered a look that the cluster still waits for? */
+static bool looked_for(const struct turn *turn)
+{
+	return look_due(turn->vm, turn->core->node) && turn->duty->looked == turn->vm->look;
+}
+
 static void run_running(struct turn *turn)
 {
 	const Wire__Vm *vm = turn->vm;
@@ -193,7 +200,7 @@ static void run_running(struct turn *turn)
 		ask_once(turn, SLOT_MAIN, ASK_PAUSE);
 		return;
 	}
-	if (vm->seen != WIRE__VM__SEEN__ACTIVE || vm->unpause)
+	if (vm->seen != WIRE__VM__SEEN__ACTIVE || vm->unpause || looked_for(turn))
 		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
 	do_action(turn);
 	drop_image(turn);
@@ -208,7 +215,8 @@ static void run_paused(struct turn *turn)
 		ask_once(turn, SLOT_MAIN, ASK_RESUME);
 		return;
 	}
-	if (vm->seen != WIRE__VM__SEEN__SUSPENDED || strcmp(vm->seen_reason, reason) != 0)
+	if (vm->seen != WIRE__VM__SEEN__SUSPENDED || strcmp(vm->seen_reason, reason) != 0 ||
+	    looked_for(turn))
 		duty_report(turn, SAYS(PAUSED), CAUSE(UNKNOWN), "");
 }
 
@@ -468,6 +476,8 @@ void duty_run(struct turn *turn)
 	if (!vm_holds(vm, turn->core->node)) {
 		if (here)
 			duty_report(turn, SAYS(PRESENT), CAUSE(UNKNOWN), "");
+		else if (looked_for(turn))
+			duty_report(turn, SAYS(ABSENT), CAUSE(UNKNOWN), "looked for, not here");
 		return;
 	}
 	if ((unsigned)vm->phase >= sizeof(handlers) / sizeof(handlers[0]))

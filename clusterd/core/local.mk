@@ -33,6 +33,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/event.h \
 	%D%/log.c \
 	%D%/log.h \
+	%D%/look.c \
+	%D%/look.h \
 	%D%/machine.c \
 	%D%/place.c \
 	%D%/place.h \
@@ -58,6 +60,8 @@ unit_tests += tests/unit/test_core_census
 tests_unit_test_core_census_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_faults
 tests_unit_test_core_faults_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_look
+tests_unit_test_core_look_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_apply
 unit_tests += tests/unit/test_core_asks
 unit_tests += tests/unit/test_core_log

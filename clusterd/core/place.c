@@ -9,20 +9,6 @@
 #include "clusterd/core/record.h"
 #include "csv/volume.h"
 #include "placement/planner.h"
-#include "wire/check.h"
-
-/*
- * Text that came from outside and may have been cut in the middle of a character becomes
- * clean, as a record keeps it: else no command could carry it, or it would never be equal
- * to what is on record.
- */
-static void clean(char *text, size_t size)
-{
-	text[wire_text_fit(text, size - 2)] = '\0';
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ')
-			*c = ' ';
-}
 
 static bool listed(char *const *names, size_t n, const char *name)
 {
@@ -80,7 +66,7 @@ static const char *node_unfit(uint64_t ready, const Wire__Node *node, char *room
 	if (!node->facts || !node->facts->agent_ok) {
 		snprintf(room, size, "has no working libvirt: %s",
 			 node->facts ? node->facts->agent_reason : "not heard of yet");
-		clean(room, size);
+		record_line(room, size);
 		return room;
 	}
 	return NULL;
@@ -198,7 +184,7 @@ static void explain(const struct state *state, uint64_t ready, const Wire__Vm *v
 		len += (size_t)snprintf(ret_why + len, size - len, "%s %s %s", i ? ";" : "",
 					node->name, why);
 	}
-	clean(ret_why, size);
+	record_line(ret_why, size);
 }
 
 void place_vms(const struct state *state, uint64_t ready, const Wire__Vm *const *vms, size_t n,

@@ -47,6 +47,14 @@ void record_textf(char **field, const char *format, ...)
 	free(text);
 }
 
+void record_line(char *text, size_t size)
+{
+	text[wire_text_fit(text, size - 2)] = '\0';
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+}
+
 void record_message(ProtobufCMessage **field, const ProtobufCMessage *value)
 {
 	ProtobufCMessage *copy = value ? record_copy(value) : NULL;

@@ -20,6 +20,12 @@ void record_free(void *record);
 /* Replaces a text field; the value is copied, cut to the field's limit, cleaned. */
 void record_text(char **field, const char *value);
 void record_textf(char **field, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Text that was put together, perhaps from what came from outside, and may have been cut in the
+ * middle of a character becomes one clean line, as a record keeps it: else no command could
+ * carry it, or it would never be equal to what is on record. size: of the array.
+ */
+void record_line(char *text, size_t size);
 /* Replaces a message field by a copy of value, or by nothing. */
 void record_message(ProtobufCMessage **field, const ProtobufCMessage *value);
 /* Replaces a list of node numbers. */

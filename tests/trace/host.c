@@ -14,6 +14,8 @@
 #define CODE(x) WIRE__AGENT_REPLY__CODE__##x
 
 enum { DOMAINS = 64, ASKS = 256, PEERS = 8 };
+/* What is not the cluster's has an id that no record has. */
+#define NOBODYS (UINT64_C(1) << 62)
 
 struct domain_here {
 	uint64_t vm; /* 0 = free */
@@ -22,6 +24,8 @@ struct domain_here {
 	Wire__VmReport__Cause cause;
 	const char *reason;
 	unsigned from; /* of an incoming one */
+	bool outside;  /* started by other tools */
+	bool strange;  /* and without a mark: the agent sees it when a Watch names it */
 };
 
 struct waiting {
@@ -130,15 +134,16 @@ static void fill(const struct domain_here *domain, Wire__DomainRef *ref, Wire__D
 	news->text = (char *)(domain->state == STATE(ABSENT) ? "its process ended" : "");
 }
 
-static void send_domain(struct host *host, const struct domain_here *domain)
+static void send_domain(struct host *host, const struct domain_here *domain, uint64_t watch)
 {
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
 	Wire__DomainNews body;
 	Wire__DomainRef ref;
 
-	if (!host->agent)
+	if (!host->agent || domain->strange)
 		return;
 	fill(domain, &ref, &body);
+	body.watch = watch;
 	news.body_case = WIRE__AGENT_NEWS__BODY_DOMAIN;
 	news.domain = &body;
 	world_news(host->world, host->node, &news);
@@ -149,7 +154,7 @@ static void become(struct host *host, struct domain_here *domain, Wire__DomainNe
 {
 	domain->state = state;
 	domain->reason = reason;
-	send_domain(host, domain);
+	send_domain(host, domain, 0);
 }
 
 static void end(struct host *host, struct domain_here *domain, Wire__VmReport__Cause cause)
@@ -165,6 +170,44 @@ void host_guest_ends(struct host *host, uint64_t vm, Wire__VmReport__Cause cause
 	assert(exists(domain));
 	tell(host, "%s ends", domain->name);
 	end(host, domain, cause);
+}
+
+static struct domain_here *find_uuid(struct host *host, const char *uuid)
+{
+	for (size_t i = 0; i < DOMAINS; i++)
+		if (host->domains[i].vm && strcmp(host->domains[i].uuid, uuid) == 0)
+			return &host->domains[i];
+	return NULL;
+}
+
+void host_run_outside(struct host *host, uint64_t vm, const char *uuid, const char *name,
+		      bool marked)
+{
+	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
+	struct domain_here *domain;
+
+	ref.vm = vm ? vm : NOBODYS + host->node;
+	ref.uuid = (char *)uuid;
+	ref.name = (char *)name;
+	domain = take(host, &ref);
+	domain->outside = true;
+	domain->strange = !marked;
+	tell(host, "%s started by hand", name);
+	become(host, domain, STATE(RUNNING), "");
+}
+
+const char *host_uuid(const struct host *host, uint64_t vm)
+{
+	const struct domain_here *domain = find((struct host *)host, vm);
+
+	return domain ? domain->uuid : "";
+}
+
+bool host_is_outside(const struct host *host, uint64_t vm)
+{
+	const struct domain_here *domain = find((struct host *)host, vm);
+
+	return domain && domain->outside;
 }
 
 size_t host_running(const struct host *host, uint64_t *ret_vms, size_t max)
@@ -273,12 +316,19 @@ static void do_watch(struct host *host, struct waiting *waiting)
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
 	Wire__InventoryDone done = WIRE__INVENTORY_DONE__INIT;
 
-	for (size_t i = 0; i < watch->n_domains; i++)
-		if (!find(host, watch->domains[i]->vm))
-			take(host, watch->domains[i])->state = STATE(ABSENT);
+	for (size_t i = 0; i < watch->n_domains; i++) {
+		struct domain_here *domain = find_uuid(host, watch->domains[i]->uuid);
+
+		if (!domain) {
+			domain = take(host, watch->domains[i]);
+			domain->state = STATE(ABSENT);
+		}
+		domain->vm = watch->domains[i]->vm;
+		domain->strange = false;
+	}
 	for (size_t i = 0; i < DOMAINS; i++)
 		if (host->domains[i].vm)
-			send_domain(host, &host->domains[i]);
+			send_domain(host, &host->domains[i], waiting->id);
 	done.watch = waiting->id;
 	news.body_case = WIRE__AGENT_NEWS__BODY_INVENTORY;
 	news.inventory = &done;
@@ -430,6 +480,11 @@ static void do_restore(struct host *host, struct waiting *waiting)
 
 static void act_on(struct host *host, struct waiting *waiting)
 {
+	struct domain_here *domain =
+		waiting->request->domain ? find(host, waiting->request->domain->vm) : NULL;
+
+	if (domain)
+		domain->outside = domain->strange = false;
 	switch (waiting->request->body_case) {
 	case WIRE__AGENT_REQUEST__BODY_WATCH:
 		do_watch(host, waiting);

@@ -28,6 +28,12 @@ void host_agent_down(struct host *host);	/* guests run on */
 void host_power_off(struct host *host);
 void host_peer_gone(struct host *host, unsigned node);
 void host_fail(struct host *host, enum host_act_kind kind, const char *why);
+/*
+ * Started by other tools; vm 0: not the cluster's so far. By the cluster's mark the agent knows
+ * it, without one only when a Watch names it.
+ */
+void host_run_outside(struct host *host, uint64_t vm, const char *uuid, const char *name,
+		      bool marked);
 void host_guest_ends(struct host *host, uint64_t vm, Wire__VmReport__Cause cause);
 
 void host_ask(struct host *host, uint64_t ask, const Wire__AgentRequest *request);
@@ -36,6 +42,9 @@ bool host_act(struct host *host);
 
 size_t host_running(const struct host *host, uint64_t *ret_vms, size_t max);
 bool host_runs(const struct host *host, uint64_t vm);
+/* The uuid of a guest here; was it started by other tools, and not taken over since? */
+const char *host_uuid(const struct host *host, uint64_t vm);
+bool host_is_outside(const struct host *host, uint64_t vm);
 
 /* Given by the world. */
 void world_news(void *world, unsigned node, const Wire__AgentNews *news);

@@ -40,6 +40,8 @@ void world_start_node(struct world *world, unsigned node);
 void world_kill_daemon(struct world *world, unsigned node);
 void world_start_daemon(struct world *world, unsigned node);
 void world_kill_agent(struct world *world, unsigned node);
+void world_stop_agent(struct world *world, unsigned node);	/* libvirt and all */
+void world_start_agent(struct world *world, unsigned node);
 void world_stop_daemon(struct world *world, unsigned node);	/* SIGTERM */
 /* Bit n-1 = node n: these on one side, the others on the other; 0 heals. */
 void world_split(struct world *world, unsigned side);
@@ -54,6 +56,11 @@ void world_fail_moves(struct world *world, const char *why);
 void world_fail_saves(struct world *world, const char *why);
 void world_fail_restores(struct world *world, unsigned node, const char *why);
 void world_fence_fails(struct world *world, const char *why);
+/*
+ * Somebody starts a guest with other tools; before it is the cluster's, or while it is not.
+ * marked: with the cluster's mark, as after a virsh migrate.
+ */
+void world_run_by_hand(struct world *world, unsigned node, const char *vm, bool marked);
 /* A guest ends by itself. */
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause);
 
@@ -61,6 +68,8 @@ void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause
 const char *world_ask(struct world *world, unsigned node, Wire__Command *command);
 /* Shorthand for the usual ones. */
 const char *world_add_vm(struct world *world, const char *name, unsigned memory_mib);
+const char *world_set(struct world *world, const char *vm, const char *key, const char *value);
+const char *world_accept(struct world *world, const char *vm);
 const char *world_want(struct world *world, const char *vm, Wire__Vm__Wanted wanted);
 const char *world_move(struct world *world, const char *vm, unsigned to, Wire__VmMove__How how);
 

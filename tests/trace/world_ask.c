@@ -44,6 +44,15 @@ static unsigned any_node(const struct world *world)
 	return 1;
 }
 
+void world_uuid(const char *name, char ret_uuid[40])
+{
+	unsigned long long sum = 0;
+
+	for (const char *c = name; *c; c++)
+		sum = sum * 31 + (unsigned char)*c;
+	snprintf(ret_uuid, 40, "00000000-0000-4000-8000-%012llx", sum & 0xffffffffffffULL);
+}
+
 const char *world_add_vm(struct world *world, const char *name, unsigned memory_mib)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
@@ -52,8 +61,7 @@ const char *world_add_vm(struct world *world, const char *name, unsigned memory_
 	Wire__Essence essence = WIRE__ESSENCE__INIT;
 	char uuid[40];
 
-	snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012llu",
-		 (unsigned long long)++world->request);
+	world_uuid(name, uuid);
 	essence.memory_mib = memory_mib;
 	essence.vcpus = 1;
 	essence.virt_type = (char *)"qemu";
@@ -66,6 +74,33 @@ const char *world_add_vm(struct world *world, const char *name, unsigned memory_
 	add.vm = &vm;
 	command.body_case = WIRE__COMMAND__BODY_VM_ADD;
 	command.vm_add = &add;
+	return world_ask(world, any_node(world), &command);
+}
+
+const char *world_set(struct world *world, const char *vm, const char *key, const char *value)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmSet set = WIRE__VM_SET__INIT;
+	Wire__Param change = WIRE__PARAM__INIT, *changes = &change;
+
+	change.key = (char *)key;
+	change.value = (char *)value;
+	set.name = (char *)vm;
+	set.changes = &changes;
+	set.n_changes = 1;
+	command.body_case = WIRE__COMMAND__BODY_VM_SET;
+	command.vm_set = &set;
+	return world_ask(world, any_node(world), &command);
+}
+
+const char *world_accept(struct world *world, const char *vm)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmAccept accept = WIRE__VM_ACCEPT__INIT;
+
+	accept.name = (char *)vm;
+	command.body_case = WIRE__COMMAND__BODY_VM_ACCEPT;
+	command.vm_accept = &accept;
 	return world_ask(world, any_node(world), &command);
 }
 

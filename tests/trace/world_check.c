@@ -31,6 +31,20 @@ static void never(const struct world *world, const char *what)
 	abort();
 }
 
+/* The cluster's id of a guest, also of one that its node has not been told of. */
+static uint64_t vm_id(struct world *world, const struct host *host, uint64_t vm)
+{
+	for (unsigned n = 1; n <= world->nodes; n++) {
+		const struct core *core = world->machines[n].core;
+		const Wire__Vm *record =
+			core ? state_vm_named(core_state(core), host_uuid(host, vm)) : NULL;
+
+		if (record)
+			return record->id;
+	}
+	return vm;
+}
+
 static void check_guests(struct world *world)
 {
 	uint64_t vms[256];
@@ -41,14 +55,17 @@ static void check_guests(struct world *world)
 		size_t count = host_running(world->machines[node].host, running, 256);
 
 		for (size_t i = 0; i < count; i++) {
-			const Wire__Vm *record = any_record(world, running[i]);
+			const struct host *host = world->machines[node].host;
+			uint64_t vm = vm_id(world, host, running[i]);
+			const Wire__Vm *record = any_record(world, vm);
 
 			for (size_t k = 0; k < n; k++)
-				if (vms[k] == running[i])
+				if (vms[k] == vm)
 					never(world, "one VM runs on two nodes");
-			if (record && !vm_holds(record, node))
+			if (record && !vm_holds(record, node) &&
+			    !host_is_outside(host, running[i]))
 				never(world, "a VM runs where it may not be held");
-			vms[n++] = running[i];
+			vms[n++] = vm;
 		}
 	}
 }

@@ -53,16 +53,27 @@ void world_stop_daemon(struct world *world, unsigned node)
 	world_take(world, node, &event);
 }
 
-void world_kill_agent(struct world *world, unsigned node)
+void world_stop_agent(struct world *world, unsigned node)
 {
 	struct event event = world_event(world, EVENT_AGENT_DOWN);
 
 	host_agent_down(world->machines[node].host);
 	world_take(world, node, &event);
+}
+
+void world_start_agent(struct world *world, unsigned node)
+{
+	struct event event = world_event(world, EVENT_AGENT_UP);
+
 	host_agent_begins(world->machines[node].host);
-	event = world_event(world, EVENT_AGENT_UP);
 	world_take(world, node, &event);
 	host_agent_up(world->machines[node].host);
+}
+
+void world_kill_agent(struct world *world, unsigned node)
+{
+	world_stop_agent(world, node);
+	world_start_agent(world, node);
 }
 
 void world_kill_node(struct world *world, unsigned node)
@@ -141,6 +152,16 @@ void world_fail_restores(struct world *world, unsigned node, const char *why)
 void world_fence_fails(struct world *world, const char *why)
 {
 	world->fence_fails = why;
+}
+
+void world_run_by_hand(struct world *world, unsigned node, const char *vm, bool marked)
+{
+	const Wire__Vm *record = world_vm(world, vm);
+	char uuid[40];
+
+	world_uuid(vm, uuid);
+	host_run_outside(world->machines[node].host, record ? record->id : 0, uuid, vm,
+			 marked);
 }
 
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause)

@@ -63,6 +63,8 @@ void world_new_view(struct world *world);
 uint64_t world_next_deadline(const struct world *world);
 /* Lets time pass up to then, by 1 ms at least, and those tick that are due. */
 void world_pass_time(struct world *world, uint64_t to_ms);
+/* The uuid of the guest with that name; the same for a name, always. */
+void world_uuid(const char *name, char ret_uuid[40]);
 /* Aborts with the story if something is as it must never be. */
 void world_check(struct world *world);
 

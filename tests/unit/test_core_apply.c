@@ -66,9 +66,18 @@ static int report_vm(struct bench *bench, uint32_t node, uint64_t boot_id, uint6
 	report.vm = state_vm_named(bench->state, "a")->id;
 	report.generation = generation;
 	report.what = what;
+	report.look = state_vm_named(bench->state, "a")->look;
 	command.body_case = WIRE__COMMAND__BODY_VM_REPORT;
 	command.vm_report = &report;
 	return apply(bench, node, boot_id, &command);
+}
+
+/* The node has looked for the VM, and it is not there. */
+static int look(struct bench *bench, uint32_t node)
+{
+	return report_vm(bench, node, state_node(bench->state, node)->boot_id,
+			 state_vm_named(bench->state, "a")->generation,
+			 WIRE__VM_REPORT__WHAT__ABSENT);
 }
 
 static int step_vm(struct bench *bench, Wire__Vm__Phase next, uint32_t node)
@@ -203,6 +212,8 @@ static struct bench *bench_new(void)
 		report_node(bench, node, 100 + node, "first boot");
 	add_fence(bench);
 	add_vm(bench);
+	for (uint32_t node = 1; node <= 3; node++)
+		CU_ASSERT_EQUAL(look(bench, node), 0);
 	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
 	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__RUNNING), 0);
 	CU_ASSERT_EQUAL(state_vm_named(bench->state, "a")->phase, WIRE__VM__PHASE__RUN);
@@ -590,27 +601,97 @@ static void test_timeouts(void)
 	bench_free(bench);
 }
 
-/* Nobody carries it out any more, so nobody would ever end it. */
-static void test_unmanaged(void)
+static int set_managed(struct bench *bench, const char *value)
 {
-	struct bench *bench = bench_new();
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__VmSet set = WIRE__VM_SET__INIT;
 	Wire__Param managed = WIRE__PARAM__INIT, *changes = &managed;
-	uint64_t op;
 
-	CU_ASSERT_EQUAL(want(bench, WIRE__VM__WANTED__STOPPED, WIRE__VM__ACTION__NO_ACTION), 0);
-	op = vm(bench)->op;
 	managed.key = (char *)"managed";
-	managed.value = (char *)"no";
+	managed.value = (char *)value;
 	set.name = (char *)"a";
 	set.changes = &changes;
 	set.n_changes = 1;
 	command.body_case = WIRE__COMMAND__BODY_VM_SET;
 	command.vm_set = &set;
-	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+	return apply(bench, 1, 101, &command);
+}
+
+/* Nobody carries it out any more, so nobody would ever end it. */
+static void test_unmanaged(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(want(bench, WIRE__VM__WANTED__STOPPED, WIRE__VM__ACTION__NO_ACTION), 0);
+	op = vm(bench)->op;
+	CU_ASSERT_EQUAL(set_managed(bench, "no"), 0);
 	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
 			WIRE__OPERATION__OUTCOME__CANCELLED);
+	bench_free(bench);
+}
+
+/* Without the word of each node that could have it, no leader starts it, whatever it believes. */
+static void test_look(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op, old;
+
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(vm(bench)->look, 0);
+	CU_ASSERT_EQUAL(set_managed(bench, "yes"), 0); /* it is already */
+	CU_ASSERT_EQUAL(vm(bench)->look, 0);
+	CU_ASSERT_EQUAL(set_managed(bench, "no"), 0);
+	CU_ASSERT_EQUAL(set_managed(bench, "yes"), 0);
+	old = vm(bench)->look;
+	CU_ASSERT_NOT_EQUAL(old, 0);
+	CU_ASSERT_EQUAL(look(bench, 1), 0);
+	CU_ASSERT_EQUAL(look(bench, 1), STALE); /* said once */
+	CU_ASSERT_EQUAL(look(bench, 3), 0);
+	/* Not the node's daemon any more; and about an earlier time. */
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 99, 1, WIRE__VM_REPORT__WHAT__ABSENT), STALE);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	CU_ASSERT_EQUAL(set_managed(bench, "no"), 0);
+	CU_ASSERT_EQUAL(set_managed(bench, "yes"), 0);
+	CU_ASSERT_NOT_EQUAL(vm(bench)->look, old);
+	CU_ASSERT_EQUAL(vm(bench)->looked, 0);
+	CU_ASSERT_EQUAL(look(bench, 1), 0);
+	CU_ASSERT_EQUAL(look(bench, 3), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	/* Lost is not looked; off is as good. */
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	op = begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
+	/* But what the other one saw before it booted anew is of no use. */
+	report_node(bench, 3, 203, "second boot");
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	CU_ASSERT_EQUAL(look(bench, 3), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), 0);
+	CU_ASSERT_EQUAL(vm(bench)->look, 0);
+	bench_free(bench);
+}
+
+/* A node that left, or never came, is asked for at most. */
+static void test_fence_left(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeFreeze freeze = WIRE__NODE_FREEZE__INIT;
+
+	CU_ASSERT_EQUAL(try_fence(bench, 2, true), STALE); /* it is up */
+	freeze.freeze_ms = 1000;
+	command.body_case = WIRE__COMMAND__BODY_NODE_FREEZE;
+	command.node_freeze = &freeze;
+	CU_ASSERT_EQUAL(apply(bench, 2, 102, &command), 0);
+	CU_ASSERT_EQUAL(try_fence(bench, 2, false), STALE);
+	CU_ASSERT_EQUAL(try_fence(bench, 2, true), 0);
+	CU_ASSERT(vm_holds(vm(bench), 2));
+	CU_ASSERT_EQUAL(end_fence(bench,
+				  state_count(bench->state, WIRE__TABLE__TABLE_OPERATION), true),
+			0);
+	CU_ASSERT_FALSE(vm_holds(vm(bench), 2));
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__OFF);
 	bench_free(bench);
 }
 
@@ -619,4 +700,5 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
 	  { "requests", test_requests }, { "one_disk", test_one_disk },
 	  { "old_action", test_old_action }, { "image", test_image }, { "volumes", test_volumes },
-	  { "large", test_large }, { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged })
+	  { "large", test_large }, { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged },
+	  { "look", test_look }, { "fence_left", test_fence_left })

@@ -35,6 +35,7 @@ static void step(struct alone *alone, struct event event)
 	core_step(alone->core, &event, &update);
 	if (update.persists_n)
 		alone->to_persist = update.persist_seq;
+	CU_ASSERT_FATAL(alone->last + update.frames_n <= STEPS_MAX);
 	for (size_t i = 0; i < update.frames_n; i++) {
 		alone->frames[alone->last++] = update.frames[i];
 		update.frames[i] = (struct buf){ 0 };
@@ -188,6 +189,69 @@ static void test_watch_size(void)
 	alone_free(alone);
 }
 
+static void tell(struct alone *alone, Wire__AgentNews__BodyCase what, void *body)
+{
+	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
+
+	news.body_case = what;
+	news.facts = body;
+	step(alone, (struct event){ .kind = EVENT_AGENT_NEWS, .news = &news });
+}
+
+/* Each guest that the Watch names runs. */
+static size_t tell_page(struct alone *alone)
+{
+	Wire__AgentRequest *request = steal_ptr(alone->request);
+	Wire__InventoryDone done = WIRE__INVENTORY_DONE__INIT;
+	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
+	uint64_t ask = alone->ask;
+	size_t n = request->watch->n_domains;
+
+	for (size_t i = 0; i < n; i++) {
+		Wire__DomainNews news = WIRE__DOMAIN_NEWS__INIT;
+
+		news.domain = request->watch->domains[i];
+		news.state = WIRE__DOMAIN_NEWS__STATE__RUNNING;
+		news.watch = ask;
+		tell(alone, WIRE__AGENT_NEWS__BODY_DOMAIN, &news);
+	}
+	done.watch = ask;
+	tell(alone, WIRE__AGENT_NEWS__BODY_INVENTORY, &done);
+	step(alone, (struct event){ .kind = EVENT_AGENT_REPLY, .reply = { ask, &reply } });
+	go_on(alone);
+	wire_free(request);
+	return n;
+}
+
+/* More guests than one Watch can name: none of them is taken to be gone before it was asked for. */
+static void test_watch_pages(void)
+{
+	struct alone *alone = alone_new(VMS);
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+	const struct state *state = core_state(alone->core);
+	size_t told = 0;
+
+	facts.agent_ok = true;
+	facts.memory_mib = 10000;
+	tell(alone, WIRE__AGENT_NEWS__BODY_FACTS, &facts);
+	while (told < VMS && alone->request &&
+	       alone->request->body_case == WIRE__AGENT_REQUEST__BODY_WATCH) {
+		told += tell_page(alone);
+		pass(alone, 1000);
+	}
+	CU_ASSERT(told >= VMS);
+	pass(alone, 2000);
+	for (size_t i = 0; i < VMS; i++) {
+		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
+
+		if (vm->phase != WIRE__VM__PHASE__RUN || vm->owner != 1) {
+			CU_FAIL("a guest that runs was given up");
+			break;
+		}
+	}
+	alone_free(alone);
+}
+
 static void no_answer(struct alone *alone)
 {
 	step(alone, (struct event){ .kind = EVENT_AGENT_REPLY, .reply = { alone->ask, NULL } });
@@ -319,5 +383,6 @@ static void test_foreign_text(void)
 	}
 }
 
-UNIT_MAIN("core/asks", { "watch_size", test_watch_size }, { "no_answer", test_no_answer },
+UNIT_MAIN("core/asks", { "watch_size", test_watch_size },
+	  { "watch_pages", test_watch_pages }, { "no_answer", test_no_answer },
 	  { "runs_already", test_runs_already }, { "foreign_text", test_foreign_text })

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/look.h"
+
+#include <stdio.h>
+
+#include "clusterd/core/record.h"
+
+void look_begin(Wire__Vm *vm, uint64_t index)
+{
+	vm->look = index;
+	vm->looked = 0;
+}
+
+uint64_t look_missing(const struct state *state, const Wire__Vm *vm)
+{
+	uint64_t missing = 0;
+
+	for (size_t i = 0; vm->look && i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+
+		if (!node->witness && node->state != WIRE__NODE__STATE__OFF)
+			missing |= vmop_bit((uint32_t)node->id) & ~vm->looked;
+	}
+	return missing;
+}
+
+bool look_awaited(const Wire__Vm *vm)
+{
+	return vm->look && !vm->unmanaged && vm->n_maybe == 0 &&
+	       vm->wanted != WIRE__VM__WANTED__STOPPED;
+}
+
+bool look_due(const Wire__Vm *vm, uint32_t node)
+{
+	if (!vm->look || vm->unmanaged || (vm->looked & vmop_bit(node)))
+		return false;
+	return look_awaited(vm) || vm_holds(vm, node);
+}
+
+/* What keeps a node from looking, and what to do about it. */
+static void why_not(uint64_t ready, const Wire__Node *node, char *ret_why, size_t size)
+{
+	bool speaks = (ready & vmop_bit((uint32_t)node->id)) != 0;
+	char reason[200] = "";
+
+	if (node->facts)
+		snprintf(reason, sizeof(reason), "%s", node->facts->agent_reason);
+	record_line(reason, sizeof(reason));
+	switch (node->state) {
+	case WIRE__NODE__STATE__NEW:
+		snprintf(ret_why, size, "has never joined: start clusterd there");
+		break;
+	case WIRE__NODE__STATE__LEFT:
+		snprintf(ret_why, size, "has left, for its clusterd was stopped: start it");
+		break;
+	case WIRE__NODE__STATE__LOST:
+		snprintf(ret_why, size, "is lost, and no fence device has proven it off: bring it "
+			 "back");
+		break;
+	default:
+		if (!speaks)
+			snprintf(ret_why, size, "has no clusterd that runs: start it");
+		else if (node->facts && !node->facts->agent_ok)
+			snprintf(ret_why, size, "has no working libvirt (%s): repair it", reason);
+		else
+			snprintf(ret_why, size, "has not answered yet: is its libvirt slow?");
+		break;
+	}
+}
+
+void look_why(const struct state *state, uint64_t ready, const Wire__Vm *vm, char *ret_why,
+	      size_t size)
+{
+	uint64_t missing = look_missing(state, vm);
+	const Wire__Node *first = NULL;
+	char why[300] = "", more[40] = "";
+	unsigned n = 0;
+
+	for (uint32_t node = 64; node >= 1; node--)
+		if (missing & vmop_bit(node)) {
+			first = state_node(state, node);
+			n++;
+		}
+	if (first)
+		why_not(ready, first, why, sizeof(why));
+	if (n > 1)
+		snprintf(more, sizeof(more), " (and %u more)", n - 1);
+	snprintf(ret_why, size,
+		 "waits until %s%s has looked whether it runs there already: the node %s, or vouch "
+		 "that it does not run there with clusterctl vm accept %s",
+		 first ? first->name : "nobody", more, why, vm->name);
+	record_line(ret_why, size);
+}

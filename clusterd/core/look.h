@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_LOOK_H
+#define CLUSTERD_CORE_LOOK_H
+
+/*
+ * The look: a VM that was not the cluster's, because it is new or was set managed=no, may run
+ * somewhere already. It is started only when each node that could have it has looked for it
+ * since, and said by a committed report that it is not there. No time stands in for such a
+ * report, however long it takes.
+ *
+ *   witness        runs no VMs: not asked
+ *   off            proven dead: nothing runs there; when it comes back it has to look, because
+ *                  libvirt may start guests at boot before clusterd is there to forbid it
+ *   new, up, daemon down, left, lost
+ *                  may have it: waited for
+ *
+ * A report holds for the incarnation of the node that made it. The look ends with what it was
+ * for: the VM is found, by the node that has it, or started; or an administrator vouches for it
+ * (vm accept). From then on Vm.maybe says who may hold it, and a restart waits for nobody's look.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clusterd/core/state.h"
+
+/* A new look begins with the log entry of that index, or it ends (0). */
+void look_begin(Wire__Vm *vm, uint64_t index);
+
+/* Nodes whose report is missing, bit n-1; 0: it may be started. */
+uint64_t look_missing(const struct state *state, const Wire__Vm *vm);
+/* Is it to be started or restored as soon as nobody is missing? */
+bool look_awaited(const Wire__Vm *vm);
+/* Is this node to look for it? A node that may hold it says whether it does, all others do when
+ * it is awaited. */
+bool look_due(const Wire__Vm *vm, uint32_t node);
+
+/*
+ * Who is missing and why, and what to do, as one clean line for Vm.detail. ready: nodes whose
+ * daemons are in the open epoch (bit n-1).
+ */
+void look_why(const struct state *state, uint64_t ready, const Wire__Vm *vm, char *ret_why,
+	      size_t size);
+
+#endif
