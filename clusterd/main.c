@@ -152,18 +152,23 @@ static int lock_instance(const char *state_dir)
 	char path[PATH_SIZE], why[WHY_SIZE];
 	int fd;
 
+	bool taken;
+
 	snprintf(path, sizeof(path), "%s/lock", state_dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
-	if (fd >= 0 && errno == EWOULDBLOCK)
+	taken = fd >= 0 && errno == EWOULDBLOCK;
+	if (taken)
 		snprintf(why, sizeof(why), "another clusterd runs with %s: stop it first",
 			 state_dir);
 	else
 		snprintf(why, sizeof(why), "%s cannot be locked: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	return complain(why);
+	complain(why);
+	/* The other one may be about to end: worth another try. */
+	return taken ? LOOP_EXIT_FAILED : LOOP_EXIT_CONFIG;
 }
 
 static int open_store(const struct conf *conf, struct store **ret)
@@ -174,7 +179,9 @@ static int open_store(const struct conf *conf, struct store **ret)
 	if (!error)
 		return 0;
 	complain(why);
-	return error == -EPROTO || error == -EBUSY ? LOOP_EXIT_CONFIG : LOOP_EXIT_STORE;
+	if (error == -EBUSY)
+		return LOOP_EXIT_FAILED;
+	return error == -EPROTO ? LOOP_EXIT_CONFIG : LOOP_EXIT_STORE;
 }
 
 /* ---------------------------------------------------------------- what it does */

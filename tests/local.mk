@@ -19,7 +19,7 @@ LDADD = %D%/unit/libunit.a clusterd/shell/libshell.a clusterd/core/libcore.a \
 	$(PURE_LIBS) $(COMMON_LIBS) \
 	$(DAEMON_EXT) $(AGENT_EXT) $(CTL_EXT) $(CUNIT_LIBS)
 
-checkers += %D%/tools/test-checkers
+checkers += %D%/daemon/check-daemon %D%/tools/test-checkers
 TESTS = $(unit_tests) $(checkers)
 dist_check_SCRIPTS += $(checkers)
 AM_TESTS_ENVIRONMENT = \

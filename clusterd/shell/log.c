@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-enum { LINE_MAX_BYTES = 1500, BLACKBOX_BYTES = 512 * 1024 };
+enum { LINE_MAX_BYTES = 1500, BLACKBOX_BYTES = 512 * 1024, CRASH_S = 5 };
 
 static struct {
 	int32_t target;
@@ -96,9 +96,12 @@ void log_set_level(int level)
 			  (uint8_t)level);
 }
 
+/* A disk that hangs, or a lock of whatever crashed, must not keep a dead daemon in its place. */
 static void on_crash(int number)
 {
 	signal(number, SIG_DFL);
+	signal(SIGALRM, SIG_DFL);
+	alarm(CRASH_S);
 	qb_log_blackbox_write_to_file(the_log.blackbox_path);
 	raise(number);
 }

@@ -6,7 +6,8 @@
  * The log is what the daemon tells its administrator: one line of key=value for each
  * fact, on stderr, which under systemd is the journal. libqb carries it; its blackbox
  * keeps the last lines of every level in memory and is written to a file when the daemon
- * crashes or is asked to (SIGUSR1). Not for threads: only the loop logs.
+ * crashes, within 5 s or not at all, or is asked to (SIGUSR1). Not for threads: only the loop
+ * logs.
  *
  * Never put a secret, a definition or a whole message into a line.
  */

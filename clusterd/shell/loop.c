@@ -273,12 +273,12 @@ static int32_t on_stop(int32_t number, void *context)
 	struct event event = { .kind = EVENT_LEAVE };
 
 	log_notice("stopping signal=%d", number);
+	sd_notify(0, "STOPPING=1\nSTATUS=Leaving the cluster");
 	if (loop->leaving || !loop->core) {
 		end(loop, LOOP_EXIT_CLEAN);
 		return 0;
 	}
 	loop->leaving = true;
-	sd_notify(0, "STOPPING=1\nSTATUS=Leaving the cluster");
 	signal(SIGALRM, on_alarm);
 	alarm(LEAVE_HARD_S);
 	shell_timer_arm(&loop->shell, &loop->leave_timer, LEAVE_MS, on_leave_time, loop);

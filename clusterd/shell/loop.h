@@ -13,7 +13,7 @@
 #include "clusterd/shell/conf.h"
 #include "clusterd/shell/store.h"
 
-/* What the process ends with; systemd starts all but the first two again. */
+/* What the process ends with; systemd starts it again after all but CONFIG, unless told to stop. */
 enum loop_exit {
 	LOOP_EXIT_CLEAN = 0,
 	LOOP_EXIT_CONFIG = 78,	/* EX_CONFIG: an administrator has to act */
