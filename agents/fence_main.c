@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -15,6 +18,8 @@
 #include "agents/fence_call.h"
 #include "base/cleanup.h"
 #include "wire/message.h"
+
+enum { ORPHAN_TURNS = 300 }; /* of 1 ms */
 
 static int say_hello(struct channel *channel)
 {
@@ -76,6 +81,40 @@ static int send_reply(struct channel *channel, uint64_t id, const Wire__AgentRep
 	return r;
 }
 
+/* ---------------------------------------------------------------- what is left behind */
+
+static void kill_children(void)
+{
+	FILE *children = fopen("/proc/thread-self/children", "re");
+	long pid;
+
+	while (children && fscanf(children, "%ld", &pid) == 1)
+		kill((pid_t)pid, SIGKILL);
+	if (children)
+		fclose(children);
+}
+
+/*
+ * What left its process group became a child of this process, the subreaper of its descendants,
+ * when its parent ended. Nothing of it may switch a node off when this call has been answered.
+ * Bounded, because what the kernel holds cannot be waited for.
+ */
+static void end_orphans(void)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	for (int turn = 0; turn < ORPHAN_TURNS; turn++) {
+		pid_t pid;
+
+		kill_children();
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* SIGTERM, which the daemon sends when the deadline has passed, must reach what we started, too. */
 static int catch_signals(void)
 {
@@ -102,7 +141,9 @@ static int serve(struct channel *channel, int signals)
 	if (r < 0)
 		return r;
 	if (request->body_case == WIRE__AGENT_REQUEST__BODY_FENCE) {
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		reply = fence_call(request->fence, stop_fds);
+		end_orphans();
 		if (request->fence->secret.data)
 			explicit_bzero(request->fence->secret.data, request->fence->secret.len);
 	} else {

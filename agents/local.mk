@@ -54,3 +54,6 @@ unit_tests += \
 	tests/unit/test_agents_hook \
 	tests/unit/test_agents_pool \
 	tests/unit/test_agents_run
+
+# What misbehaves, in namespaces of its own.
+checkers += tests/agents/check-limits

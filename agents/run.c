@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -16,7 +17,10 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
-enum { CHUNK = 4096 };
+enum {
+	CHUNK = 4096,
+	DRAIN_TURNS = 32, /* twice what a full pipe takes */
+};
 
 static char *const environment[] = {
 	(char[]){ "PATH=/usr/sbin:/usr/bin:/sbin:/bin" },
@@ -131,38 +135,58 @@ static void take_output(int *fd, struct buf *to, size_t max)
 		buf_append(to, chunk, (size_t)n < max - to->len ? (size_t)n : max - to->len);
 }
 
-/* Until it ended; -ETIMEDOUT. What a grandchild still holds open is not waited for. */
-static int attend(struct running *child, uint64_t end_ms, bool stoppable, struct run_result *result)
+/*
+ * What it has written before its end. Whoever still holds a pipe open is not waited for, nor is
+ * one that goes on writing read for ever.
+ */
+static void drain(struct running *child, struct run_result *result)
 {
-	bool ended = false;
-
-	while (!ended || child->out >= 0 || child->err >= 0) {
-		uint64_t now = now_ms();
-		struct pollfd fds[5] = {
+	for (int i = 0; i < DRAIN_TURNS; i++) {
+		struct pollfd fds[2] = {
 			{ .fd = child->out, .events = POLLIN },
 			{ .fd = child->err, .events = POLLIN },
-			{ .fd = ended ? -1 : child->pidfd, .events = POLLIN },
-			{ .fd = stoppable ? child->run.stop_fds[0] : -1, .events = POLLIN },
-			{ .fd = stoppable ? child->run.stop_fds[1] : -1, .events = POLLIN },
 		};
-		int n;
 
-		if (!ended && now >= end_ms)
-			return -ETIMEDOUT;
-		n = poll(fds, 5, ended ? 0 : (int)(end_ms - now));
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (ended && n == 0)
-			break;
+		if (poll(fds, 2, 0) <= 0)
+			return;
 		if (fds[0].revents)
 			take_output(&child->out, &result->output, child->run.output_max);
 		if (fds[1].revents)
 			take_output(&child->err, &result->errors, child->run.errors_max);
-		ended |= fds[2].revents != 0;
-		if (!ended && (fds[3].revents || fds[4].revents))
+	}
+}
+
+/* Until it ended; -ETIMEDOUT, -ECANCELED. */
+static int attend(struct running *child, uint64_t end_ms, bool stoppable, struct run_result *result)
+{
+	for (;;) {
+		uint64_t now = now_ms();
+		struct pollfd fds[5] = {
+			{ .fd = child->out, .events = POLLIN },
+			{ .fd = child->err, .events = POLLIN },
+			{ .fd = child->pidfd, .events = POLLIN },
+			{ .fd = stoppable ? child->run.stop_fds[0] : -1, .events = POLLIN },
+			{ .fd = stoppable ? child->run.stop_fds[1] : -1, .events = POLLIN },
+		};
+
+		if (now >= end_ms)
+			return -ETIMEDOUT;
+		if (poll(fds, 5, (int)(end_ms - now)) < 0) {
+			if (errno != EINTR)
+				return -errno;
+			continue;
+		}
+		if (fds[0].revents)
+			take_output(&child->out, &result->output, child->run.output_max);
+		if (fds[1].revents)
+			take_output(&child->err, &result->errors, child->run.errors_max);
+		if (fds[2].revents) {
+			drain(child, result);
+			return 0;
+		}
+		if (fds[3].revents || fds[4].revents)
 			return -ECANCELED;
 	}
-	return 0;
 }
 
 static void reap(struct running *child, struct run_result *result)
@@ -187,20 +211,56 @@ static void end_and_free(struct running *child, struct run_result *result)
 	free(child);
 }
 
+/*
+ * A pipe takes that much without blocking. Who does not read it says why elsewhere: that is no
+ * error, and its signal is not for our caller.
+ */
+static int give_input(struct running *child, const void *input, size_t len)
+{
+	const struct timespec no_time = { 0 };
+	sigset_t broken_pipe, before;
+	int r = 0;
+
+	if (len > RUN_INPUT_MAX)
+		return -EIO;
+	sigemptyset(&broken_pipe);
+	sigaddset(&broken_pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+	if (len && write(child->in, input, len) != (ssize_t)len) {
+		r = errno == EPIPE ? 0 : -EIO;
+		sigtimedwait(&broken_pipe, NULL, &no_time);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	close_fd(&child->in);
+	return r;
+}
+
+static bool told_to_stop(const struct running *child)
+{
+	struct pollfd fds[2] = {
+		{ .fd = child->run.stop_fds[0], .events = POLLIN },
+		{ .fd = child->run.stop_fds[1], .events = POLLIN },
+	};
+
+	return poll(fds, 2, 0) > 0;
+}
+
 int run_finish(struct running *child, const void *input, size_t len, uint64_t timeout_ms,
 	       struct run_result *ret)
 {
 	struct run_result result = { 0 };
 	uint64_t begun_ms = now_ms();
+	bool stop = told_to_stop(child);
+	int r = stop ? 0 : give_input(child, input, len);
 
-	/* A pipe takes that much without blocking. Who does not read it says why elsewhere. */
-	if (len > RUN_INPUT_MAX ||
-	    (len && write(child->in, input, len) != (ssize_t)len && errno != EPIPE)) {
+	if (r < 0) {
 		run_drop(child);
-		return -EIO;
+		return r;
 	}
-	close_fd(&child->in);
-	if (attend(child, begun_ms + timeout_ms, true, &result) < 0) {
+	/* One that has no input yet has done nothing that it could want to tidy up. */
+	if (stop) {
+		result.timed_out = true;
+	} else if (attend(child, begun_ms + timeout_ms, true, &result) < 0) {
 		result.timed_out = true;
 		kill(-child->pid, SIGTERM);
 		attend(child, now_ms() + RUN_TERM_MS, false, &result);

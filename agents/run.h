@@ -47,7 +47,10 @@ void run_result_free(struct run_result *result);
 enum { RUN_INPUT_MAX = 64 * 1024 };
 struct running;
 int run_start(const struct run *run, struct running **ret);
-/* Gives it its input, waits for its end. Frees running, whatever happens. */
+/*
+ * Gives it its input, waits for its end, and ends all that is left of its group. Frees running,
+ * whatever happens. One that does not read its input is no error, and raises no SIGPIPE.
+ */
 int run_finish(struct running *running, const void *input, size_t len, uint64_t timeout_ms,
 	       struct run_result *ret);
 /* Ends it. NULL is fine. */

@@ -130,6 +130,61 @@ static void test_orphans(void)
 	CU_ASSERT(result.exited && result.status == 3 && result.took_ms < 20000);
 }
 
+/* Nor is one of those read for ever that goes on writing. */
+static void test_orphan_that_writes(void)
+{
+	static const char *const scripts[] = {
+		"yes & sleep 0.2; exit 3",
+		"yes >&2 & sleep 0.2; exit 3",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+		_cleanup_(run_result_free) struct run_result result = { 0 };
+
+		CU_ASSERT_EQUAL(run_sh(scripts[i], "", 30000, 1000, -1, &result), 0);
+		CU_ASSERT(result.exited && result.status == 3 && result.took_ms < 20000);
+		CU_ASSERT(result.output.len <= 1000 && result.errors.len <= 1000);
+	}
+}
+
+static void test_writes_without_end(void)
+{
+	_cleanup_(run_result_free) struct run_result result = { 0 };
+
+	CU_ASSERT_EQUAL(run_sh("trap '' TERM; yes & yes >&2", "", 300, 1000, -1, &result), 0);
+	CU_ASSERT(result.timed_out && result.took_ms < 20000);
+	CU_ASSERT_EQUAL(result.output.len, 1000);
+	CU_ASSERT_EQUAL(result.errors.len, 1000);
+}
+
+static bool wait_for_file(const char *path)
+{
+	for (int i = 0; i < 1000 && access(path, F_OK) < 0; i++)
+		usleep(10000);
+	return access(path, F_OK) == 0;
+}
+
+/* It has closed its stdin before it gets anything on it. */
+static void test_input_not_wanted(void)
+{
+	_cleanup_(argv_free) struct argv argv = { 0 };
+	_cleanup_(run_result_free) struct run_result result = { 0 };
+	struct run run = { .argv = &argv, .output_max = 100, .stop_fds = { -1, -1 } };
+	struct running *running = NULL;
+	char script[200], directory[] = "/tmp/clusterd-run-XXXXXX", mark[64];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	snprintf(mark, sizeof(mark), "%s/closed", directory);
+	snprintf(script, sizeof(script), "exec <&-; : >%s; sleep 0.2; exit 4", mark);
+	argv_add_all(&argv, "/bin/sh", "-c", script, NULL);
+	CU_ASSERT_EQUAL_FATAL(run_start(&run, &running), 0);
+	CU_ASSERT(wait_for_file(mark));
+	CU_ASSERT_EQUAL(run_finish(running, "late", 4, 10000, &result), 0);
+	CU_ASSERT(result.exited && result.status == 4);
+	unlink(mark);
+	rmdir(directory);
+}
+
 static void test_two_steps(void)
 {
 	_cleanup_(argv_free) struct argv argv = { 0 };
@@ -150,4 +205,6 @@ static void test_two_steps(void)
 
 UNIT_MAIN("agents/run", { "ends", test_ends }, { "killed", test_killed },
 	  { "bounded", test_bounded }, { "late", test_late }, { "stopped", test_stopped },
-	  { "orphans", test_orphans }, { "two-steps", test_two_steps })
+	  { "orphans", test_orphans }, { "orphan that writes", test_orphan_that_writes },
+	  { "writes without end", test_writes_without_end },
+	  { "input not wanted", test_input_not_wanted }, { "two-steps", test_two_steps })

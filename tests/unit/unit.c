@@ -24,8 +24,6 @@ int unit_run(const char *suite, const struct unit_test *tests, size_t n, int arg
 	unsigned run, failed;
 	CU_pSuite s;
 
-	/* As in every program of ours: a reader that is gone is an errno. */
-	signal(SIGPIPE, SIG_IGN);
 	/* So that what was said before a crash is in the log. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (CU_initialize_registry() != CUE_SUCCESS)
