@@ -73,7 +73,7 @@ struct guest {
 struct vm_volume {
 	char *name, *path;
 	uint64_t there_ms; /* when it was last seen to be there; 0: never */
-	bool looking;
+	bool looking, looked; /* at this moment; ever */
 };
 
 struct agent {

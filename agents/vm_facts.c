@@ -23,6 +23,7 @@
 enum {
 	GATHER_MS = 10000,
 	VOLUME_LATE_MS = 25000, /* not seen for so long: it is not there */
+	VOLUME_FIRST_MS = 5000, /* facts wait for the first look at each volume, but not longer */
 	STUCK_MS = 30000,       /* a call of ours that takes longer hangs */
 	PATIENCE_MS = 2000,     /* for the first connection, before saying that there is none */
 };
@@ -36,6 +37,8 @@ struct vm_facts {
 	uint64_t begun_n, told_n; /* gatherings begun; the one that was told last */
 	bool queued, fresh;
 	bool able, able_known; /* as told last */
+	uint64_t watched_ms;   /* the first Watch came; 0: not yet */
+	bool told_whole;       /* what was told last names the volumes of a Watch */
 	/* what changes only with libvirt or QEMU; by the gathering job alone */
 	char *vendor, *model, *emulator;
 	bool kvm;
@@ -238,15 +241,16 @@ static void run_volume(struct job *job, struct link *link)
 	bool there = stat(look->volume->path, &st) == 0 && S_ISDIR(st.st_mode) &&
 		     access(look->volume->path, W_OK) == 0;
 
-	bool came;
+	bool news;
 
 	pthread_mutex_lock(&look->agent->lock);
-	came = there && look->volume->there_ms == 0;
+	news = !look->volume->looked || (there && look->volume->there_ms == 0);
 	look->volume->there_ms = there ? process_now_ms() : 0;
+	look->volume->looked = true;
 	look->volume->looking = false;
 	pthread_mutex_unlock(&look->agent->lock);
 	/* The gathering that asked may not have waited for it. */
-	if (came)
+	if (news)
 		vm_facts_queue(look->agent, false);
 }
 
@@ -315,23 +319,30 @@ static void await_volumes(struct agent *agent)
 	}
 }
 
-static void gather_volumes(struct agent *agent, Wire__NodeFacts *facts)
+/* True: each volume of a Watch is among the facts, or is known not to be there. */
+static bool gather_volumes(struct agent *agent, Wire__NodeFacts *facts)
 {
 	uint64_t now_ms;
+	bool whole, late;
 
 	look_at_volumes(agent);
 	await_volumes(agent);
 	clear_names(&facts->volumes, &facts->n_volumes);
 	now_ms = process_now_ms();
 	pthread_mutex_lock(&agent->lock);
+	whole = agent->facts->watched_ms != 0;
+	/* What hangs must not keep the node from all the rest. */
+	late = now_ms >= agent->facts->watched_ms + VOLUME_FIRST_MS;
 	for (size_t i = 0; i < agent->facts->volumes_n; i++) {
 		const struct vm_volume *volume = agent->facts->volumes[i];
 
+		whole &= volume->looked || late;
 		if (volume->there_ms && now_ms - volume->there_ms < VOLUME_LATE_MS)
 			add_name(&facts->volumes, &facts->n_volumes, volume->name);
 	}
 	pthread_mutex_unlock(&agent->lock);
 	sort_names(facts->volumes, facts->n_volumes);
+	return whole;
 }
 
 /* Replaces the list. One that is being looked at is left to itself: its job still points to it. */
@@ -347,8 +358,10 @@ void vm_facts_watch(struct agent *agent, const Wire__Watch *watch)
 	pthread_mutex_lock(&agent->lock);
 	for (size_t i = 0; i < watch->n_volumes; i++)
 		for (size_t o = 0; o < agent->facts->volumes_n; o++)
-			if (strcmp(volumes[i]->path, agent->facts->volumes[o]->path) == 0)
+			if (strcmp(volumes[i]->path, agent->facts->volumes[o]->path) == 0) {
 				volumes[i]->there_ms = agent->facts->volumes[o]->there_ms;
+				volumes[i]->looked = agent->facts->volumes[o]->looked;
+			}
 	for (size_t i = 0; i < agent->facts->volumes_n; i++) {
 		struct vm_volume *old = agent->facts->volumes[i];
 
@@ -361,6 +374,8 @@ void vm_facts_watch(struct agent *agent, const Wire__Watch *watch)
 	free(agent->facts->volumes);
 	agent->facts->volumes = volumes;
 	agent->facts->volumes_n = watch->n_volumes;
+	if (!agent->facts->watched_ms)
+		agent->facts->watched_ms = process_now_ms();
 	pthread_mutex_unlock(&agent->lock);
 	vm_facts_queue(agent, false);
 }
@@ -383,7 +398,7 @@ static bool is_able(struct agent *agent, char why[VM_WHY_SIZE])
 }
 
 /* What began before that which was told last is older news. */
-static void tell(struct agent *agent, Wire__NodeFacts *facts, uint64_t n)
+static void tell(struct agent *agent, Wire__NodeFacts *facts, uint64_t n, bool whole)
 {
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
 	Wire__NodeFacts *old;
@@ -401,7 +416,8 @@ static void tell(struct agent *agent, Wire__NodeFacts *facts, uint64_t n)
 	}
 	agent->facts->told_n = n;
 	old = agent->facts->told;
-	same = old && wire_equal(&old->base, &facts->base);
+	same = old && wire_equal(&old->base, &facts->base) && agent->facts->told_whole == whole;
+	agent->facts->told_whole = whole;
 	agent->facts->told = wire_dup(&facts->base);
 	agent->facts->able = facts->agent_ok;
 	agent->facts->able_known = true;
@@ -411,6 +427,7 @@ static void tell(struct agent *agent, Wire__NodeFacts *facts, uint64_t n)
 		return;
 	news.body_case = WIRE__AGENT_NEWS__BODY_FACTS;
 	news.facts = facts;
+	news.whole = whole;
 	agent_send_news(agent, &news);
 }
 
@@ -426,7 +443,7 @@ static void run_gather(struct job *job, struct link *link)
 	char why[VM_WHY_SIZE];
 	virConnectPtr conn;
 	uint64_t n;
-	bool fresh;
+	bool fresh, whole, asked;
 
 	pthread_mutex_lock(&agent->lock);
 	n = ++agent->facts->begun_n;
@@ -435,10 +452,13 @@ static void run_gather(struct job *job, struct link *link)
 	agent->facts->gathered_ms = process_now_ms();
 	pthread_mutex_unlock(&agent->lock);
 	gather_kernel(facts);
-	gather_volumes(agent, facts);
-	if (agent_connect(agent, link, &conn, why) == 0)
+	whole = gather_volumes(agent, facts);
+	asked = agent_connect(agent, link, &conn, why) == 0;
+	if (asked)
 		gather_libvirt(agent->facts, facts, conn, fresh);
-	tell(agent, facts, n);
+	/* If libvirt has come since, the gathering that this queued tells all of it. */
+	if (asked || !is_able(agent, why))
+		tell(agent, facts, n, whole);
 }
 
 static void gather_is_late(struct job *job)
@@ -481,16 +501,18 @@ static void tell_verdict(struct agent *agent)
 {
 	Wire__NodeFacts *facts;
 	uint64_t n;
+	bool whole;
 
 	pthread_mutex_lock(&agent->lock);
 	n = agent->facts->told_n;
+	whole = agent->facts->told_whole;
 	facts = agent->facts->told ? wire_dup(&agent->facts->told->base)
 				   : wire_new(&wire__node_facts__descriptor);
 	pthread_mutex_unlock(&agent->lock);
 	wire_set(&facts->agent_reason, "");
 	if (facts->memory_mib == 0)
 		gather_kernel(facts);
-	tell(agent, facts, n);
+	tell(agent, facts, n, whole);
 	wire_free(facts);
 }
 
@@ -503,7 +525,9 @@ void vm_facts_check(struct agent *agent, uint64_t now_ms)
 	/* Becoming able is told by the gathering that follows: with what libvirt says. */
 	changed = agent->facts->able_known ? agent->facts->able && !able
 					   : !able && now_ms > agent->facts->born_ms + PATIENCE_MS;
-	due = now_ms >= agent->facts->gathered_ms + GATHER_MS;
+	due = now_ms >= agent->facts->gathered_ms + GATHER_MS ||
+	      (!agent->facts->told_whole && agent->facts->watched_ms &&
+	       now_ms >= agent->facts->watched_ms + VOLUME_FIRST_MS);
 	pthread_mutex_unlock(&agent->lock);
 	if (changed)
 		tell_verdict(agent);

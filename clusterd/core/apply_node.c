@@ -64,6 +64,11 @@ static void new_kernel(struct apply *apply, Wire__Node *node)
 	node->incarnation++;
 	if (!first)
 		apply_node_gone(apply, id, "restarted");
+	/* What it told before it went down says nothing about what it has now. */
+	if (node->facts) {
+		node->facts->agent_ok = false;
+		record_text(&node->facts->agent_reason, "it has just booted");
+	}
 }
 
 void apply_node_report(struct apply *apply)

@@ -14,6 +14,7 @@
 
 enum {
 	SELF_REPORT_MS = 1000,
+	FIRST_REPORT_MS = 3000,
 	UNANSWERED_MS = 1000,
 	WATCH_MS = 30000,
 	WATCH_PAUSE_MS = 200,			/* between two Watches */
@@ -86,7 +87,7 @@ static void forget_agent(struct duties *duties)
 {
 	struct duty *duty;
 
-	duties->inventory = false;
+	duties->inventory = duties->whole = false;
 	duties->watch = 0;
 	duties->watch_again_ms = 0;
 	duties->starting = 0;
@@ -242,6 +243,10 @@ void duties_news(struct core *core, const Wire__AgentNews *news, struct update *
 		duties->facts = wire_dup(&news->facts->base);
 		if (core->memory_mib)
 			duties->facts->memory_mib = core->memory_mib;
+		/* Everybody waits for this one: it need not wait for the pause after the last. */
+		if (news->whole && !duties->whole)
+			duties->report_ms = 0;
+		duties->whole |= news->whole;
 		break;
 	case WIRE__AGENT_NEWS__BODY_DOMAIN:
 		learn_domain(core, news->domain);
@@ -321,11 +326,40 @@ void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply
 
 /* ------------------------------------------------------------------ about itself */
 
+/*
+ * A node whose libvirt works is a place for guests, and must not look like one before all that
+ * decides about it is known: facts without the volumes are kept back.
+ */
+static Wire__NodeFacts *facts_to_tell(const struct core *core)
+{
+	const struct duties *duties = core->duties;
+
+	return duties->facts && duties->facts->agent_ok && !duties->whole ? NULL : duties->facts;
+}
+
 static bool facts_stale(const struct core *core, const Wire__Node *self)
 {
-	const Wire__NodeFacts *facts = core->duties->facts;
+	const Wire__NodeFacts *facts = facts_to_tell(core);
 
 	return facts && (!self->facts || !wire_equal(&self->facts->base, &facts->base));
+}
+
+/*
+ * The first word of a node that has just booted frees the VMs that it had. It says at once
+ * what the node can take, so that they need not all go elsewhere; but it does not wait long.
+ */
+static bool facts_are_near(struct core *core, const Wire__Node *self, struct update *update)
+{
+	struct duties *duties = core->duties;
+
+	if (strcmp(self->kernel_boot_id, core->kernel_boot_id) == 0 || facts_to_tell(core))
+		return false;
+	if (!duties->first_ms)
+		duties->first_ms = core->now_ms;
+	if (core->now_ms >= duties->first_ms + FIRST_REPORT_MS)
+		return false;
+	update_wake(update, duties->first_ms + FIRST_REPORT_MS);
+	return true;
 }
 
 static void report_self(struct core *core, struct update *update)
@@ -335,7 +369,7 @@ static void report_self(struct core *core, struct update *update)
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
 
-	if (!self || core->leave_ms)
+	if (!self || core->leave_ms || facts_are_near(core, self, update))
 		return;
 	if (core_self(core) && strcmp(self->kernel_boot_id, core->kernel_boot_id) == 0 &&
 	    self->disk_id == core->disk_id && !facts_stale(core, self))
@@ -345,7 +379,7 @@ static void report_self(struct core *core, struct update *update)
 		return;
 	}
 	duties->report_ms = core->now_ms;
-	report.facts = duties->facts;
+	report.facts = facts_to_tell(core);
 	report.kernel_boot_id = core->kernel_boot_id;
 	report.disk_id = core->disk_id;
 	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
@@ -671,9 +705,9 @@ void duties_run(struct core *core, struct update *update)
 		return;
 	report_self(core, update);
 	forget_removed(core);
+	send_watch(core, update);
 	if (!core_self(core))
 		return;
-	send_watch(core, update);
 	run_fences(core, update);
 	if (duties->agent_up && duties->inventory && duties->facts && duties->facts->agent_ok)
 		run_vms(core, update);

@@ -8,7 +8,8 @@
  * reports the truth. Level-triggered: run again after every change, it asks only for what is
  * missing. Also its fence calls, and the report about itself.
  *
- * Runs only while an epoch is open and this daemon's boot id is the committed one.
+ * Runs only while an epoch is open; for VMs, only while this daemon's boot id is the committed
+ * one.
  */
 
 #include "clusterd/core/core.h"

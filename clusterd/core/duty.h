@@ -80,7 +80,9 @@ struct duties {
 	uint64_t watch_ms;		/* when it was asked */
 	bool watch_over;		/* it was answered */
 	Wire__NodeFacts *facts;
+	bool whole;			/* facts name the volumes, since the agent came up */
 	uint64_t report_ms;		/* last NodeReport */
+	uint64_t first_ms;		/* when the first one could be made */
 	unsigned starting;		/* start asks under way */
 	struct idmap fences;		/* by operation: struct fence_duty */
 };

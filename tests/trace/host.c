@@ -246,7 +246,8 @@ void host_peer_gone(struct host *host, unsigned node)
 
 /* ------------------------------------------------------------------ the agent */
 
-static void send_facts(struct host *host)
+/* Volumes are known from a Watch on. */
+static void send_facts(struct host *host, bool whole)
 {
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
 	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
@@ -256,9 +257,10 @@ static void send_facts(struct host *host)
 	facts.cpus = 2;
 	facts.agent_ok = true;
 	facts.volumes = volumes;
-	facts.n_volumes = 1;
+	facts.n_volumes = whole;
 	news.body_case = WIRE__AGENT_NEWS__BODY_FACTS;
 	news.facts = &facts;
+	news.whole = whole;
 	world_news(host->world, host->node, &news);
 }
 
@@ -269,7 +271,7 @@ void host_agent_begins(struct host *host)
 
 void host_agent_up(struct host *host)
 {
-	send_facts(host);
+	send_facts(host, false);
 }
 
 void host_agent_down(struct host *host)
@@ -329,6 +331,7 @@ static void do_watch(struct host *host, struct waiting *waiting)
 	for (size_t i = 0; i < DOMAINS; i++)
 		if (host->domains[i].vm)
 			send_domain(host, &host->domains[i], waiting->id);
+	send_facts(host, true);
 	done.watch = waiting->id;
 	news.body_case = WIRE__AGENT_NEWS__BODY_INVENTORY;
 	news.inventory = &done;

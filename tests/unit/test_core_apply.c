@@ -248,6 +248,27 @@ static void test_old_daemon(void)
 	bench_free(bench);
 }
 
+/* What a node told before it booted says nothing about what it has now. */
+static void test_old_facts(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+
+	facts.agent_ok = true;
+	report.facts = &facts;
+	report.kernel_boot_id = (char *)"first boot";
+	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
+	command.node_report = &report;
+	CU_ASSERT_EQUAL(apply(bench, 3, 103, &command), 0);
+	report_node(bench, 3, 203, "first boot");
+	CU_ASSERT(state_node(bench->state, 3)->facts->agent_ok);
+	report_node(bench, 3, 303, "second boot");
+	CU_ASSERT_FALSE(state_node(bench->state, 3)->facts->agent_ok);
+	bench_free(bench);
+}
+
 /* A second, late "absent" about the run before must not take away the right to this one. */
 static void test_old_generation(void)
 {
@@ -695,7 +716,7 @@ static void test_fence_left(void)
 	bench_free(bench);
 }
 
-UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
+UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_old_facts },
 	  { "old_generation", test_old_generation }, { "held", test_held }, { "fence", test_fence },
 	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
 	  { "requests", test_requests }, { "one_disk", test_one_disk },

@@ -272,6 +272,7 @@ static void take_inventory(struct alone *alone)
 	facts.memory_mib = 1000;
 	news.body_case = WIRE__AGENT_NEWS__BODY_FACTS;
 	news.facts = &facts;
+	news.whole = true;
 	step(alone, (struct event){ .kind = EVENT_AGENT_NEWS, .news = &news });
 	news.body_case = WIRE__AGENT_NEWS__BODY_INVENTORY;
 	news.inventory = &done;

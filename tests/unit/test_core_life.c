@@ -153,6 +153,37 @@ static void test_node_dies(void)
 	world_free(world);
 }
 
+static const Wire__NodeFacts *facts_of(struct world *world, unsigned node)
+{
+	return state_node(core_state(world_core(world, 1)), node)->facts;
+}
+
+/* Whoever sees that a node that has booted takes guests may send one there at once. */
+static void test_booted_node(void)
+{
+	struct world *world = world_new(3);
+	bool ok = false;
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 2000);
+	world_kill_node(world, 2);
+	world_settle(world, 10000);
+	world_start_node(world, 2);
+	for (unsigned turns = 0; turns < 1000 && !ok; turns++) {
+		if (!world_step(world))
+			world_settle(world, 10);
+		ok = state_node(core_state(world_core(world, 1)), 2)->state ==
+			     WIRE__NODE__STATE__UP &&
+		     facts_of(world, 2)->agent_ok;
+	}
+	CU_ASSERT(ok);
+	CU_ASSERT_EQUAL(facts_of(world, 2)->n_volumes, 1);
+	CU_ASSERT_STRING_EQUAL(world_move(world, "a", 2, WIRE__VM_MOVE__HOW__LIVE), "");
+	world_settle(world, 5000);
+	CU_ASSERT_EQUAL(world_runs(world, "a"), 2);
+	world_free(world);
+}
+
 static void test_split(void)
 {
 	struct world *world = world_new(3);
@@ -332,7 +363,8 @@ static void test_fence_test(void)
 
 UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
 	  { "no_room", test_no_room }, { "paused_move", test_paused_move }, { "quick", test_quick },
-	  { "node_dies", test_node_dies }, { "split", test_split },
+	  { "node_dies", test_node_dies }, { "booted_node", test_booted_node },
+	  { "split", test_split },
 	  { "cold_start", test_cold_start }, { "partition_heals", test_partition_heals },
 	  { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends },
 	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test })
