@@ -26,19 +26,6 @@ static char *node_fences(const json_t *fences, json_int_t node)
 	return buf_steal_str(&out);
 }
 
-/* Why it is as it is, where that is not plain. */
-static const char *reason(const json_t *node)
-{
-	const json_t *facts = json_object_get(node, "facts");
-
-	if (!field_is(node, "state", "up"))
-		return field_text(node, "reason");
-	if (facts && !field_true(facts, "agent_ok") && !field_true(node, "witness"))
-		return *field_text(facts, "agent_reason") ? field_text(facts, "agent_reason")
-							  : "its VM agent does not answer";
-	return field_true(node, "drained") ? "takes no VMs (placement=no)" : "";
-}
-
 static void cell_memory(struct table *table, const json_t *node)
 {
 	json_int_t total = field_number(json_object_get(node, "facts"), "memory_mib");
@@ -55,23 +42,16 @@ static void cell_memory(struct table *table, const json_t *node)
 static void row_of_node(struct table *table, const json_t *node, void *context)
 {
 	_cleanup_(freep) char *fences = node_fences(context, field_number(node, "id"));
-	const char *state = field_text(node, "state");
-	const char *text = field_text(node, "state_text");
-	bool up = strcmp(state, "up") == 0;
 
 	table_cell(table, field_text(node, "name"));
-	table_cell_toned(table,
-			 up                           ? TABLE_GOOD
-			 : strcmp(state, "lost") == 0 ? TABLE_BAD
-						      : TABLE_WARN,
-			 *text ? text : state);
+	show_node_state(table, node);
 	table_cellf(table, "%s%s", field_true(node, "member") ? "yes" : "no",
 		    field_true(node, "voter") ? ", voter" : "");
 	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
 	cell_memory(table, node);
 	table_cell_toned(table, *fences || field_true(node, "witness") ? TABLE_PLAIN : TABLE_WARN,
 			 fences);
-	table_cell(table, reason(node));
+	table_cell(table, field_text(node, "why"));
 }
 
 int cmd_node_list(struct ctl *ctl, const struct cli_call *call)
@@ -133,7 +113,8 @@ static void print_node(struct ctl *ctl, const json_t *node, const json_t *fences
 	show_linef(table, "id", "%" JSON_INTEGER_FORMAT, field_number(node, "id"));
 	show_linef(table, "state", "%s since %s", *text ? text : field_text(node, "state"),
 		   show_time(since, field_number(node, "since_ms")));
-	show_line(table, "reason", field_text(node, "reason"));
+	show_as_of(table, node);
+	show_line(table, "reason", field_text(node, "why"));
 	show_line(table, "address", field_text(node, "address"));
 	show_line(table, "domain", field_text(node, "failure_domain"));
 	show_line(table, "placement", field_true(node, "drained") ? "no" : "yes");

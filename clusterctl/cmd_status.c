@@ -25,6 +25,7 @@ static void print_head(const json_t *status)
 	const json_t *node = json_object_get(status, "node");
 	const json_t *standing = json_object_get(status, "standing");
 	const json_t *quorum = json_object_get(status, "quorum");
+	char time[SHOW_TIME_SIZE];
 
 	printf("\ncluster  %s  %s\n",
 	       *field_text(cluster, "name") ? field_text(cluster, "name") : "-",
@@ -34,6 +35,9 @@ static void print_head(const json_t *status)
 	       " needed\n",
 	       field_true(quorum, "have") ? "yes" : "no", field_number(quorum, "present"),
 	       json_array_size(json_object_get(quorum, "voters")), field_number(quorum, "needed"));
+	if (show_is_old(status))
+		printf("as of    %s; what happened since is not known on this node\n",
+		       show_time(time, field_number(status, "as_of_ms")));
 	printf("leader   %s  epoch %" JSON_INTEGER_FORMAT ", entry %" JSON_INTEGER_FORMAT "\n",
 	       *field_text(standing, "leader_name") ? field_text(standing, "leader_name") : "none",
 	       field_number(standing, "epoch"), field_number(standing, "index"));
@@ -64,15 +68,11 @@ static void print_nodes(struct ctl *ctl, const json_t *nodes)
 
 	table_align_right(table, 3);
 	json_array_foreach(nodes, i, node) {
-		const char *text = field_text(node, "state_text");
-		bool up = field_is(node, "state", "up");
-
 		table_cell(table, field_text(node, "name"));
-		table_cell_toned(table, up ? TABLE_GOOD : TABLE_WARN,
-				 *text ? text : field_text(node, "state"));
+		show_node_state(table, node);
 		table_cell(table, field_true(node, "member") ? "yes" : "no");
 		table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
-		table_cell(table, up ? "" : field_text(node, "reason"));
+		table_cell(table, field_text(node, "why"));
 	}
 	table_write(table, stdout, ctl->colour);
 }

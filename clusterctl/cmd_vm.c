@@ -22,6 +22,8 @@ static enum table_tone tone_of_state(const char *state)
 /* What is worth knowing in a few words, the most urgent first. */
 static const char *detail(const json_t *vm)
 {
+	if (*field_text(vm, "why"))
+		return field_text(vm, "why");
 	if (*field_text(vm, "detail"))
 		return field_text(vm, "detail");
 	if (*field_text(vm, "changed_outside"))
@@ -131,6 +133,8 @@ static void lines_of_state(struct table *table, const json_t *vm)
 	if (*field_text(vm, "to_name"))
 		show_linef(table, "moving", "%s -> %s", field_text(vm, "from_name"),
 			   field_text(vm, "to_name"));
+	show_as_of(table, vm);
+	show_line(table, "unknown because", field_text(vm, "why"));
 	show_line(table, "wanted", field_text(vm, "wanted"));
 	show_line(table, "detail", field_text(vm, "detail"));
 	show_line(table, "paused because", field_text(vm, "seen_reason"));

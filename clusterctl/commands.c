@@ -61,7 +61,11 @@ static const struct cli_command commands[] = {
 		.run = cmd_node_list,
 		.brief = "all nodes",
 		.help = "Lists the nodes with their state, whether they are members of the "
-			"cluster now, what they run and which fence device can prove their death.",
+			"cluster now, what they run and which fence device can prove their "
+			"death. States: new (never reported), up (drained: takes no VMs), "
+			"daemon-down (its VMs run on), left (its clusterd was stopped), lost "
+			"(perhaps dead), off (proven off), not seen (by this node, without "
+			"quorum).",
 		.example = "  clusterctl node list",
 	},
 	{
@@ -92,7 +96,9 @@ static const struct cli_command commands[] = {
 		.brief = "all VMs",
 		.help = "Lists the VMs: what each does, where, what is wanted of it, its size, "
 			"and whether it would survive the death of its node (PROTECTED; vm show "
-			"says why not).",
+			"says why not). A VM is stopped, starting, running, paused, stopping, "
+			"migrating, saving, saved, restoring, failed (given up) or unknown (its "
+			"node does not speak; the detail says what is with it).",
 		.example = "  clusterctl vm list --json | jq -r '.[] | select(.protected.ok | "
 			   "not).name'",
 	},

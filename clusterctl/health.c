@@ -55,17 +55,17 @@ static void judge_quorum(struct judging *judging, const json_t *status)
 static void judge_node(struct judging *judging, const json_t *node)
 {
 	const json_t *facts = json_object_get(node, "facts");
-	const char *name = field_text(node, "name"), *reason = field_text(node, "reason");
+	const char *name = field_text(node, "name"), *why = field_text(node, "why");
 	const char *text = field_text(node, "state_text");
 
-	if (!field_is(node, "state", "up"))
+	if (strcmp(text, "not seen") == 0)
+		found(judging, STATUS_WARNING, name, "node %s is %s", name, why);
+	else if (!field_is(node, "state", "up"))
 		found(judging, STATUS_WARNING, name, "node %s is %s%s%s", name,
-		      *text ? text : field_text(node, "state"), *reason ? ": " : "", reason);
+		      *text ? text : field_text(node, "state"), *why ? ": " : "", why);
 	else if (json_is_object(facts) && !field_true(facts, "agent_ok") &&
 		 !field_true(node, "witness"))
-		found(judging, STATUS_WARNING, name, "node %s cannot run VMs: %s", name,
-		      *field_text(facts, "agent_reason") ? field_text(facts, "agent_reason")
-							 : "its VM agent does not answer");
+		found(judging, STATUS_WARNING, name, "node %s cannot run VMs: %s", name, why);
 }
 
 static bool state_is_one_of(const char *state, const char *const *states)
@@ -84,7 +84,7 @@ static void judge_wanted_vm(struct judging *judging, const json_t *vm)
 	};
 	static const char *const passing[] = { "starting", "stopping", NULL };
 	const char *name = field_text(vm, "name"), *state = field_text(vm, "state");
-	const char *detail = field_text(vm, "detail");
+	const char *detail = field_text(vm, *field_text(vm, "why") ? "why" : "detail");
 
 	if (!*detail && strcmp(state, "paused") == 0)
 		detail = field_text(vm, "seen_reason");

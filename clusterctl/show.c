@@ -8,6 +8,44 @@
 #include <stdarg.h>
 #include <time.h>
 
+bool show_is_old(const json_t *record)
+{
+	return json_is_false(json_object_get(record, "current"));
+}
+
+void show_as_of(struct table *table, const json_t *record)
+{
+	char time[SHOW_TIME_SIZE];
+
+	if (show_is_old(record))
+		show_linef(table, "as of", "%s; what happened since is not known on this node",
+			   show_time(time, field_number(record, "as_of_ms")));
+}
+
+void show_node_state(struct table *table, const json_t *node)
+{
+	const char *state = field_text(node, "state"), *text = field_text(node, "state_text");
+	enum table_tone tone = TABLE_WARN;
+
+	if (strcmp(state, "lost") == 0)
+		tone = TABLE_BAD;
+	else if (strcmp(state, "up") == 0 && strcmp(text, "not seen") != 0)
+		tone = TABLE_GOOD;
+	table_cell_toned(table, tone, *text ? text : state);
+}
+
+/* Tables are not marked cell by cell. */
+static void say_as_of(const json_t *records)
+{
+	const json_t *first = json_array_get(records, 0);
+	char time[SHOW_TIME_SIZE];
+
+	if (show_is_old(first))
+		ctl_say("No quorum here: this is as of %s; what happened since is not known on "
+			"this node.",
+			show_time(time, field_number(first, "as_of_ms")));
+}
+
 int show_records(struct ctl *ctl, const struct show_list *list, json_t *records)
 {
 	_cleanup_(table_freep) struct table *table = NULL;
@@ -26,6 +64,7 @@ int show_records(struct ctl *ctl, const struct show_list *list, json_t *records)
 			table_align_right(table, column);
 	json_array_foreach(records, i, record)
 		list->row(table, record, list->context);
+	say_as_of(records);
 	table_write(table, stdout, ctl->colour);
 	return EXIT_OK;
 }

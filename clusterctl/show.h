@@ -22,7 +22,7 @@ struct show_list {
 	const char *empty; /* what to say of a list without anything */
 };
 
-/* Asks, writes and returns the exit. */
+/* Asks, writes and returns the exit. Of a list that is old, stderr says so. */
 int show_list(struct ctl *ctl, const struct show_list *list);
 
 /* The same for a list that is there already, which stays the caller's. */
@@ -32,6 +32,16 @@ int show_records(struct ctl *ctl, const struct show_list *list, json_t *records)
 void show_line(struct table *table, const char *label, const char *value);
 void show_linef(struct table *table, const char *label, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Whether a node, a VM or the status is what was known when this node last took part in the
+ * cluster, and not what is now. The line that says so, if it is.
+ */
+bool show_is_old(const json_t *record);
+void show_as_of(struct table *table, const json_t *record);
+
+/* The cell with the state of a node. */
+void show_node_state(struct table *table, const json_t *node);
 
 /*
  * Texts of an array, or the names of nodes whose ids are in it, with a comma in between; the

@@ -28,6 +28,8 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/loop.h \
 	%D%/operator.c \
 	%D%/operator.h \
+	%D%/operator_judge.c \
+	%D%/operator_judge.h \
 	%D%/operator_read.c \
 	%D%/operator_read.h \
 	%D%/operator_view.c \

@@ -195,6 +195,7 @@ static void on_settled(void *context)
 
 static void tell(struct loop *loop)
 {
+	operator_stepped(loop->operator);
 	if (tell_step(loop->tell, loop->core))
 		operator_news(loop->operator);
 	if (tell_is_waiting(loop->tell) && !loop->settle_timer.handle)

@@ -49,6 +49,8 @@ struct operator {
 	struct operator_config config;
 	const struct core *core;
 	uint32_t node;
+	bool open;			/* an epoch was, after the last step */
+	uint64_t closed_ms;		/* wall clock; when that ended */
 	int listener;
 	char path[120];
 	long group;
@@ -202,7 +204,10 @@ static void send_data(struct client *client, json_t *data, bool last)
 static void pump(struct client *client)
 {
 	struct operator *operator = client->operator;
-	const struct reading_source source = { operator->core, operator->node };
+	const struct reading_source source = {
+		.core = operator->core, .node = operator->node, .wall_ms = shell_wall_ms(),
+		.closed_ms = operator->closed_ms,
+	};
 
 	for (int n = 0; n < PAGES_A_TURN && client->state == READING && !client->unsent &&
 	     !client->dead; n++) {
@@ -398,6 +403,16 @@ static int32_t on_client(int32_t fd, int32_t revents, void *context)
 }
 
 /* ---------------------------------------------------------------- all clients */
+
+void operator_stepped(struct operator *operator)
+{
+	struct core_standing standing;
+
+	core_standing(operator->core, &standing);
+	if (operator->open && !standing.open)
+		operator->closed_ms = shell_wall_ms();
+	operator->open = standing.open;
+}
 
 void operator_news(struct operator *operator)
 {

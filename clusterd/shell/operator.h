@@ -47,6 +47,9 @@ void operator_set_core(struct operator *operator, const struct core *core, uint3
 /* The core's answer to an EVENT_CLIENT; unknown tags are of clients that went away. */
 void operator_answer(struct operator *operator, uint64_t tag, const Wire__Verdict *verdict);
 
+/* After each step of the core: it may have lost touch with the cluster, and when is told. */
+void operator_stepped(struct operator *operator);
+
 /* There are new events: for those who follow them. */
 void operator_news(struct operator *operator);
 

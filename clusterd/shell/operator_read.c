@@ -446,7 +446,10 @@ void reading_free(struct reading *reading)
 int reading_page(struct reading *reading, const struct reading_source *source, json_t **ret_data,
 		 bool *ret_last, struct refusal *ret_refusal)
 {
-	struct view_source view = { .state = core_state(source->core), .node = source->node };
+	struct view_source view = {
+		.state = core_state(source->core), .node = source->node,
+		.wall_ms = source->wall_ms, .closed_ms = source->closed_ms,
+	};
 
 	core_standing(source->core, &view.standing);
 	reading->core = source->core;

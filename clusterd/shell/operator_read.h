@@ -29,6 +29,8 @@ void refuse(struct refusal *refusal, const char *code, const char *format, ...)
 struct reading_source {
 	const struct core *core;
 	uint32_t node;		/* own id */
+	uint64_t wall_ms;	/* now */
+	uint64_t closed_ms;	/* as in operator_judge.h */
 };
 
 struct reading;

@@ -11,13 +11,6 @@
 
 enum { LIST_MAX = 20, WARNINGS_MAX = 10, WORD_SIZE = 40 };
 
-static const char *name_of(const struct state *state, uint32_t number)
-{
-	const Wire__Node *node = number ? state_node(state, number) : NULL;
-
-	return node ? node->name : "";
-}
-
 static void set_text(json_t *object, const char *key, const char *text)
 {
 	json_object_set_new(object, key, json_string(text ? text : ""));
@@ -44,31 +37,13 @@ static bool has_bit(uint64_t set, uint64_t node)
 	     ((record) = state_at(state, table, i));                                               \
 	     i++)
 
-/* ---------------------------------------------------------------- nodes */
-
-static const char *node_state_text(const Wire__Node *node)
+static void add_as_of(json_t *json, const struct view_source *source)
 {
-	switch (node->state) {
-	case WIRE__NODE__STATE__NEW:
-		return "never seen";
-	case WIRE__NODE__STATE__UP:
-		if (node->witness)
-			return "up, witness";
-		if (!node->facts || !node->facts->agent_ok)
-			return "up, libvirt not ready";
-		return node->drained ? "up, drained" : "up";
-	case WIRE__NODE__STATE__DAEMON_DOWN:
-		return "daemon down";
-	case WIRE__NODE__STATE__LEFT:
-		return "left";
-	case WIRE__NODE__STATE__LOST:
-		return "lost";
-	case WIRE__NODE__STATE__OFF:
-		return "off";
-	default:
-		return "unknown";
-	}
+	set_bool(json, "current", source->standing.open);
+	set_number(json, "as_of_ms", judge_as_of(source));
 }
+
+/* ---------------------------------------------------------------- nodes */
 
 /* VMs that it owns and the memory of those that run. */
 static uint64_t count_vms(const struct state *state, uint64_t node, uint64_t *ret_memory_mib)
@@ -91,8 +66,12 @@ static uint64_t count_vms(const struct state *state, uint64_t node, uint64_t *re
 static void add_standing(json_t *json, const struct view_source *source, const Wire__Node *node)
 {
 	uint64_t memory, vms = count_vms(source->state, node->id, &memory);
+	char why[JUDGE_WHY_SIZE];
 
-	set_text(json, "state_text", node_state_text(node));
+	judge_node_why(source, node, why, sizeof(why));
+	set_text(json, "state_text", judge_node_state(source, node));
+	set_text(json, "why", why);
+	add_as_of(json, source);
 	set_bool(json, "voter", state_voter(source->state, (uint32_t)node->id));
 	set_bool(json, "member", has_bit(source->standing.members, node->id));
 	set_bool(json, "ring", has_bit(source->standing.ring, node->id));
@@ -110,44 +89,6 @@ json_t *view_node(const struct view_source *source, const Wire__Node *node)
 }
 
 /* ---------------------------------------------------------------- VMs */
-
-/* Nobody can say how a VM is while the node that has it is silent. */
-static bool owner_is_silent(const struct state *state, const Wire__Vm *vm)
-{
-	const Wire__Node *owner = vm->owner ? state_node(state, vm->owner) : NULL;
-
-	return owner && owner->state != WIRE__NODE__STATE__UP;
-}
-
-const char *view_vm_state(const struct state *state, const Wire__Vm *vm)
-{
-	static const char *const words[] = {
-		[WIRE__VM__PHASE__OFF] = "stopped",
-		[WIRE__VM__PHASE__STARTING] = "starting",
-		[WIRE__VM__PHASE__RUN] = "running",
-		[WIRE__VM__PHASE__STOPPING] = "stopping",
-		[WIRE__VM__PHASE__COPYING] = "migrating",
-		[WIRE__VM__PHASE__GO] = "migrating",
-		[WIRE__VM__PHASE__RESUMING] = "migrating",
-		[WIRE__VM__PHASE__ABORTING] = "migrating",
-		[WIRE__VM__PHASE__SAVING] = "saving",
-		[WIRE__VM__PHASE__SAVED] = "saved",
-		[WIRE__VM__PHASE__RESTORING] = "restoring",
-		[WIRE__VM__PHASE__CONSUMED] = "restoring",
-		[WIRE__VM__PHASE__FAILED] = "failed",
-	};
-	size_t phase = (size_t)vm->phase;
-	bool at_rest = vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__SAVED ||
-		       vm->phase == WIRE__VM__PHASE__FAILED;
-
-	if (phase >= ARRAY_SIZE(words) || !words[phase])
-		return "unknown";
-	if (!at_rest && owner_is_silent(state, vm))
-		return "unknown";
-	if (vm->phase == WIRE__VM__PHASE__RUN && vm->seen == WIRE__VM__SEEN__SUSPENDED)
-		return "paused";
-	return words[phase];
-}
 
 static bool has_fence(const struct state *state, uint32_t node)
 {
@@ -180,7 +121,7 @@ static bool death_is_provable(const struct state *state, const Wire__Vm *vm, cha
 		if (has_fence(state, vm->owner))
 			return true;
 		snprintf(ret_why, size, "no proof possible for %s: no fence device",
-			 name_of(state, vm->owner));
+			 judge_name(state, vm->owner));
 		return false;
 	}
 	each_record(state, WIRE__TABLE__TABLE_NODE, i, node)
@@ -215,14 +156,17 @@ json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 {
 	const struct state *state = source->state;
 	json_t *json = wire_to_json(&vm->base, true), *protected = json_object();
-	char why[200];
+	char why[JUDGE_WHY_SIZE];
 
 	if (!xml)
 		json_object_del(json, "xml");
-	set_text(json, "owner_name", name_of(state, vm->owner));
-	set_text(json, "from_name", name_of(state, vm->from));
-	set_text(json, "to_name", name_of(state, vm->to));
-	set_text(json, "state", view_vm_state(state, vm));
+	set_text(json, "owner_name", judge_name(state, vm->owner));
+	set_text(json, "from_name", judge_name(state, vm->from));
+	set_text(json, "to_name", judge_name(state, vm->to));
+	set_text(json, "state", judge_vm_state(source, vm));
+	judge_vm_why(source, vm, why, sizeof(why));
+	set_text(json, "why", why);
+	add_as_of(json, source);
 	set_bool(protected, "ok", view_vm_protected(state, vm, why, sizeof(why)));
 	set_text(protected, "reason", why);
 	json_object_set_new(json, "protected", protected);
@@ -237,7 +181,7 @@ json_t *view_fence(const struct view_source *source, const Wire__Fence *fence)
 
 	json_object_del(json, "secret");
 	for (size_t i = 0; i < fence->n_targets; i++)
-		json_array_append_new(names, json_string(name_of(source->state,
+		json_array_append_new(names, json_string(judge_name(source->state,
 								 fence->targets[i]->node)));
 	json_object_set_new(json, "node_names", names);
 	set_bool(json, "has_secret", fence->secret.len > 0);
@@ -252,8 +196,8 @@ json_t *view_operation(const struct view_source *source, const Wire__Operation *
 	const Wire__Fence *device = state_get(state, WIRE__TABLE__TABLE_FENCE, operation->device);
 
 	set_text(json, "vm_name", vm ? vm->name : "");
-	set_text(json, "node_name", name_of(state, operation->node));
-	set_text(json, "to_name", name_of(state, operation->to));
+	set_text(json, "node_name", judge_name(state, operation->node));
+	set_text(json, "to_name", judge_name(state, operation->to));
 	set_text(json, "device_name", device ? device->name : "");
 	return json;
 }
@@ -280,7 +224,7 @@ static json_t *status_node(const struct view_source *source)
 	json_t *json = json_object();
 
 	set_number(json, "id", source->node);
-	set_text(json, "name", name_of(source->state, source->node));
+	set_text(json, "name", judge_name(source->state, source->node));
 	set_text(json, "version", PACKAGE_VERSION);
 	return json;
 }
@@ -295,7 +239,7 @@ static json_t *status_standing(const struct view_source *source)
 	set_number(json, "index", standing->index);
 	set_number(json, "committed", standing->committed);
 	set_number(json, "leader", standing->leader);
-	set_text(json, "leader_name", name_of(source->state, standing->leader));
+	set_text(json, "leader_name", judge_name(source->state, standing->leader));
 	set_text(json, "why_not", standing->why_not);
 	set_bool(json, "agent_ok", standing->agent_ok);
 	return json;
@@ -348,8 +292,9 @@ static void count_word(json_t *counts, const char *word)
 	set_number(counts, word, (uint64_t)json_integer_value(json_object_get(counts, word)) + 1);
 }
 
-static json_t *status_vms(const struct state *state, json_t *unprotected)
+static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 {
+	const struct state *state = source->state;
 	json_t *json = json_object(), *phases = json_object(), *states = json_object();
 	uint64_t protected = 0;
 	const Wire__Vm *vm;
@@ -360,7 +305,7 @@ static json_t *status_vms(const struct state *state, json_t *unprotected)
 						   word, sizeof(word));
 
 		count_word(phases, phase ? phase : "unknown");
-		count_word(states, view_vm_state(state, vm));
+		count_word(states, judge_vm_state(source, vm));
 		if (view_vm_protected(state, vm, why, sizeof(why)))
 			protected++;
 		else if (vm->wanted != WIRE__VM__WANTED__STOPPED &&
@@ -405,12 +350,13 @@ json_t *view_status(const struct view_source *source)
 {
 	json_t *json = json_object(), *unprotected = json_array();
 
+	add_as_of(json, source);
 	json_object_set_new(json, "cluster", status_cluster(source->state));
 	json_object_set_new(json, "node", status_node(source));
 	json_object_set_new(json, "standing", status_standing(source));
 	json_object_set_new(json, "quorum", status_quorum(source));
 	json_object_set_new(json, "nodes", status_nodes(source));
-	json_object_set_new(json, "vms", status_vms(source->state, unprotected));
+	json_object_set_new(json, "vms", status_vms(source, unprotected));
 	json_object_set_new(json, "unprotected", unprotected);
 	json_object_set_new(json, "operations", status_operations(source));
 	json_object_set_new(json, "warnings", status_warnings(source->state));

@@ -11,22 +11,13 @@
 
 #include <jansson.h>
 
-#include "clusterd/core/core.h"
-
-struct view_source {
-	const struct state *state;
-	struct core_standing standing;
-	uint32_t node;		/* own id */
-};
+#include "clusterd/shell/operator_judge.h"
 
 json_t *view_node(const struct view_source *source, const Wire__Node *node);
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml);
 json_t *view_fence(const struct view_source *source, const Wire__Fence *fence);
 json_t *view_operation(const struct view_source *source, const Wire__Operation *operation);
 json_t *view_status(const struct view_source *source);
-
-/* "running", "unknown", … */
-const char *view_vm_state(const struct state *state, const Wire__Vm *vm);
 
 /*
  * Whether the cluster would start it elsewhere if its node died: true, or false and why as

@@ -214,6 +214,50 @@ static void test_status(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define OLD "\"current\":false,\"as_of_ms\":1000"
+#define GONE                                                                                       \
+	"[{\"name\":\"n3\",\"state\":\"up\",\"state_text\":\"not seen\","                          \
+	"\"why\":\"not seen by this node now; it was up\"," OLD "}]"
+#define SILENT                                                                                     \
+	"{\"id\":7,\"name\":\"mail\",\"state\":\"unknown\",\"wanted\":\"running\","                \
+	"\"detail\":\"x\",\"why\":\"n3 is lost\",\"protected\":{}," OLD "}"
+
+/* Without quorum nothing is shown as if it were so now; JSON has no more than the daemon said. */
+static void test_without_quorum(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "node list",
+		  .script = { { "{\"do\":\"fences\"}", { OK("[]") } },
+			      { "{\"do\":\"nodes\"}", { OK(GONE) } } },
+		  .out = "not seen by this node now; it was up\n",
+		  .err = "No quorum here: this is as of 1970-01-01 00:00:01; " },
+		{ .line = "vm list",
+		  .script = { { "{\"do\":\"vms\"}", { OK("[" SILENT "]") } } },
+		  .out = "n3 is lost\n",
+		  .err = "as of 1970-01-01 00:00:01" },
+		{ .line = "vm list --json",
+		  .script = { { "{\"do\":\"vms\"}", { OK("[" SILENT "]") } } },
+		  .out = "\"as_of_ms\": 1000" },
+		{ .line = "vm show mail",
+		  .script = { { "{\"do\":\"vm\"}", { OK(SILENT) } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "as of                    1970-01-01 00:00:01; what happened since is not "
+			 "known on this node\nunknown because          n3 is lost\n" },
+		{ .line = "status",
+		  .script = { { "{\"do\":\"status\"}",
+				{ OK("{\"cluster\":{},"
+				     "\"standing\":{\"why_not\":\"no quorum: alone\"}," OLD
+				     "}") } },
+			      { "{\"do\":\"nodes\"}", { OK(GONE) } },
+			      { "{\"do\":\"vms\"}", { OK("[]") } } },
+		  .exit = 2,
+		  .out = "as of    1970-01-01 00:00:01; what happened since is not known" },
+	};
+
+	setenv("TZ", "UTC", 1);
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 /* Goes on where it was when the daemon comes back. */
 static void test_follow(void)
 {
@@ -236,4 +280,5 @@ static void test_follow(void)
 
 UNIT_MAIN("clusterctl/run", { "lists", test_lists }, { "errors", test_errors },
 	  { "usage", test_usage }, { "no-daemon", test_no_daemon }, { "status", test_status },
-	  { "follow", test_follow })
+	  { "follow", test_follow },
+	  { "without-quorum", test_without_quorum })

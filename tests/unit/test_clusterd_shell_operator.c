@@ -224,6 +224,7 @@ static void load_events(struct core *core, uint64_t from, uint64_t to)
 		Wire__Event event = WIRE__EVENT__INIT;
 
 		event.id = id;
+		event.time_ms = 4000 + id;
 		event.text = (char *)"something happened";
 		load(core, WIRE__TABLE__TABLE_EVENT, id, &event.base);
 	}
@@ -305,6 +306,28 @@ static void test_no_secrets(void)
 
 /* ---------------------------------------------------------------- views */
 
+/* As node 1 sees it in an open epoch with all three. */
+static struct view_source source_of(const struct core *core)
+{
+	return (struct view_source){
+		.state = core_state(core), .node = 1, .wall_ms = 1000000,
+		.standing = { .open = true, .epoch = 1, .leader = 1, .why_not = "", .members = 7,
+			      .ring = 7, .ready = 7, .agent_ok = true },
+	};
+}
+
+static void load_silent(struct core *core, uint32_t id, Wire__Node__State state)
+{
+	_cleanup_(freep) char *name = mem_printf("n%u", id);
+	Wire__Node node = WIRE__NODE__INIT;
+
+	node.id = id;
+	node.name = name;
+	node.state = state;
+	node.reason = (char *)"because";
+	load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+}
+
 static void test_protected(void)
 {
 	static const struct {
@@ -352,20 +375,183 @@ static void test_vm_state(void)
 		{ (Wire__Vm__Phase)77, 0, 1, "unknown" },
 	};
 	struct core *core = new_core(0, 0);
-	Wire__Node lost = WIRE__NODE__INIT;
+	struct view_source source = source_of(core);
 
-	lost.id = 4;
-	lost.name = (char *)"n4";
-	lost.state = WIRE__NODE__STATE__LOST;
-	load(core, WIRE__TABLE__TABLE_NODE, 4, &lost.base);
+	load_silent(core, 4, WIRE__NODE__STATE__LOST);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		Wire__Vm vm = WIRE__VM__INIT;
 
 		vm.phase = cases[i].phase;
 		vm.seen = cases[i].seen;
 		vm.owner = cases[i].owner;
-		CU_ASSERT_STRING_EQUAL(view_vm_state(core_state(core), &vm), cases[i].state);
+		CU_ASSERT_STRING_EQUAL(judge_vm_state(&source, &vm), cases[i].state);
 	}
+	core_free(core);
+}
+
+static void load_fencing(struct core *core, Wire__Operation__Outcome outcome, const char *text)
+{
+	Wire__Operation op = WIRE__OPERATION__INIT;
+
+	op.id = 200;
+	op.kind = WIRE__OPERATION__KIND__FENCE;
+	op.node = 4;
+	op.device = 91;
+	op.outcome = outcome;
+	op.text = (char *)text;
+	load(core, WIRE__TABLE__TABLE_OPERATION, op.id, &op.base);
+}
+
+enum device { NO_DEVICE, UNUSED, ACTS, FAILED };
+
+/* A VM nobody can say anything about is told with the cause, and with what helps. */
+static void test_vm_unknown(void)
+{
+	static const struct {
+		Wire__Node__State state;
+		enum device device;
+		bool closed, alone;
+		const char *why;
+	} cases[] = {
+		{ WIRE__NODE__STATE__UP, NO_DEVICE, false, false, "" },
+		{ WIRE__NODE__STATE__UP, NO_DEVICE, true, false,
+		  "no quorum, and n4 is not seen by this node now; bring voters back, until a "
+		  "majority is there" },
+		{ WIRE__NODE__STATE__DAEMON_DOWN, NO_DEVICE, false, false,
+		  "n4 is daemon-down: because; as far as is known it runs on there; start clusterd "
+		  "on n4" },
+		{ WIRE__NODE__STATE__LEFT, NO_DEVICE, false, false,
+		  "n4 has left: because; as far as is known it runs on there; start clusterd on "
+		  "n4" },
+		{ WIRE__NODE__STATE__LOST, NO_DEVICE, false, false,
+		  "n4 is lost and not fenced yet: no fence device; bring it back, or clusterctl "
+		  "fence add" },
+		{ WIRE__NODE__STATE__LOST, UNUSED, false, false,
+		  "n4 is lost and about to be fenced through bmc4" },
+		{ WIRE__NODE__STATE__LOST, ACTS, false, false,
+		  "n4 is lost and being fenced through bmc4" },
+		{ WIRE__NODE__STATE__LOST, FAILED, false, false,
+		  "n4 is lost and not fenced yet, it is tried again: bmc4: no route; bring it "
+		  "back, or mend the device" },
+		{ WIRE__NODE__STATE__LOST, UNUSED, true, false,
+		  "n4 is lost and not fenced yet: no quorum; bring voters back, until a majority "
+		  "is there" },
+		{ WIRE__NODE__STATE__LOST, UNUSED, false, true,
+		  "n4 is lost and not fenced: half of the cluster or more is lost at once; bring "
+		  "nodes back" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core *core = new_core(0, 0);
+		struct view_source source = source_of(core);
+		char why[JUDGE_WHY_SIZE], node_why[JUDGE_WHY_SIZE];
+		Wire__Vm vm = WIRE__VM__INIT;
+
+		load_silent(core, 4, cases[i].state);
+		if (cases[i].device != NO_DEVICE)
+			load_fence(core, 91, "bmc4", 4);
+		if (cases[i].device == ACTS)
+			load_fencing(core, WIRE__OPERATION__OUTCOME__RUNNING, "");
+		if (cases[i].device == FAILED)
+			load_fencing(core, WIRE__OPERATION__OUTCOME__FAILED, "no route");
+		source.standing.open = !cases[i].closed;
+		if (cases[i].alone)
+			source.standing.ring = 1;
+		vm.phase = WIRE__VM__PHASE__RUN;
+		vm.owner = 4;
+		judge_vm_why(&source, &vm, why, sizeof(why));
+		CU_ASSERT_STRING_EQUAL(why, cases[i].why);
+		CU_ASSERT_EQUAL(strcmp(judge_vm_state(&source, &vm), "unknown") == 0, *why != 0);
+		vm.phase = WIRE__VM__PHASE__FAILED;
+		judge_vm_why(&source, &vm, why, sizeof(why));
+		CU_ASSERT_STRING_EQUAL(why, "");
+		/* Nothing of it can run there: nobody fences it, whatever there is. */
+		judge_node_why(&source, state_node(core_state(core), 4), node_why,
+			       sizeof(node_why));
+		if (cases[i].state == WIRE__NODE__STATE__LOST)
+			CU_ASSERT_STRING_EQUAL(node_why, "because; not fenced, because it holds no "
+							 "VM");
+		core_free(core);
+	}
+}
+
+/* The word and the reason for each state that a node can be in. */
+static void test_node_state(void)
+{
+	static const struct {
+		Wire__Node node;
+		bool agent, closed, ring;
+		const char *word, *why;
+	} cases[] = {
+		{ { .state = WIRE__NODE__STATE__UP }, true, false, true, "up", "" },
+		{ { .state = WIRE__NODE__STATE__UP, .drained = 1 }, true, false, true,
+		  "up, drained", "takes no VMs (placement=no)" },
+		{ { .state = WIRE__NODE__STATE__UP, .witness = 1 }, false, false, true,
+		  "up, witness", "" },
+		{ { .state = WIRE__NODE__STATE__UP }, false, false, true, "up, libvirt not ready",
+		  "no socket" },
+		{ { .state = WIRE__NODE__STATE__UP }, true, true, false, "not seen",
+		  "not seen by this node now; it was up" },
+		{ { .state = WIRE__NODE__STATE__UP }, true, true, true, "not seen",
+		  "not seen by this node now, though its corosync is; it was up" },
+		{ { .state = WIRE__NODE__STATE__NEW }, false, false, false, "new",
+		  "its clusterd has never reported" },
+		{ { .state = WIRE__NODE__STATE__DAEMON_DOWN }, true, false, true, "daemon-down",
+		  "because" },
+		{ { .state = WIRE__NODE__STATE__LEFT }, true, false, true, "left", "because" },
+		{ { .state = WIRE__NODE__STATE__OFF }, true, false, false, "off", "because" },
+	};
+	struct core *core = new_core(0, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct view_source source = source_of(core);
+		Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+		Wire__Node node = cases[i].node;
+		char why[JUDGE_WHY_SIZE];
+
+		facts.agent_ok = cases[i].agent;
+		facts.agent_reason = (char *)"no socket";
+		node.id = 5;
+		node.facts = &facts;
+		node.reason = (char *)"because";
+		source.standing.open = !cases[i].closed;
+		source.standing.ring |= cases[i].ring ? 1 << 4 : 0;
+		judge_node_why(&source, &node, why, sizeof(why));
+		CU_ASSERT_STRING_EQUAL(judge_node_state(&source, &node), cases[i].word);
+		CU_ASSERT_STRING_EQUAL(why, cases[i].why);
+		/* One sees oneself. */
+		source.node = 5;
+		if (cases[i].closed)
+			CU_ASSERT_STRING_EQUAL(judge_node_state(&source, &node), "up");
+	}
+	core_free(core);
+}
+
+/* Without an epoch what is told is of when there was one; it is said in every view. */
+static void test_as_of(void)
+{
+	struct core *core = new_core(1, 10);
+	struct view_source source = source_of(core);
+	json_t *view;
+
+	source.wall_ms = 9000;
+	CU_ASSERT_EQUAL(judge_as_of(&source), 9000);
+	source.standing.open = false;
+	CU_ASSERT_EQUAL(judge_as_of(&source), 0);
+	load_events(core, 1, 3);
+	CU_ASSERT_EQUAL(judge_as_of(&source), 4003);
+	source.closed_ms = 8000;
+	CU_ASSERT_EQUAL(judge_as_of(&source), 8000);
+	view = json_pack("[o, o, o]", view_status(&source),
+			 view_node(&source, state_node(source.state, 2)),
+			 view_vm(&source, state_vm_named(source.state, "web0"), false));
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *part = json_array_get(view, i);
+
+		CU_ASSERT_TRUE(json_is_false(json_object_get(part, "current")));
+		CU_ASSERT_EQUAL(json_integer_value(json_object_get(part, "as_of_ms")), 8000);
+	}
+	json_decref(view);
 	core_free(core);
 }
 
@@ -571,6 +757,8 @@ UNIT_MAIN("clusterd/shell/operator", { "pages", test_pages }, { "xml in parts", 
 	  { "bad questions", test_bad_questions }, { "events", test_events },
 	  { "follow", test_follow }, { "no secrets", test_no_secrets },
 	  { "protected", test_protected }, { "vm state", test_vm_state },
+	  { "vm unknown", test_vm_unknown }, { "node state", test_node_state },
+	  { "as of", test_as_of },
 	  { "command", test_command }, { "refused commands", test_refused_commands },
 	  { "fence-add", test_fence_add }, { "secret names", test_secret_names },
 	  { "vm-add", test_vm_add })

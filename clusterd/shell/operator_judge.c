@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterd/shell/operator_judge.h"
+
+#include <stdio.h>
+
+#include "base/cleanup.h"
+
+const char *judge_name(const struct state *state, uint32_t node)
+{
+	const Wire__Node *record = node ? state_node(state, node) : NULL;
+
+	return record ? record->name : "";
+}
+
+static bool has_bit(uint64_t set, uint64_t node)
+{
+	return node >= 1 && node <= 64 && (set >> (node - 1) & 1);
+}
+
+uint64_t judge_as_of(const struct view_source *source)
+{
+	size_t events = state_count(source->state, WIRE__TABLE__TABLE_EVENT);
+
+	if (source->standing.open)
+		return source->wall_ms;
+	if (source->closed_ms || events == 0)
+		return source->closed_ms;
+	/* Closed since this daemon began: what it read from its disk is at least of then. */
+	return ((const Wire__Event *)state_at(source->state, WIRE__TABLE__TABLE_EVENT, events - 1))
+		->time_ms;
+}
+
+/* ---------------------------------------------------------------- nodes */
+
+/* Without an open epoch nobody says of a node that it is gone; that its daemon is here, all see. */
+static bool is_unseen(const struct view_source *source, const Wire__Node *node)
+{
+	return !source->standing.open && node->id != source->node &&
+	       !has_bit(source->standing.members, node->id);
+}
+
+const char *judge_node_state(const struct view_source *source, const Wire__Node *node)
+{
+	switch (node->state) {
+	case WIRE__NODE__STATE__NEW:
+		return "new";
+	case WIRE__NODE__STATE__UP:
+		if (is_unseen(source, node))
+			return "not seen";
+		if (node->witness)
+			return "up, witness";
+		if (!node->facts || !node->facts->agent_ok)
+			return "up, libvirt not ready";
+		return node->drained ? "up, drained" : "up";
+	case WIRE__NODE__STATE__DAEMON_DOWN:
+		return "daemon-down";
+	case WIRE__NODE__STATE__LEFT:
+		return "left";
+	case WIRE__NODE__STATE__LOST:
+		return "lost";
+	case WIRE__NODE__STATE__OFF:
+		return "off";
+	default:
+		return "unknown";
+	}
+}
+
+static const Wire__Fence *device_of(const struct state *state, uint64_t node)
+{
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
+		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
+
+		for (size_t t = 0; t < fence->n_targets; t++)
+			if (fence->targets[t]->node == node)
+				return fence;
+	}
+	return NULL;
+}
+
+/* The last call of a device against this life of a node; NULL if there was none. */
+static const Wire__Operation *last_fencing(const struct state *state, const Wire__Node *node)
+{
+	for (size_t i = state_count(state, WIRE__TABLE__TABLE_OPERATION); i-- > 0;) {
+		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node->id &&
+		    op->incarnation == node->incarnation)
+			return op;
+	}
+	return NULL;
+}
+
+/* As the conductor sees it: so much loss at once has another cause than these nodes. */
+static bool half_is_lost(const struct view_source *source)
+{
+	size_t nodes = state_count(source->state, WIRE__TABLE__TABLE_NODE), lost = 0;
+
+	for (size_t i = 0; i < nodes; i++) {
+		const Wire__Node *node = state_at(source->state, WIRE__TABLE__TABLE_NODE, i);
+		bool trusted = node->state == WIRE__NODE__STATE__UP ||
+			       node->state == WIRE__NODE__STATE__DAEMON_DOWN;
+
+		lost += node->state == WIRE__NODE__STATE__LOST ||
+			(trusted && !has_bit(source->standing.ring, node->id));
+	}
+	return nodes > 2 && lost * 2 >= nodes;
+}
+
+/*
+ * How it stands with the proof that a lost node is dead. Returns what an administrator can do
+ * about it; NULL: nothing, it goes on by itself.
+ */
+static const char *say_fencing(const struct view_source *source, const Wire__Node *node, char *ret,
+			       size_t size)
+{
+	const Wire__Fence *device = device_of(source->state, node->id), *used = NULL;
+	const Wire__Operation *op = last_fencing(source->state, node);
+
+	if (!source->standing.open) {
+		snprintf(ret, size, "not fenced yet: no quorum");
+		return "bring voters back, until a majority is there";
+	}
+	if (op)
+		used = state_get(source->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	if (op && op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) {
+		snprintf(ret, size, "being %s through %s",
+			 op->status_only ? "asked for its power" : "fenced",
+			 used ? used->name : "a device");
+		return NULL;
+	}
+	if (!device) {
+		snprintf(ret, size, "not fenced yet: no fence device");
+		return "bring it back, or clusterctl fence add";
+	}
+	if (half_is_lost(source)) {
+		snprintf(ret, size, "not fenced: half of the cluster or more is lost at once");
+		return "bring nodes back";
+	}
+	if (op) {
+		snprintf(ret, size, "not fenced yet, it is tried again: %s: %s",
+			 used ? used->name : "a device", op->text);
+		return "bring it back, or mend the device";
+	}
+	snprintf(ret, size, "about to be fenced through %s", device->name);
+	return NULL;
+}
+
+static bool is_held(const struct state *state, uint64_t node)
+{
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
+
+		for (size_t h = 0; h < vm->n_maybe; h++)
+			if (vm->maybe[h]->node == node)
+				return true;
+	}
+	return false;
+}
+
+static void why_up(const struct view_source *source, const Wire__Node *node, char *ret_why,
+		   size_t size)
+{
+	const Wire__NodeFacts *facts = node->facts;
+
+	if (is_unseen(source, node))
+		snprintf(ret_why, size, "not seen by this node now%s; it was up",
+			 has_bit(source->standing.ring, node->id) ? ", though its corosync is"
+								  : "");
+	else if (!node->witness && (!facts || !facts->agent_ok))
+		snprintf(ret_why, size, "%s",
+			 facts && facts->agent_reason[0] ? facts->agent_reason
+							 : "its VM agent does not answer");
+	else if (node->drained)
+		snprintf(ret_why, size, "takes no VMs (placement=no)");
+}
+
+void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,
+		    size_t size)
+{
+	char fencing[JUDGE_WHY_SIZE];
+
+	snprintf(ret_why, size, "%s", node->reason);
+	if (node->state == WIRE__NODE__STATE__UP) {
+		ret_why[0] = '\0';
+		why_up(source, node, ret_why, size);
+	} else if (node->state == WIRE__NODE__STATE__NEW) {
+		snprintf(ret_why, size, "its clusterd has never reported");
+	} else if (node->state == WIRE__NODE__STATE__LOST) {
+		say_fencing(source, node, fencing, sizeof(fencing));
+		snprintf(ret_why, size, "%s; %s", node->reason,
+			 is_held(source->state, node->id) ? fencing
+							  : "not fenced, because it holds no VM");
+	}
+}
+
+/* ---------------------------------------------------------------- VMs */
+
+/* Nobody can say how a VM is while the node that has it is silent. */
+static const Wire__Node *silent_owner(const struct view_source *source, const Wire__Vm *vm)
+{
+	const Wire__Node *owner = vm->owner ? state_node(source->state, vm->owner) : NULL;
+
+	if (!owner || (owner->state == WIRE__NODE__STATE__UP && !is_unseen(source, owner)))
+		return NULL;
+	return owner;
+}
+
+static bool is_at_rest(const Wire__Vm *vm)
+{
+	return vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__SAVED ||
+	       vm->phase == WIRE__VM__PHASE__FAILED;
+}
+
+const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)
+{
+	static const char *const words[] = {
+		[WIRE__VM__PHASE__OFF] = "stopped",
+		[WIRE__VM__PHASE__STARTING] = "starting",
+		[WIRE__VM__PHASE__RUN] = "running",
+		[WIRE__VM__PHASE__STOPPING] = "stopping",
+		[WIRE__VM__PHASE__COPYING] = "migrating",
+		[WIRE__VM__PHASE__GO] = "migrating",
+		[WIRE__VM__PHASE__RESUMING] = "migrating",
+		[WIRE__VM__PHASE__ABORTING] = "migrating",
+		[WIRE__VM__PHASE__SAVING] = "saving",
+		[WIRE__VM__PHASE__SAVED] = "saved",
+		[WIRE__VM__PHASE__RESTORING] = "restoring",
+		[WIRE__VM__PHASE__CONSUMED] = "restoring",
+		[WIRE__VM__PHASE__FAILED] = "failed",
+	};
+	size_t phase = (size_t)vm->phase;
+
+	if (phase >= ARRAY_SIZE(words) || !words[phase])
+		return "unknown";
+	if (!is_at_rest(vm) && silent_owner(source, vm))
+		return "unknown";
+	if (vm->phase == WIRE__VM__PHASE__RUN && vm->seen == WIRE__VM__SEEN__SUSPENDED)
+		return "paused";
+	return words[phase];
+}
+
+static void why_lost(const struct view_source *source, const Wire__Node *owner, char *ret_why,
+		     size_t size)
+{
+	char fencing[JUDGE_WHY_SIZE];
+	const char *cure = say_fencing(source, owner, fencing, sizeof(fencing));
+
+	snprintf(ret_why, size, "%s is lost and %s%s%s", owner->name, fencing, cure ? "; " : "",
+		 cure ? cure : "");
+}
+
+void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why, size_t size)
+{
+	const Wire__Node *owner = is_at_rest(vm) ? NULL : silent_owner(source, vm);
+
+	ret_why[0] = '\0';
+	if (!owner)
+		return;
+	if (owner->state == WIRE__NODE__STATE__LOST)
+		why_lost(source, owner, ret_why, size);
+	else if (owner->state == WIRE__NODE__STATE__UP)
+		snprintf(ret_why, size, "no quorum, and %s is not seen by this node now; bring "
+			 "voters back, until a majority is there", owner->name);
+	else if (owner->state == WIRE__NODE__STATE__DAEMON_DOWN ||
+		 owner->state == WIRE__NODE__STATE__LEFT)
+		snprintf(ret_why, size, "%s %s: %s; as far as is known it runs on there; start "
+			 "clusterd on %s", owner->name,
+			 owner->state == WIRE__NODE__STATE__LEFT ? "has left" : "is daemon-down",
+			 owner->reason, owner->name);
+	else
+		snprintf(ret_why, size, "%s is %s", owner->name, judge_node_state(source, owner));
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_SHELL_OPERATOR_JUDGE_H
+#define CLUSTERD_SHELL_OPERATOR_JUDGE_H
+
+/*
+ * A judgement is what operators want to know of a node or a VM and no record says by itself:
+ * in a word how it is, why that is not known, whether it would survive its node. Pure
+ * functions of the state, of where this node stands, and of the time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clusterd/core/core.h"
+#include "wire/check.h"
+
+/* What is looked at, from where, and when. */
+struct view_source {
+	const struct state *state;
+	struct core_standing standing;
+	uint32_t node;		/* own id */
+	uint64_t wall_ms;	/* now */
+	uint64_t closed_ms;	/* when the last open epoch ended; 0 = there was none here */
+};
+
+/* Holds a record's text and what is said about it. */
+enum { JUDGE_WHY_SIZE = WIRE_TEXT_MAX + 300 };
+
+/* A node's name; "" for none. */
+const char *judge_name(const struct state *state, uint32_t node);
+
+/*
+ * The wall clock time up to which the state is what the cluster agreed on: now, or when this
+ * node last took part in that.
+ */
+uint64_t judge_as_of(const struct view_source *source);
+
+/* In words of clusterctl(8): "up", "up, drained", "daemon-down", "not seen". */
+const char *judge_node_state(const struct view_source *source, const Wire__Node *node);
+/* Why, and what holds up its fencing; "" if there is nothing to say. */
+void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,
+		    size_t size);
+
+/* "running", "unknown", … */
+const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm);
+/* Of one that is unknown, for want of its node: what is with that node, and what to do. Else "". */
+void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why,
+		  size_t size);
+
+#endif
