@@ -19,20 +19,6 @@ static enum table_tone tone_of_state(const char *state)
 	return strcmp(state, "stopped") == 0 ? TABLE_PLAIN : TABLE_WARN;
 }
 
-/* What is worth knowing in a few words, the most urgent first. */
-static const char *detail(const json_t *vm)
-{
-	if (*field_text(vm, "why"))
-		return field_text(vm, "why");
-	if (*field_text(vm, "detail"))
-		return field_text(vm, "detail");
-	if (*field_text(vm, "changed_outside"))
-		return field_text(vm, "changed_outside");
-	if (*field_text(vm, "seen_reason") && field_is(vm, "state", "paused"))
-		return field_text(vm, "seen_reason");
-	return field_true(vm, "pending_restart") ? "an edit waits for the next start" : "";
-}
-
 static void cell_place(struct table *table, const json_t *vm)
 {
 	if (*field_text(vm, "to_name") && *field_text(vm, "from_name"))
@@ -51,6 +37,7 @@ static void cell_protected(struct table *table, const json_t *vm)
 
 static void row_of_vm(struct table *table, const json_t *vm, void *context)
 {
+	_cleanup_(freep) char *detail = show_vm_detail(vm);
 	const json_t *essence = json_object_get(vm, "essence");
 	json_int_t memory_mib = field_number(essence, "memory_mib");
 	const char *state = field_text(vm, "state");
@@ -64,7 +51,7 @@ static void row_of_vm(struct table *table, const json_t *vm, void *context)
 	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(essence, "vcpus"));
 	table_cell(table, field_text(vm, "priority"));
 	cell_protected(table, vm);
-	table_cell(table, detail(vm));
+	table_cell(table, detail);
 }
 
 int cmd_vm_list(struct ctl *ctl, const struct cli_call *call)
@@ -122,6 +109,7 @@ static void lines_of_disks(struct table *table, const json_t *essence)
 
 static void lines_of_state(struct table *table, const json_t *vm)
 {
+	_cleanup_(freep) char *retry = show_vm_retry(vm);
 	const json_t *protected = json_object_get(vm, "protected");
 	char text[SHOW_TIME_SIZE];
 
@@ -137,6 +125,7 @@ static void lines_of_state(struct table *table, const json_t *vm)
 	show_line(table, "unknown because", field_text(vm, "why"));
 	show_line(table, "wanted", field_text(vm, "wanted"));
 	show_line(table, "detail", field_text(vm, "detail"));
+	show_line(table, "retry", retry);
 	show_line(table, "paused because", field_text(vm, "seen_reason"));
 	show_line(table, "changed outside", field_text(vm, "changed_outside"));
 	if (field_true(vm, "pending_restart"))

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "clusterctl/health.h"
 
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "clusterctl/field.h"
+#include "clusterctl/show.h"
 
 #include <stdarg.h>
 
@@ -84,10 +86,8 @@ static void judge_wanted_vm(struct judging *judging, const json_t *vm)
 	};
 	static const char *const passing[] = { "starting", "stopping", NULL };
 	const char *name = field_text(vm, "name"), *state = field_text(vm, "state");
-	const char *detail = field_text(vm, *field_text(vm, "why") ? "why" : "detail");
+	_cleanup_(freep) char *detail = show_vm_detail(vm);
 
-	if (!*detail && strcmp(state, "paused") == 0)
-		detail = field_text(vm, "seen_reason");
 	/* One that has just been asked for is stopped, and its operation is under way. */
 	if (state_is_one_of(state, passing) ||
 	    (strcmp(state, "stopped") == 0 && field_number(vm, "op")))

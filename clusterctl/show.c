@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "clusterctl/field.h"
 
 #include <stdarg.h>
@@ -20,6 +21,47 @@ void show_as_of(struct table *table, const json_t *record)
 	if (show_is_old(record))
 		show_linef(table, "as of", "%s; what happened since is not known on this node",
 			   show_time(time, field_number(record, "as_of_ms")));
+}
+
+char *show_vm_retry(const json_t *vm)
+{
+	const json_t *retry = json_object_get(vm, "retry");
+	json_int_t try = field_number(retry, "try"), of = field_number(retry, "of");
+	json_int_t in_ms = field_number(retry, "in_ms");
+	char text[TEXT_QUANTITY_SIZE];
+
+	if (!json_is_object(retry))
+		return NULL;
+	if (in_ms <= 0)
+		return mem_printf("try %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+				  " is next",
+				  try, of);
+	/* Whole seconds: it is about that. */
+	return mem_printf("tries again in %s (try %" JSON_INTEGER_FORMAT
+			  " of %" JSON_INTEGER_FORMAT ")",
+			  text_format_ms(text, (uint64_t)(in_ms + 999) / 1000 * 1000), try, of);
+}
+
+static const char *known_detail(const json_t *vm)
+{
+	static const char *const fields[] = { "why", "detail", "changed_outside" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (*field_text(vm, fields[i]))
+			return field_text(vm, fields[i]);
+	if (*field_text(vm, "seen_reason") && field_is(vm, "state", "paused"))
+		return field_text(vm, "seen_reason");
+	return field_true(vm, "pending_restart") ? "an edit waits for the next start" : "";
+}
+
+char *show_vm_detail(const json_t *vm)
+{
+	_cleanup_(freep) char *retry = show_vm_retry(vm);
+	const char *detail = known_detail(vm);
+
+	if (!retry)
+		return mem_strdup(detail);
+	return mem_printf("%s%s%s", retry, *detail ? ": " : "", detail);
 }
 
 void show_node_state(struct table *table, const json_t *node)

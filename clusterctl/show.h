@@ -40,6 +40,15 @@ void show_linef(struct table *table, const char *label, const char *format, ...)
 bool show_is_old(const json_t *record);
 void show_as_of(struct table *table, const json_t *record);
 
+/*
+ * What is worth knowing of a VM in a few words, the most urgent first; "" if nothing is. The
+ * caller frees it.
+ */
+char *show_vm_detail(const json_t *vm);
+
+/* "tries again in 8 s (try 3 of 6)"; NULL if it is not to be tried again. The caller frees it. */
+char *show_vm_retry(const json_t *vm);
+
 /* The cell with the state of a node. */
 void show_node_state(struct table *table, const json_t *node);
 

@@ -458,8 +458,7 @@ static void propose_step(struct core *core, const Wire__Vm *vm, Wire__Vm__Phase 
 	core_propose(core, &command, update);
 }
 
-/* Pause before the next try: none for the first, then longer. */
-static uint64_t backoff_ms(uint32_t tries)
+uint64_t conductor_pause_ms(uint32_t tries)
 {
 	static const uint64_t pauses[] = { 0, 0, 10000, 60000 };
 
@@ -512,7 +511,7 @@ static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *up
 			     vm->detail[0] ? vm->detail : "too many failures", false, update);
 		return false;
 	}
-	return lasted(core, watched->since_ms, backoff_ms(vm->tries), update);
+	return lasted(core, watched->since_ms, conductor_pause_ms(vm->tries), update);
 }
 
 /* In place first, while that may help; away from where it would not start. */

@@ -19,4 +19,10 @@ void conductor_free(struct conductor *conductor);
 /* Called after every step on every node; acts only on the leader of an open epoch. */
 void conductor_run(struct core *core, struct update *update);
 
+/*
+ * How long a VM that has failed so often rests before it is tried again: not at all at first,
+ * then longer.
+ */
+uint64_t conductor_pause_ms(uint32_t tries);
+
 #endif

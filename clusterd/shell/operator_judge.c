@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "clusterd/core/conductor.h"
 
 const char *judge_name(const struct state *state, uint32_t node)
 {
@@ -269,4 +270,22 @@ void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *re
 			 owner->reason, owner->name);
 	else
 		snprintf(ret_why, size, "%s is %s", owner->name, judge_node_state(source, owner));
+}
+
+bool judge_vm_retry(const struct view_source *source, const Wire__Vm *vm,
+		    struct judge_retry *ret_retry)
+{
+	uint64_t of = state_setting_number(source->state, "restart.tries_total");
+	uint64_t pause_ms = conductor_pause_ms(vm->tries), waited_ms = 0;
+
+	if (!source->standing.open || vm->phase != WIRE__VM__PHASE__OFF || vm->unmanaged ||
+	    vm->wanted == WIRE__VM__WANTED__STOPPED || vm->tries == 0 || vm->tries >= of)
+		return false;
+	if (source->wall_ms > vm->since_ms)
+		waited_ms = source->wall_ms - vm->since_ms;
+	*ret_retry = (struct judge_retry){
+		.try = vm->tries + 1, .of = of,
+		.in_ms = waited_ms < pause_ms ? pause_ms - waited_ms : 0,
+	};
+	return true;
 }

@@ -48,4 +48,14 @@ const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)
 void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why,
 		  size_t size);
 
+/*
+ * The next try to start a VM that has failed: which one it is of how many, and in what time it
+ * comes, as far as the clocks of two nodes agree. False if none is to come.
+ */
+struct judge_retry {
+	uint64_t try, of, in_ms;
+};
+bool judge_vm_retry(const struct view_source *source, const Wire__Vm *vm,
+		    struct judge_retry *ret_retry);
+
 #endif

@@ -152,6 +152,20 @@ bool view_vm_protected(const struct state *state, const Wire__Vm *vm, char *ret_
 	return false;
 }
 
+static json_t *retry_of(const struct view_source *source, const Wire__Vm *vm)
+{
+	struct judge_retry retry;
+	json_t *json;
+
+	if (!judge_vm_retry(source, vm, &retry))
+		return json_null();
+	json = json_object();
+	set_number(json, "try", retry.try);
+	set_number(json, "of", retry.of);
+	set_number(json, "in_ms", retry.in_ms);
+	return json;
+}
+
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 {
 	const struct state *state = source->state;
@@ -167,6 +181,7 @@ json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 	judge_vm_why(source, vm, why, sizeof(why));
 	set_text(json, "why", why);
 	add_as_of(json, source);
+	json_object_set_new(json, "retry", retry_of(source, vm));
 	set_bool(protected, "ok", view_vm_protected(state, vm, why, sizeof(why)));
 	set_text(protected, "reason", why);
 	json_object_set_new(json, "protected", protected);

@@ -99,6 +99,12 @@ static void test_cases(void)
 		  STATUS_WARNING, "WARNING: VM web1 should run and is stopped" },
 		{ "stopped", NULL, NULL, "{\"state\": \"stopped\", \"op\": 0}", STATUS_CRITICAL,
 		  "CRITICAL: VM web1 should run and is stopped" },
+		{ "tried again", NULL, NULL,
+		  "{\"state\": \"stopped\", \"op\": 0, \"detail\": \"no disk\","
+		  " \"retry\": {\"try\": 4, \"of\": 6, \"in_ms\": 59001}}",
+		  STATUS_CRITICAL,
+		  "CRITICAL: VM web1 should run and is stopped: tries again in 1 min (try 4 of 6): "
+		  "no disk" },
 		{ "starting", NULL, NULL, "{\"state\": \"starting\"}", STATUS_WARNING,
 		  "WARNING: VM web1 should run and is starting" },
 		{ "moving", NULL, NULL, "{\"state\": \"migrating\"}", STATUS_WELL,

@@ -19,6 +19,17 @@ static void test_lists(void)
 		{ .line = "vm list",
 		  .script = { { "{\"do\":\"vms\"}", { OK("[]") } } },
 		  .err = "There are no VMs yet" },
+		{ .line = "vm list",
+		  .script = { { "{\"do\":\"vms\"}",
+				{ OK("[{\"name\":\"a\",\"detail\":\"n1: no disk\","
+				     "\"retry\":{\"try\":3,\"of\":6,\"in_ms\":7200}}]") } } },
+		  .out = "tries again in 8 s (try 3 of 6): n1: no disk\n" },
+		{ .line = "vm show a",
+		  .script = { { "{\"do\":\"vm\"}",
+				{ OK("{\"name\":\"a\",\"detail\":\"n1: no disk\","
+				     "\"retry\":{\"try\":2,\"of\":6,\"in_ms\":0}}") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "retry                    try 2 of 6 is next\n" },
 		{ .line = "vm list --json",
 		  .script = { { "{\"do\":\"vms\"}", { MORE("[{\"a\":1}]"), OK("[{\"a\":2}]") } } },
 		  .out = "[\n  {\n    \"a\": 1\n  },\n  {\n    \"a\": 2\n  }\n]\n" },

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
+#include "clusterd/core/settings.h"
 #include "clusterd/shell/seal.h"
 #include "wire/message.h"
 
@@ -475,6 +476,65 @@ static void test_vm_unknown(void)
 	}
 }
 
+static void load_setting(struct core *core, const char *name, const char *value)
+{
+	Wire__Setting setting = WIRE__SETTING__INIT;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(setting_named(name, &setting.id));
+	setting.name = (char *)name;
+	setting.value = (char *)value;
+	load(core, WIRE__TABLE__TABLE_SETTING, setting.id, &setting.base);
+}
+
+#define WANTED .wanted = WIRE__VM__WANTED__RUNNING
+
+/* Which try comes next, and when; none of what is not to be tried, or is given up. */
+static void test_vm_retry(void)
+{
+	static const struct {
+		Wire__Vm vm;
+		bool closed, retry;
+		uint64_t try, in_ms;
+	} cases[] = {
+		{ { WANTED }, false, false, 0, 0 },
+		{ { WANTED, .tries = 1, .since_ms = 999999 }, false, true,
+		  2, 0 },
+		{ { WANTED, .tries = 2, .since_ms = 998000 }, false, true,
+		  3, 8000 },
+		{ { WANTED, .tries = 3, .since_ms = 990000 }, false, true,
+		  4, 50000 },
+		{ { WANTED, .tries = 3, .since_ms = 900000 }, false, true,
+		  4, 0 },
+		/* The clock of who wrote it down is ahead of ours. */
+		{ { WANTED, .tries = 2, .since_ms = 1005000 }, false, true,
+		  3, 10000 },
+		{ { WANTED, .tries = 4, .since_ms = 1000000 }, false,
+		  false, 0, 0 },
+		{ { WANTED, .tries = 2, .since_ms = 998000 }, true, false,
+		  0, 0 },
+		{ { WANTED, .tries = 2, .unmanaged = 1 }, false, false, 0,
+		  0 },
+		{ { .wanted = WIRE__VM__WANTED__STOPPED, .tries = 2 }, false, false,
+		  0, 0 },
+		{ { WANTED, .phase = WIRE__VM__PHASE__STARTING, .tries = 2 }, false,
+		  false, 0, 0 },
+	};
+	struct core *core = new_core(0, 0);
+
+	load_setting(core, "restart.tries_total", "4");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct view_source source = source_of(core);
+		struct judge_retry retry = { 0 };
+
+		source.standing.open = !cases[i].closed;
+		CU_ASSERT_EQUAL(judge_vm_retry(&source, &cases[i].vm, &retry), cases[i].retry);
+		CU_ASSERT_EQUAL(retry.try, cases[i].try);
+		CU_ASSERT_EQUAL(retry.in_ms, cases[i].in_ms);
+		CU_ASSERT_EQUAL(retry.of, cases[i].retry ? 4 : 0);
+	}
+	core_free(core);
+}
+
 /* The word and the reason for each state that a node can be in. */
 static void test_node_state(void)
 {
@@ -757,8 +817,8 @@ UNIT_MAIN("clusterd/shell/operator", { "pages", test_pages }, { "xml in parts", 
 	  { "bad questions", test_bad_questions }, { "events", test_events },
 	  { "follow", test_follow }, { "no secrets", test_no_secrets },
 	  { "protected", test_protected }, { "vm state", test_vm_state },
-	  { "vm unknown", test_vm_unknown }, { "node state", test_node_state },
-	  { "as of", test_as_of },
+	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
+	  { "node state", test_node_state }, { "as of", test_as_of },
 	  { "command", test_command }, { "refused commands", test_refused_commands },
 	  { "fence-add", test_fence_add }, { "secret names", test_secret_names },
 	  { "vm-add", test_vm_add })
