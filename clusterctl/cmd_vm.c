@@ -30,9 +30,13 @@ static void cell_place(struct table *table, const json_t *vm)
 
 static void cell_protected(struct table *table, const json_t *vm)
 {
-	bool ok = field_true(json_object_get(vm, "protected"), "ok");
+	const json_t *protected = json_object_get(vm, "protected");
+	bool ok = field_true(protected, "ok");
 
-	table_cell_toned(table, ok ? TABLE_GOOD : TABLE_WARN, ok ? "yes" : "no");
+	if (json_is_false(json_object_get(protected, "applies")))
+		table_cell(table, "");
+	else
+		table_cell_toned(table, ok ? TABLE_GOOD : TABLE_WARN, ok ? "yes" : "no");
 }
 
 static void row_of_vm(struct table *table, const json_t *vm, void *context)
@@ -107,10 +111,20 @@ static void lines_of_disks(struct table *table, const json_t *essence)
 			   field_text(nic, "kind"), field_text(nic, "source"));
 }
 
+static void line_of_protection(struct table *table, const json_t *protected)
+{
+	const char *reason = field_text(protected, "reason");
+
+	if (json_is_false(json_object_get(protected, "applies")))
+		show_linef(table, "protected", "- (%s)", reason);
+	else
+		show_linef(table, "protected", "%s%s%s", field_true(protected, "ok") ? "yes" : "no",
+			   *reason ? ": " : "", reason);
+}
+
 static void lines_of_state(struct table *table, const json_t *vm)
 {
 	_cleanup_(freep) char *retry = show_vm_retry(vm);
-	const json_t *protected = json_object_get(vm, "protected");
 	char text[SHOW_TIME_SIZE];
 
 	show_line(table, "name", field_text(vm, "name"));
@@ -131,8 +145,7 @@ static void lines_of_state(struct table *table, const json_t *vm)
 	if (field_true(vm, "pending_restart"))
 		show_line(table, "pending", "an edit waits for the next start");
 	show_line(table, "saved in", field_text(vm, "image"));
-	show_linef(table, "protected", "%s%s%s", field_true(protected, "ok") ? "yes" : "no",
-		   *field_text(protected, "reason") ? ": " : "", field_text(protected, "reason"));
+	line_of_protection(table, json_object_get(vm, "protected"));
 	if (field_number(vm, "tries"))
 		show_linef(table, "failures", "%" JSON_INTEGER_FORMAT, field_number(vm, "tries"));
 	if (field_number(vm, "op"))

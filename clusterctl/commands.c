@@ -99,8 +99,8 @@ static const struct cli_command commands[] = {
 			"says why not). A VM is stopped, starting, running, paused, stopping, "
 			"migrating, saving, saved, restoring, failed (given up) or unknown (its "
 			"node does not speak; the detail says what is with it).",
-		.example = "  clusterctl vm list --json | jq -r '.[] | select(.protected.ok | "
-			   "not).name'",
+		.example = "  clusterctl vm list --json |\n"
+			   "      jq -r '.[] | select(.protected | .applies and (.ok | not)).name'",
 	},
 	{
 		.words = "vm show",

@@ -78,8 +78,8 @@ static bool state_is_one_of(const char *state, const char *const *states)
 	return false;
 }
 
-/* A VM that is wanted running, by what it is doing. */
-static void judge_wanted_vm(struct judging *judging, const json_t *vm)
+/* A VM that is wanted running, by what it is doing. Returns whether it is on its way or well. */
+static bool judge_wanted_vm(struct judging *judging, const json_t *vm)
 {
 	static const char *const dead[] = {
 		"stopped", "failed", "saved", "unknown", "paused", NULL
@@ -96,6 +96,7 @@ static void judge_wanted_vm(struct judging *judging, const json_t *vm)
 	else if (!*state || state_is_one_of(state, dead))
 		found(judging, STATUS_CRITICAL, name, "VM %s should run and is %s%s%s", name,
 		      *state ? state : "unknown", *detail ? ": " : "", detail);
+	return *state && !state_is_one_of(state, dead);
 }
 
 static bool has_id(const json_t *ids, json_int_t id)
@@ -133,7 +134,7 @@ static void judge_protection(struct judging *judging, const json_t *vm)
 	const json_t *protected = json_object_get(vm, "protected");
 	const char *reason = field_text(protected, "reason");
 
-	if (!field_true(protected, "ok") && !field_true(vm, "no_ha"))
+	if (!field_true(protected, "ok") && !json_is_false(json_object_get(protected, "applies")))
 		found(judging, STATUS_WARNING, field_text(vm, "name"), "VM %s is not protected%s%s",
 		      field_text(vm, "name"), *reason ? ": " : "", reason);
 }
@@ -146,9 +147,12 @@ static void judge_vm(struct judging *judging, const json_t *vm)
 	if (field_true(vm, "unmanaged"))
 		return;
 	if (field_is(vm, "wanted", "running")) {
-		judge_wanted_vm(judging, vm);
+		bool is_alive = judge_wanted_vm(judging, vm);
+
 		judge_place(judging, vm);
-		judge_protection(judging, vm);
+		/* Of one that is down, or of no quorum, this would only be the second word. */
+		if (is_alive && !json_is_false(json_object_get(vm, "current")))
+			judge_protection(judging, vm);
 	} else if (field_is(vm, "wanted", "stopped")) {
 		if (!state_is_one_of(state, off))
 			found(judging, STATUS_WARNING, name, "VM %s should be off and is %s", name,

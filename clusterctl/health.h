@@ -4,8 +4,8 @@
  *
  * Critical: there is no quorum, or a VM that should run does not. Warning: a node is not up, a
  * VM is not protected, or not where or what it is wanted to be. A VM that was set managed=no is
- * nobody's business here, and ha=no says that a VM need not be protected. A function of its
- * arguments alone.
+ * nobody's business here, and ha=no says that a VM need not be protected; of one that is down
+ * that is the problem, not its protection. A function of its arguments alone.
  */
 #ifndef CLUSTERCTL_HEALTH_H
 #define CLUSTERCTL_HEALTH_H

@@ -58,4 +58,12 @@ struct judge_retry {
 bool judge_vm_retry(const struct view_source *source, const Wire__Vm *vm,
 		    struct judge_retry *ret_retry);
 
+/*
+ * Whether the cluster would start it elsewhere if its node died now. NOT_MEANT: nobody wants
+ * that. Why as a few words, but for PROTECTED. Room on the other nodes is not looked at.
+ */
+enum judge_protection { PROTECTED, NOT_PROTECTED, PROTECTION_NOT_MEANT };
+enum judge_protection judge_vm_protection(const struct view_source *source, const Wire__Vm *vm,
+					  char *ret_why, size_t size);
+
 #endif

@@ -90,68 +90,6 @@ json_t *view_node(const struct view_source *source, const Wire__Node *node)
 
 /* ---------------------------------------------------------------- VMs */
 
-static bool has_fence(const struct state *state, uint32_t node)
-{
-	const Wire__Fence *fence;
-
-	each_record(state, WIRE__TABLE__TABLE_FENCE, i, fence)
-		for (size_t n = 0; n < fence->n_targets; n++)
-			if (fence->targets[n]->node == node)
-				return true;
-	return false;
-}
-
-static bool may_own(const Wire__Vm *vm, const Wire__Node *node)
-{
-	if (node->witness)
-		return false;
-	for (size_t i = 0; i < vm->n_possible_owners; i++)
-		if (vm->possible_owners[i] == node->id)
-			return true;
-	return vm->n_possible_owners == 0;
-}
-
-/* The node that runs it, or each one that could, must be possible to prove dead. */
-static bool death_is_provable(const struct state *state, const Wire__Vm *vm, char *ret_why,
-			      size_t size)
-{
-	const Wire__Node *node;
-
-	if (vm->owner) {
-		if (has_fence(state, vm->owner))
-			return true;
-		snprintf(ret_why, size, "no proof possible for %s: no fence device",
-			 judge_name(state, vm->owner));
-		return false;
-	}
-	each_record(state, WIRE__TABLE__TABLE_NODE, i, node)
-		if (may_own(vm, node) && has_fence(state, (uint32_t)node->id))
-			return true;
-	snprintf(ret_why, size, "no proof possible for any node that may run it: no fence device");
-	return false;
-}
-
-bool view_vm_protected(const struct state *state, const Wire__Vm *vm, char *ret_why, size_t size)
-{
-	const Wire__Node *node;
-	size_t owners = 0;
-
-	ret_why[0] = '\0';
-	each_record(state, WIRE__TABLE__TABLE_NODE, i, node)
-		owners += may_own(vm, node);
-	if (vm->wanted == WIRE__VM__WANTED__STOPPED)
-		snprintf(ret_why, size, "not wanted running");
-	else if (vm->unmanaged)
-		snprintf(ret_why, size, "managed=no");
-	else if (vm->no_ha)
-		snprintf(ret_why, size, "ha=no: bound to its node");
-	else if (owners < 2)
-		snprintf(ret_why, size, "only one node may run it");
-	else
-		return death_is_provable(state, vm, ret_why, size);
-	return false;
-}
-
 static json_t *retry_of(const struct view_source *source, const Wire__Vm *vm)
 {
 	struct judge_retry retry;
@@ -166,10 +104,22 @@ static json_t *retry_of(const struct view_source *source, const Wire__Vm *vm)
 	return json;
 }
 
+static json_t *protection_of(const struct view_source *source, const Wire__Vm *vm)
+{
+	char why[JUDGE_WHY_SIZE];
+	enum judge_protection protection = judge_vm_protection(source, vm, why, sizeof(why));
+	json_t *json = json_object();
+
+	set_bool(json, "ok", protection == PROTECTED);
+	set_bool(json, "applies", protection != PROTECTION_NOT_MEANT);
+	set_text(json, "reason", why);
+	return json;
+}
+
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 {
 	const struct state *state = source->state;
-	json_t *json = wire_to_json(&vm->base, true), *protected = json_object();
+	json_t *json = wire_to_json(&vm->base, true);
 	char why[JUDGE_WHY_SIZE];
 
 	if (!xml)
@@ -182,9 +132,7 @@ json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 	set_text(json, "why", why);
 	add_as_of(json, source);
 	json_object_set_new(json, "retry", retry_of(source, vm));
-	set_bool(protected, "ok", view_vm_protected(state, vm, why, sizeof(why)));
-	set_text(protected, "reason", why);
-	json_object_set_new(json, "protected", protected);
+	json_object_set_new(json, "protected", protection_of(source, vm));
 	return json;
 }
 
@@ -313,7 +261,8 @@ static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 	json_t *json = json_object(), *phases = json_object(), *states = json_object();
 	uint64_t protected = 0;
 	const Wire__Vm *vm;
-	char word[WORD_SIZE], why[200];
+	char word[WORD_SIZE], why[JUDGE_WHY_SIZE];
+	enum judge_protection protection;
 
 	each_record(state, WIRE__TABLE__TABLE_VM, i, vm) {
 		const char *phase = wire_enum_word(&wire__vm__phase__descriptor, (int)vm->phase,
@@ -321,10 +270,9 @@ static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 
 		count_word(phases, phase ? phase : "unknown");
 		count_word(states, judge_vm_state(source, vm));
-		if (view_vm_protected(state, vm, why, sizeof(why)))
-			protected++;
-		else if (vm->wanted != WIRE__VM__WANTED__STOPPED &&
-			 json_array_size(unprotected) < LIST_MAX)
+		protection = judge_vm_protection(source, vm, why, sizeof(why));
+		protected += protection == PROTECTED;
+		if (protection == NOT_PROTECTED && json_array_size(unprotected) < LIST_MAX)
 			json_array_append_new(unprotected, json_pack("{s:s, s:s}", "name", vm->name,
 								     "reason", why));
 	}

@@ -19,10 +19,4 @@ json_t *view_fence(const struct view_source *source, const Wire__Fence *fence);
 json_t *view_operation(const struct view_source *source, const Wire__Operation *operation);
 json_t *view_status(const struct view_source *source);
 
-/*
- * Whether the cluster would start it elsewhere if its node died: true, or false and why as
- * a few words.
- */
-bool view_vm_protected(const struct state *state, const Wire__Vm *vm, char *ret_why, size_t size);
-
 #endif

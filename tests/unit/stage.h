@@ -41,6 +41,7 @@ struct exchange {
 	"\"detail\":\"evil \\u001b[2J\",\"protected\":{\"ok\":false},\"essence\":{}}"
 #define NODES                                                                                      \
 	"[{\"id\":1,\"name\":\"n1\",\"state\":\"up\"},{\"id\":2,\"name\":\"n2\",\"state\":\"up\"}]"
+#define NOT_MEANT "{\"ok\":false,\"applies\":false,\"reason\":\"managed=no\"}"
 #define DONE(op) OK("{\"id\":" op ",\"kind\":\"stop\",\"outcome\":\"done\",\"text\":\"it is off\"}")
 #define RUNNING(op) OK("{\"id\":" op ",\"kind\":\"stop\",\"outcome\":\"running\"}")
 

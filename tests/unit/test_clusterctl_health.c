@@ -112,8 +112,11 @@ static void test_cases(void)
 		{ "unprotected", NULL, NULL,
 		  "{\"protected\": {\"ok\": false, \"reason\": \"no fence\"}}", STATUS_WARNING,
 		  "WARNING: VM web1 is not protected: no fence" },
-		{ "ha=no", NULL, NULL, "{\"no_ha\": true, \"protected\": {\"ok\": false}}",
+		{ "ha=no", NULL, NULL, "{\"protected\": {\"ok\": false, \"applies\": false}}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
+		{ "unprotected without quorum", "{\"quorum\": {\"have\": false, \"present\": 1}}",
+		  NULL, "{\"current\": false, \"protected\": {\"ok\": false}}", STATUS_CRITICAL,
+		  "CRITICAL: no quorum: 1 of 3 voters present, 2 needed" },
 		{ "unmanaged", NULL, NULL, "{\"unmanaged\": true, \"state\": \"failed\"}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
 		{ "off as wanted", NULL, NULL,
@@ -134,7 +137,7 @@ static void test_cases(void)
 		  "WARNING: VM web1 was changed outside of the cluster: memory 1 -> 2" },
 		{ "the worst first", NULL, "{\"state\": \"off\", \"reason\": \"\"}",
 		  "{\"state\": \"unknown\", \"protected\": {\"ok\": false, \"reason\": \"\"}}",
-		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown (and 2 more)" },
+		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown (and 1 more)" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

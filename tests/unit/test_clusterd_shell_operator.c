@@ -329,33 +329,162 @@ static void load_silent(struct core *core, uint32_t id, Wire__Node__State state)
 	load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
 }
 
+static void load_cluster(struct core *core, size_t voters_n)
+{
+	Wire__Cluster cluster = WIRE__CLUSTER__INIT;
+	uint32_t voters[] = { 1, 2, 3, 4, 5 };
+
+	cluster.id = 1;
+	cluster.voters = voters;
+	cluster.n_voters = voters_n;
+	load(core, WIRE__TABLE__TABLE_CLUSTER, 1, &cluster.base);
+}
+
+static void load_host(struct core *core, uint32_t id, Wire__Node__State state, bool drained)
+{
+	_cleanup_(freep) char *name = mem_printf("n%u", id);
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+	Wire__Node node = WIRE__NODE__INIT;
+
+	facts.agent_ok = true;
+	node.id = id;
+	node.name = name;
+	node.state = state;
+	node.facts = &facts;
+	node.drained = drained;
+	load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+}
+
+static void load_tested_fence(struct core *core, uint32_t target, const char *result)
+{
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget aim = WIRE__FENCE_TARGET__INIT, *aims[] = { &aim };
+
+	aim.node = target;
+	fence.id = 90;
+	fence.name = (char *)"bmc1";
+	fence.test_result = (char *)result;
+	fence.targets = aims;
+	fence.n_targets = 1;
+	load(core, WIRE__TABLE__TABLE_FENCE, fence.id, &fence.base);
+}
+
+#define WANTED .wanted = WIRE__VM__WANTED__RUNNING
+
+/* What differs from a VM that runs well on n1, in a cluster of three that are all up. */
+struct protection_case {
+	Wire__Vm vm;
+	Wire__Node__State n1, n2;
+	bool n2_drained, closed, device_failed;
+	uint64_t gone;		/* neither members nor in the ring, bit n-1 */
+	size_t voters;
+	enum judge_protection protection;
+	const char *why;
+};
+
+#define RUNS WANTED, .phase = WIRE__VM__PHASE__RUN
+#define STATE(x) WIRE__NODE__STATE__##x
+#define UP_BOTH STATE(UP), STATE(UP)
+
+static void check_protection(const struct protection_case *c)
+{
+	struct core *core = new_core(0, 0);
+	struct view_source source;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+	Wire__Vm vm = c->vm;
+	char why[JUDGE_WHY_SIZE];
+
+	load_cluster(core, c->voters);
+	load_host(core, 1, c->n1, false);
+	load_host(core, 2, c->n2, c->n2_drained);
+	if (c->device_failed)
+		load_tested_fence(core, 1, "no route");
+	source = source_of(core);
+	source.standing.open = !c->closed;
+	source.standing.members &= ~c->gone;
+	source.standing.ring &= ~c->gone;
+	source.standing.ready &= ~c->gone;
+	essence.virt_type = (char *)"qemu";
+	vm.essence = &essence;
+	CU_ASSERT_EQUAL(judge_vm_protection(&source, &vm, why, sizeof(why)), c->protection);
+	CU_ASSERT_STRING_EQUAL(why, c->why);
+	core_free(core);
+}
+
 static void test_protected(void)
 {
-	static const struct {
-		Wire__Vm vm;
-		bool protected;
-		const char *why;
-	} cases[] = {
-		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 1 }, true, "" },
-		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 2 }, false,
-		  "no proof possible for n2: no fence device" },
-		{ { .wanted = WIRE__VM__WANTED__RUNNING }, true, "" },
-		{ { .wanted = WIRE__VM__WANTED__STOPPED, .owner = 1 }, false,
-		  "not wanted running" },
-		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 1, .unmanaged = 1 }, false,
-		  "managed=no" },
-		{ { .wanted = WIRE__VM__WANTED__RUNNING, .owner = 1, .no_ha = 1 }, false,
+	static uint32_t only_n1[] = { 1 };
+	static const struct protection_case cases[] = {
+		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, 0, 0, 3, PROTECTED, "" },
+		{ { WANTED, .phase = WIRE__VM__PHASE__COPYING, .owner = 1 }, UP_BOTH, 0, 0, 0, 0,
+		  3, PROTECTED, "" },
+		/* Its death would still be seen. */
+		{ { RUNS, .owner = 1 }, STATE(DAEMON_DOWN), STATE(UP), 0, 0, 0, 0, 3, PROTECTED,
+		  "" },
+		/* Not meant to be. */
+		{ { .wanted = WIRE__VM__WANTED__STOPPED }, UP_BOTH, 0, 0, 0, 0, 3,
+		  PROTECTION_NOT_MEANT, "off, as it is wanted" },
+		{ { RUNS, .owner = 1, .unmanaged = 1 }, UP_BOTH, 0, 0, 0, 0, 3,
+		  PROTECTION_NOT_MEANT, "managed=no" },
+		{ { RUNS, .owner = 1, .no_ha = 1 }, UP_BOTH, 0, 0, 0, 0, 3, PROTECTION_NOT_MEANT,
 		  "ha=no: bound to its node" },
+		/* It runs nowhere. */
+		{ { .wanted = WIRE__VM__WANTED__STOPPED, .phase = WIRE__VM__PHASE__RUN,
+		    .owner = 1 }, UP_BOTH, 0, 0, 0, 0, 3, NOT_PROTECTED, "not wanted running" },
+		{ { WANTED }, UP_BOTH, 0, 0, 0, 0, 3, NOT_PROTECTED, "it does not run" },
+		{ { WANTED, .phase = WIRE__VM__PHASE__FAILED }, UP_BOTH, 0, 0, 0, 0, 3,
+		  NOT_PROTECTED, "it does not run: given up" },
+		{ { WANTED, .phase = WIRE__VM__PHASE__SAVED }, UP_BOTH, 0, 0, 0, 0, 3,
+		  NOT_PROTECTED, "it does not run: saved" },
+		/* No proof of its node's death. */
+		{ { RUNS, .owner = 2 }, UP_BOTH, 0, 0, 0, 0, 3, NOT_PROTECTED,
+		  "no proof possible for n2: no fence device" },
+		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, 1, 0, 3, NOT_PROTECTED,
+		  "no proof possible for n1: the last test of fence device bmc1 failed" },
+		{ { RUNS, .owner = 1 }, STATE(LOST), STATE(UP), 0, 0, 0, 1, 3, NOT_PROTECTED,
+		  "n1 is lost and not proven off" },
+		{ { RUNS, .owner = 1 }, STATE(LEFT), STATE(UP), 0, 0, 0, 0, 3, NOT_PROTECTED,
+		  "n1 has left: nobody would notice its death soon" },
+		/* Nobody to take it, or to decide it. */
+		{ { RUNS, .owner = 1, .possible_owners = only_n1, .n_possible_owners = 1 }, UP_BOTH,
+		  0, 0, 0, 0, 3, NOT_PROTECTED, "only one node may run it" },
+		{ { RUNS, .owner = 1 }, UP_BOTH, 1, 0, 0, 0, 3, NOT_PROTECTED,
+		  "no other node could take it: n2 takes no VMs (placement=no)" },
+		{ { RUNS, .owner = 1 }, STATE(UP), STATE(LOST), 0, 0, 0, 2, 3, NOT_PROTECTED,
+		  "no other node could take it: n2 is not up" },
+		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 1, 0, 0, 3, NOT_PROTECTED, "no quorum" },
+		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, 0, 4, 3, NOT_PROTECTED,
+		  "without n1 there would be no quorum" },
+		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, 0, 4, 1, NOT_PROTECTED,
+		  "without n1 there would be no quorum" },
 	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_protection(&cases[i]);
+}
+
+/* With five voters a second loss leaves a quorum, and with four nodes it is half of them. */
+static void test_protected_of_half(void)
+{
 	struct core *core = new_core(0, 0);
+	struct view_source source = source_of(core);
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+	Wire__Vm vm = WIRE__VM__INIT;
+	char why[JUDGE_WHY_SIZE];
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char why[200];
-
-		CU_ASSERT_EQUAL(view_vm_protected(core_state(core), &cases[i].vm, why, sizeof(why)),
-				cases[i].protected);
-		CU_ASSERT_STRING_EQUAL(why, cases[i].why);
-	}
+	for (uint32_t id = 1; id <= 4; id++)
+		load_host(core, id, id == 4 ? STATE(LOST) : STATE(UP), false);
+	vm.phase = WIRE__VM__PHASE__RUN;
+	vm.wanted = WIRE__VM__WANTED__RUNNING;
+	vm.owner = 1;
+	vm.essence = &essence;
+	essence.virt_type = (char *)"qemu";
+	CU_ASSERT_EQUAL(judge_vm_protection(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
+	CU_ASSERT_STRING_EQUAL(why, "with n1 half of the cluster would be lost, and nothing "
+				    "fenced");
+	load_host(core, 5, STATE(UP), false);
+	source.standing.ring |= 1 << 4;
+	CU_ASSERT_EQUAL(judge_vm_protection(&source, &vm, why, sizeof(why)), PROTECTED);
 	core_free(core);
 }
 
@@ -485,8 +614,6 @@ static void load_setting(struct core *core, const char *name, const char *value)
 	setting.value = (char *)value;
 	load(core, WIRE__TABLE__TABLE_SETTING, setting.id, &setting.base);
 }
-
-#define WANTED .wanted = WIRE__VM__WANTED__RUNNING
 
 /* Which try comes next, and when; none of what is not to be tried, or is given up. */
 static void test_vm_retry(void)
@@ -816,7 +943,8 @@ static void test_vm_add(void)
 UNIT_MAIN("clusterd/shell/operator", { "pages", test_pages }, { "xml in parts", test_xml_in_parts },
 	  { "bad questions", test_bad_questions }, { "events", test_events },
 	  { "follow", test_follow }, { "no secrets", test_no_secrets },
-	  { "protected", test_protected }, { "vm state", test_vm_state },
+	  { "protected", test_protected },
+	  { "protected of half", test_protected_of_half }, { "vm state", test_vm_state },
 	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
 	  { "node state", test_node_state }, { "as of", test_as_of },
 	  { "command", test_command }, { "refused commands", test_refused_commands },
