@@ -52,6 +52,8 @@ static void judge_quorum(struct judging *judging, const json_t *status)
 		      field_number(quorum, "present"),
 		      json_array_size(json_object_get(quorum, "voters")),
 		      field_number(quorum, "needed"), *why ? "; " : "", why);
+	else if (*field_text(standing, "disputed"))
+		found(judging, STATUS_CRITICAL, "cluster", "%s", field_text(standing, "disputed"));
 }
 
 static void judge_node(struct judging *judging, const json_t *node)

@@ -74,6 +74,8 @@ static void test_cases(void)
 		{ "in the daemon's words",
 		  "{\"standing\": {\"open\": false, \"why_not\": \"no quorum: n1 is alone\"}}",
 		  NULL, NULL, STATUS_CRITICAL, "CRITICAL: no quorum: n1 is alone" },
+		{ "copies differ", "{\"standing\": {\"open\": true, \"disputed\": \"they differ\"}}",
+		  NULL, NULL, STATUS_CRITICAL, "CRITICAL: they differ" },
 		{ "no cluster", "{\"cluster\": null}", NULL, NULL, STATUS_CRITICAL,
 		  "CRITICAL: this node has not learnt of a cluster yet" },
 		{ "node lost", NULL, "{\"state\": \"lost\", \"why\": \"left the ring\"}", NULL,
