@@ -322,6 +322,19 @@ static int overrule(virDomainPtr domain, const struct move *move, struct outcome
 	return 0;
 }
 
+const char *move_tls_advice(bool tls, const char *error)
+{
+	/* What the monitor and the stream say; libvirt's own TLS (connect_uri) says neither. */
+	static const char *const signs[] = { "'object-add'", "TLS channel" };
+
+	for (size_t i = 0; tls && i < ARRAY_SIZE(signs); i++) {
+		if (strstr(error, signs[i]))
+			return "migration.tls wants certificates for QEMU on both nodes, each for "
+			       "its node's address (clusterd(8), CERTIFICATES): ";
+	}
+	return "";
+}
+
 /* The API has returned; what is true? */
 static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const char *error,
 		      struct outcome *ret)
@@ -347,7 +360,8 @@ static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const
 	else if (w->aborted == ABORT_LATE)
 		outcome_set(ret, OUTCOME_TIMEOUT, "given up at its deadline; it was not moved");
 	else
-		outcome_set(ret, OUTCOME_FAILED, "%s", error);
+		outcome_set(ret, OUTCOME_FAILED, "%s%s", move_tls_advice(w->move->tls, error),
+			    error);
 }
 
 void move_run(virConnectPtr conn, const struct move *move, struct outcome *ret)

@@ -64,4 +64,10 @@ void move_abort(virConnectPtr conn, const char *uuid, struct outcome *ret);
 int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, size_t n,
 		      char *ret_why, size_t why_size);
 
+/*
+ * What to put before libvirt's error when a move failed: "" or what it was that wants
+ * certificates, and which, because libvirt names at most one file and never says whose. Static.
+ */
+const char *move_tls_advice(bool tls, const char *error);
+
 #endif

@@ -104,4 +104,37 @@ static void test_judges(void)
 	rmdir(dir);
 }
 
-UNIT_MAIN("driver/move", { "judges", test_judges })
+/* As libvirt 9.0 says it when something of the certificates is missing or wrong. */
+static void test_tls_advice(void)
+{
+	static const struct {
+		const char *error;
+		bool advice;
+	} cases[] = {
+		{ "internal error: unable to execute QEMU command 'object-add': Unable to access "
+		  "credentials /etc/pki/qemu/ca-cert.pem: No such file or directory", true },
+		{ "internal error: unable to execute QEMU command 'object-add': Our own "
+		  "certificate /etc/pki/qemu/server-cert.pem failed validation against "
+		  "/etc/pki/qemu/ca-cert.pem: The certificate hasn't got a known issuer", true },
+		{ "operation failed: job 'migration out' failed: Cannot write to TLS channel: "
+		  "Input/output error", true },
+		{ "internal error: qemu unexpectedly closed the monitor: qemu-system-x86_64: "
+		  "Cannot read from TLS channel: Input/output error", true },
+		/* Those of the connection to the other libvirtd are its own. */
+		{ "Cannot read CA certificate '/etc/pki/CA/cacert.pem': No such file or directory",
+		  false },
+		{ "unable to connect to server at '10.77.0.1:16514': Connection refused", false },
+		{ "operation failed: job 'migration out' failed: Input/output error", false },
+		{ "", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *advice = move_tls_advice(true, cases[i].error);
+
+		if ((strstr(advice, "migration.tls") != NULL) != cases[i].advice)
+			CU_FAIL(cases[i].error);
+		CU_ASSERT_STRING_EQUAL(move_tls_advice(false, cases[i].error), "");
+	}
+}
+
+UNIT_MAIN("driver/move", { "judges", test_judges }, { "tls advice", test_tls_advice })
