@@ -135,7 +135,7 @@ int change_run(struct ctl *ctl, json_t *request, const struct change *change)
 	json_t *verdict = NULL;
 
 	if (!ctl_change(ctl, request, &verdict, &error))
-		return ctl_fail_name(ctl, &error, change->kind, change->name);
+		return ctl_fail(ctl, &error);
 	return change_finish(ctl, verdict, change);
 }
 

@@ -9,7 +9,6 @@
 #include "clusterctl/ctl.h"
 
 struct change {
-	enum cli_kind kind; /* what it is about, for suggestions */
 	const char *name;
 	const char
 		*done; /* what to say when the daemon has nothing to say; a %s becomes the name */

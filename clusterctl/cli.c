@@ -244,8 +244,7 @@ static int unknown_option(struct parser *p, const char *name, size_t len)
 
 /* ---- checking ---- */
 
-/* The argument that a word at a position stands for; NULL behind the last. */
-static const struct cli_arg *arg_at(const struct cli_command *command, size_t position)
+const struct cli_arg *cli_arg(const struct cli_command *command, size_t position)
 {
 	for (size_t i = 0; i < CLI_ARGS && command->args[i].name; i++)
 		if (i == position || command->args[i].count >= CLI_MANY)
@@ -300,7 +299,7 @@ static int check_words(struct parser *p)
 		call->command->args[needed].count == CLI_MANY))
 		needed++;
 	for (size_t i = 0; i < call->words_n; i++) {
-		const struct cli_arg *arg = arg_at(call->command, i);
+		const struct cli_arg *arg = cli_arg(call->command, i);
 
 		r = check_secret(p, call->words[i]);
 		if (r < 0)

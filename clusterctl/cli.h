@@ -129,6 +129,9 @@ const char *cli_word(const struct cli_call *call, size_t position);
 /* Splits KEY=VALUE at the first '='. False if there is none or the key is empty. */
 bool cli_split(const char *word, char *ret_key, size_t size, const char **ret_value);
 
+/* The argument that a word at a position stands for; NULL behind the last. */
+const struct cli_arg *cli_arg(const struct cli_command *command, size_t position);
+
 /* The known key of that name, NULL if there is none. */
 const struct cli_key *cli_key(const struct cli_command *command, const char *name);
 

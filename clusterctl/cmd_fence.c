@@ -153,7 +153,7 @@ static bool get_secret(const struct cli_call *call, struct buf *secret, struct c
 int cmd_fence_add(struct ctl *ctl, const struct cli_call *call)
 {
 	_cleanup_(secret_wipe) struct buf secret = { 0 };
-	struct change change = { CLI_TEXT, cli_word(call, 0),
+	struct change change = { cli_word(call, 0),
 				 "%s is added; clusterctl fence test tests it", false };
 	struct ctl_error error = { 0 };
 	json_t *request;
@@ -179,20 +179,20 @@ int cmd_fence_add(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_fence_test(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_FENCE, cli_word(call, 0), "%s answers", false };
+	struct change change = { cli_word(call, 0), "%s answers", false };
 	const char *node = cli_word(call, 1);
 	struct ctl_error error = { 0 };
 	json_int_t id = 0;
 
 	if (node && !params_node_id(ctl, node, &id, &error))
-		return ctl_fail_name(ctl, &error, CLI_NODE, node);
+		return ctl_fail(ctl, &error);
 	return change_command(ctl, "fence_test",
 			      json_pack("{s:s,s:I}", "name", change.name, "node", id), &change);
 }
 
 int cmd_fence_remove(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_FENCE, cli_word(call, 0), "%s is removed", false };
+	struct change change = { cli_word(call, 0), "%s is removed", false };
 
 	return change_command(ctl, "fence_remove", json_pack("{s:s}", "name", change.name),
 			      &change);

@@ -139,7 +139,7 @@ int cmd_node_show(struct ctl *ctl, const struct cli_call *call)
 	int exit = EXIT_OK;
 
 	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "node", "name", name), &node, &error))
-		return ctl_fail_name(ctl, &error, CLI_NODE, name);
+		return ctl_fail(ctl, &error);
 	if (ctl->json)
 		return ctl_print_json(node);
 	if (ctl_ask_list(ctl, ctl_request("fences"), &fences, &error))
@@ -153,7 +153,7 @@ int cmd_node_show(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_node_set(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_NODE, cli_word(call, 0), "%s is changed", false };
+	struct change change = { cli_word(call, 0), "%s is changed", false };
 
 	return change_command(
 		ctl, "node_set",

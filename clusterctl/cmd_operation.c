@@ -153,7 +153,7 @@ int cmd_operation_show(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_operation_wait(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_OPERATION, cli_word(call, 0), "operation %s is done", false };
+	struct change change = { cli_word(call, 0), "operation %s is done", false };
 	struct ctl_error error = { 0 };
 	json_int_t id;
 
@@ -184,5 +184,5 @@ int cmd_operation_cancel(struct ctl *ctl, const struct cli_call *call)
 		return ctl_fail(ctl, &error);
 	}
 	return change_command(ctl, "vm_cancel", json_pack("{s:s}", "name", name),
-			      &(struct change){ CLI_VM, name, "%s: cancelled", true });
+			      &(struct change){ name, "%s: cancelled", true });
 }

@@ -37,7 +37,7 @@ static int get_one(struct ctl *ctl, const json_t *settings, const char *name)
 	json_t *setting = NULL;
 
 	if (!pick(settings, name, &setting, &error))
-		return ctl_fail_name(ctl, &error, CLI_SETTING, name);
+		return ctl_fail(ctl, &error);
 	if (ctl->json)
 		return ctl_print_json(setting);
 	/* Nothing but the value: that is what a script wants. */
@@ -72,7 +72,7 @@ int cmd_settings_get(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_settings_set(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_SETTING, cli_word(call, 0), "%s is set", false };
+	struct change change = { cli_word(call, 0), "%s is set", false };
 
 	return change_command(
 		ctl, "setting_set",

@@ -175,7 +175,7 @@ int cmd_vm_show(struct ctl *ctl, const struct cli_call *call)
 	int exit = EXIT_OK;
 
 	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", name), &vm, &error))
-		return ctl_fail_name(ctl, &error, CLI_VM, name);
+		return ctl_fail(ctl, &error);
 	if (ctl->json)
 		return ctl_print_json(vm);
 	if (ctl_ask_list(ctl, ctl_request("nodes"), &nodes, &error))
@@ -191,7 +191,7 @@ int cmd_vm_show(struct ctl *ctl, const struct cli_call *call)
 
 static int want(struct ctl *ctl, const struct cli_call *call, json_t *fields, const char *done)
 {
-	struct change change = { CLI_VM, cli_word(call, 0), done, false };
+	struct change change = { cli_word(call, 0), done, false };
 
 	json_object_set_new(fields, "name", json_string(change.name));
 	return change_command(ctl, "vm_want", fields, &change);
@@ -236,7 +236,7 @@ int cmd_vm_reboot(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_VM, cli_word(call, 0), "%s was moved", false };
+	struct change change = { cli_word(call, 0), "%s was moved", false };
 	const char *node = cli_word(call, 1);
 	struct ctl_error error = { 0 };
 	json_int_t to = 0;
@@ -247,7 +247,7 @@ int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 		return ctl_fail(ctl, &error);
 	}
 	if (node && !params_node_id(ctl, node, &to, &error))
-		return ctl_fail_name(ctl, &error, CLI_NODE, node);
+		return ctl_fail(ctl, &error);
 	return change_command(ctl, "vm_move",
 			      json_pack("{s:s,s:I,s:s}", "name", change.name, "to", to, "how",
 					cli_has(call, "quick") ? "quick" : "live"),
@@ -256,21 +256,21 @@ int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_vm_cancel(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_VM, cli_word(call, 0), "%s: cancelled", true };
+	struct change change = { cli_word(call, 0), "%s: cancelled", true };
 
 	return change_command(ctl, "vm_cancel", json_pack("{s:s}", "name", change.name), &change);
 }
 
 int cmd_vm_accept(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_VM, cli_word(call, 0), "%s: taken as it is now", false };
+	struct change change = { cli_word(call, 0), "%s: taken as it is now", false };
 
 	return change_command(ctl, "vm_accept", json_pack("{s:s}", "name", change.name), &change);
 }
 
 int cmd_vm_set(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_VM, cli_word(call, 0), "%s is changed", false };
+	struct change change = { cli_word(call, 0), "%s is changed", false };
 
 	return change_command(
 		ctl, "vm_set",
@@ -280,7 +280,7 @@ int cmd_vm_set(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_vm_remove(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_VM, cli_word(call, 0), "%s is removed; its disks stay",
+	struct change change = { cli_word(call, 0), "%s is removed; its disks stay",
 				 false };
 
 	return change_command(

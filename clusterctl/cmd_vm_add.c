@@ -176,7 +176,7 @@ static int add(struct ctl *ctl, json_t *request, json_t *later)
 	}
 	return change_finish(
 		ctl, verdict,
-		&(struct change){ CLI_VM, name ? name : "the VM", "%s is added", false });
+		&(struct change){ name ? name : "the VM", "%s is added", false });
 }
 
 int cmd_vm_add(struct ctl *ctl, const struct cli_call *call)
@@ -228,7 +228,7 @@ int cmd_vm_dumpxml(struct ctl *ctl, const struct cli_call *call)
 	size_t len;
 
 	if (!definition_get(ctl, name, &xml, &error))
-		return ctl_fail_name(ctl, &error, CLI_VM, name);
+		return ctl_fail(ctl, &error);
 	if (ctl->json)
 		return ctl_print_json(json_pack("{s:s,s:s}", "name", name, "xml", xml));
 	len = strlen(xml);

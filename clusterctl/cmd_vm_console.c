@@ -144,7 +144,7 @@ int cmd_vm_console(struct ctl *ctl, const struct cli_call *call)
 		return ctl_fail(ctl, &error);
 	}
 	if (!open_once(&session, &console, &off, &error))
-		return ctl_fail_name(ctl, &error, CLI_VM, session.name);
+		return ctl_fail(ctl, &error);
 	exit = talk(&session, console);
 	free(session.node);
 	return exit;

@@ -172,7 +172,7 @@ enum round { ROUND_AGAIN, ROUND_OVER };
 /* Sends what was typed. */
 static enum round send_text(struct edit *edit, const char *xml, int *ret_exit)
 {
-	struct change change = { CLI_VM, edit->name, "%s is changed", false };
+	struct change change = { edit->name, "%s is changed", false };
 	struct ctl_error error = { 0 };
 	json_t *request, *verdict = NULL;
 	bool said = false;
@@ -243,7 +243,7 @@ int cmd_vm_edit(struct ctl *ctl, const struct cli_call *call)
 	int exit = EXIT_OK, r;
 
 	if (!fetch(&edit, &error))
-		return ctl_fail_name(ctl, &error, CLI_VM, edit.name);
+		return ctl_fail(ctl, &error);
 	r = write_file(&edit);
 	if (r < 0) {
 		error = ctl_error_make(EXIT_FAILED, "invalid", "no file to edit: %s", strerror(-r));

@@ -28,7 +28,7 @@ int cmd_volume_list(struct ctl *ctl, const struct cli_call *call)
 int cmd_volume_add(struct ctl *ctl, const struct cli_call *call)
 {
 	static const char driver[] = "dir:";
-	struct change change = { CLI_TEXT, cli_word(call, 0), "%s is added", false };
+	struct change change = { cli_word(call, 0), "%s is added", false };
 	const char *target = cli_word(call, 1);
 	struct ctl_error error;
 
@@ -48,7 +48,7 @@ int cmd_volume_add(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_volume_remove(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { CLI_VOLUME, cli_word(call, 0), "%s is removed; its files stay",
+	struct change change = { cli_word(call, 0), "%s is removed; its files stay",
 				 false };
 
 	return change_command(ctl, "volume_remove", json_pack("{s:s}", "name", change.name),

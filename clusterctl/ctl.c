@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "clusterctl/clock.h"
 #include "clusterctl/field.h"
-#include "clusterctl/nearest.h"
+#include "clusterctl/hint.h"
 #include "clusterctl/table.h"
 
 #include <errno.h>
@@ -297,34 +297,9 @@ int ctl_fail(struct ctl *ctl, struct ctl_error *error)
 
 	ctl_say("%s: %s", ctl_cli.program, error->text);
 	print_error(ctl, error);
-	ctl_error_free(error);
-	return exit;
-}
-
-/* Writes the name that is near to a wrong one, if there is one. */
-static void suggest(struct ctl *ctl, enum cli_kind kind, const char *name)
-{
-	const char *names[1024], *near;
-	json_t *list = NULL, *item;
-	size_t i, n = 0;
-
-	if (!ctl_names(ctl, kind, &list))
-		return;
-	json_array_foreach(list, i, item)
-		if (n < ARRAY_SIZE(names))
-			names[n++] = json_string_value(item);
-	near = nearest_word(name, names, n);
-	if (near)
-		ctl_say("Did you mean '%s'?", near);
-	json_decref(list);
-}
-
-int ctl_fail_name(struct ctl *ctl, struct ctl_error *error, enum cli_kind kind, const char *name)
-{
-	int exit = ctl_fail(ctl, error);
-
 	if (exit == EXIT_NO_SUCH)
-		suggest(ctl, kind, name);
+		hint_say(ctl, error->text);
+	ctl_error_free(error);
 	return exit;
 }
 

@@ -27,6 +27,7 @@ enum {
 };
 
 struct ctl {
+	const struct cli_call *call;
 	const char *socket;
 	bool json;
 	bool wait;
@@ -90,14 +91,11 @@ json_t *ctl_request(const char *verb);
 
 /* ---- answering ---- */
 
-/* Says an error on stderr (with --json also on stdout), frees it and returns its exit. */
-int ctl_fail(struct ctl *ctl, struct ctl_error *error);
-
 /*
- * The same for a "no such" error about one of the things of a kind: adds which one may have
- * been meant.
+ * Says an error on stderr (with --json also on stdout), frees it and returns its exit. Of what
+ * is not there, adds which one may have been meant.
  */
-int ctl_fail_name(struct ctl *ctl, struct ctl_error *error, enum cli_kind kind, const char *name);
+int ctl_fail(struct ctl *ctl, struct ctl_error *error);
 
 /* A sentence for people on stderr, without what could drive a terminal; a line end is added. */
 void ctl_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -43,6 +43,8 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/field.h \
 	%D%/health.c \
 	%D%/health.h \
+	%D%/hint.c \
+	%D%/hint.h \
 	%D%/nearest.c \
 	%D%/nearest.h \
 	%D%/params.c \

@@ -79,6 +79,7 @@ static int run(const struct cli_call *call)
 {
 	_cleanup_(freep) char *socket = socket_path(call);
 	struct ctl ctl = {
+		.call = call,
 		.socket = socket,
 		.json = cli_has(call, "json"),
 		.wait = !cli_has(call, "no-wait"),

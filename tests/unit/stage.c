@@ -243,7 +243,8 @@ void stage_play(const struct scene *scene)
 	}
 	if (outcome.exit != scene->exit || !says(outcome.out, scene->out) ||
 	    !says(outcome.err, scene->err) ||
-	    (scene->not_out && strstr(outcome.out, scene->not_out))) {
+	    (scene->not_out && strstr(outcome.out, scene->not_out)) ||
+	    (scene->not_err && strstr(outcome.err, scene->not_err))) {
 		printf("%s: exit %d\n--- stdout\n%s--- stderr\n%s---\n", scene->line, outcome.exit,
 		       outcome.out, outcome.err);
 		CU_FAIL("outcome");

@@ -57,7 +57,7 @@ struct scene {
 	struct exchange script[8];
 	int exit;
 	const char *out, *err; /* parts that must be in it; NULL: nothing may be */
-	const char *not_out;
+	const char *not_out, *not_err;
 };
 
 /* Where the socket and all temporary files are; removed at the end of the program. */

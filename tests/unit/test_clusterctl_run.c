@@ -82,17 +82,17 @@ static void test_errors(void)
 	static const struct scene scenes[] = {
 		{ .line = "vm show web2",
 		  .script = { { "{\"do\":\"vm\",\"name\":\"web2\"}",
-				{ NO("no-such", "no VM web2") } },
+				{ NO("no-such", "no VM 'web2'") } },
 			      { "{\"do\":\"vms\"}", { OK("[" VM1 "," VM2 "]") } } },
 		  .exit = 3,
-		  .err = "clusterctl: no VM web2\nDid you mean 'web1'?\n" },
+		  .err = "clusterctl: no VM 'web2'\nDid you mean 'web1'?\n" },
 		{ .line = "vm show web2 --json",
-		  .script = { { "{\"do\":\"vm\"}", { NO("no-such", "no VM web2") } },
+		  .script = { { "{\"do\":\"vm\"}", { NO("no-such", "no VM 'web2'") } },
 			      { "{\"do\":\"vms\"}", { OK("[]") } } },
 		  .exit = 3,
 		  .out = "{\n  \"error\": {\n    \"code\": \"no-such\",\n    \"text\": \"no VM "
-			 "web2\"\n  }\n}\n",
-		  .err = "no VM web2" },
+			 "'web2'\"\n  }\n}\n",
+		  .err = "no VM 'web2'" },
 		{ .line = "vm pause web1",
 		  .script = { { "{\"do\":\"command\",\"command\":{\"vm_want\":{\"name\":\"web1\","
 				"\"wanted\":\"paused\"}}}",
@@ -131,6 +131,50 @@ static void test_errors(void)
 		  .exit = 3,
 		  .err = "there is no node 'n3'; clusterctl node list shows all\nDid you mean "
 			 "'n1'?" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
+/* A name that is missing, of several on the line: the hint is of its kind, or there is none. */
+static void test_hints(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "vm set web1 ha=no owners=n1,n9",
+		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no node 'n9'; see") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .exit = 3,
+		  .err = "no node 'n9'; see\nDid you mean 'n1'?\n" },
+		{ .line = "vm set web2 owners=n1",
+		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no VM 'web2'") } },
+			      { "{\"do\":\"vms\"}", { OK("[" VM1 "]") } } },
+		  .exit = 3,
+		  .err = "no VM 'web2'\nDid you mean 'web1'?\n" },
+		/* web1 would be near, but it is a VM. */
+		{ .line = "vm set web1 owners=web2",
+		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no node 'web2'") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .exit = 3,
+		  .err = "clusterctl: no node 'web2'\n",
+		  .not_err = "mean" },
+		{ .line = "vm set n1 owners=n1,n3",
+		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no VM 'n1'") } },
+			      { "{\"do\":\"vms\"}", { OK("[]") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .exit = 3,
+		  .err = "clusterctl: no VM 'n1'\n",
+		  .not_err = "mean" },
+		{ .line = "fence add bmc fence_x --node n9=4",
+		  .script = { { "{\"do\":\"fence-add\"}", { NO("no-such", "no node 'n9'") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .exit = 3,
+		  .err = "no node 'n9'\nDid you mean 'n1'?\n" },
+		{ .line = "operation show 8",
+		  .script = { { "{\"do\":\"operation\"}",
+				{ NO("no-such", "no operation '8'") } } },
+		  .exit = 3,
+		  .err = "clusterctl: no operation '8'\n",
+		  .not_err = "mean" },
 	};
 
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
@@ -301,6 +345,7 @@ static void test_follow(void)
 }
 
 UNIT_MAIN("clusterctl/run", { "lists", test_lists }, { "errors", test_errors },
+	  { "hints", test_hints },
 	  { "usage", test_usage }, { "no-daemon", test_no_daemon }, { "status", test_status },
 	  { "follow", test_follow },
 	  { "without-quorum", test_without_quorum })

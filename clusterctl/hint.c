@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterctl/hint.h"
+
+#include "base/mem.h"
+#include "clusterctl/nearest.h"
+
+#include <string.h>
+
+enum { NAMES_MAX = 1024, KEY_MAX = 64 };
+
+struct hint {
+	struct ctl *ctl;
+	const char *sentence;
+};
+
+static bool is_quoted(const char *sentence, const char *name)
+{
+	_cleanup_(freep) char *quoted = mem_printf("'%s'", name);
+
+	return *name && strstr(sentence, quoted);
+}
+
+/* The near one among the names of a kind; NULL if there is none or the name itself is there. */
+static const char *near_name(const json_t *list, const char *name)
+{
+	const char *names[NAMES_MAX];
+	const json_t *item;
+	size_t i, n = 0;
+
+	json_array_foreach(list, i, item) {
+		if (strcmp(json_string_value(item), name) == 0)
+			return NULL;
+		if (n < ARRAY_SIZE(names))
+			names[n++] = json_string_value(item);
+	}
+	return nearest_word(name, names, n);
+}
+
+/* Returns whether it was said. Operations have numbers, and no number is nearer than another. */
+static bool try_name(struct hint *hint, enum cli_kind kind, const char *name)
+{
+	json_t *list = NULL;
+	const char *near;
+
+	if (kind == CLI_OPERATION || !is_quoted(hint->sentence, name) ||
+	    !ctl_names(hint->ctl, kind, &list))
+		return false;
+	near = near_name(list, name);
+	if (near)
+		ctl_say("Did you mean '%s'?", near);
+	json_decref(list);
+	return near;
+}
+
+/* "n1,n2", or "n1=plug". */
+static bool try_list(struct hint *hint, enum cli_kind kind, const char *text)
+{
+	_cleanup_(freep) char *copy = mem_strdup(text);
+	char *rest = copy, *name;
+
+	while ((name = strsep(&rest, ",")) != NULL) {
+		name[strcspn(name, "=")] = '\0';
+		if (try_name(hint, kind, name))
+			return true;
+	}
+	return false;
+}
+
+static bool try_word(struct hint *hint, enum cli_kind kind, const char *word)
+{
+	const struct cli_command *command = hint->ctl->call->command;
+	const struct cli_key *key;
+	char name[KEY_MAX];
+	const char *value;
+
+	if (kind != CLI_KEYS)
+		return try_list(hint, kind, word);
+	if (!command->keys || !cli_split(word, name, sizeof(name), &value))
+		return false;
+	key = cli_key(command, name);
+	return key && try_list(hint, key->kind, value);
+}
+
+void hint_say(struct ctl *ctl, const char *sentence)
+{
+	struct hint hint = { ctl, sentence };
+	const struct cli_call *call = ctl->call;
+
+	for (size_t i = 0; call && i < call->words_n; i++) {
+		const struct cli_arg *arg = cli_arg(call->command, i);
+
+		if (arg && try_word(&hint, arg->kind, call->words[i]))
+			return;
+	}
+	for (size_t i = 0; call && i < call->given_n; i++)
+		if (call->given[i].value &&
+		    try_word(&hint, call->given[i].option->kind, call->given[i].value))
+			return;
+}
