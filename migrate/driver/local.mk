@@ -28,4 +28,5 @@ EXTRA_DIST += %D%/README.md
 unit_tests += \
 	tests/unit/test_driver_image \
 	tests/unit/test_driver_move \
+	tests/unit/test_driver_power \
 	tests/unit/test_driver_process

@@ -36,7 +36,8 @@ static void report(int r, struct outcome *outcome)
 		outcome_set(outcome, OUTCOME_FAILED, "%s", link_error());
 }
 
-int power_has_mark(virDomainPtr domain, uint64_t vm, uint64_t generation)
+/* Whether the domain was started under this right, here or elsewhere. -EIO: cannot be told. */
+static int has_mark(virDomainPtr domain, uint64_t vm, uint64_t generation)
 {
 	_cleanup_(freep) char *xml = virDomainGetXMLDesc(domain, 0);
 	struct domain_mark mark;
@@ -66,7 +67,7 @@ static void judge_present(virConnectPtr conn, const char *uuid, uint64_t vm, uin
 		    link_error());
 	if (link_domain(conn, uuid, &domain) < 0 || virDomainIsActive(domain) != 1)
 		return;
-	r = power_has_mark(domain, vm, generation);
+	r = has_mark(domain, vm, generation);
 	if (r < 0)
 		outcome_set(ret, OUTCOME_FAILED,
 			    "it is there already, but what it is cannot be told: %s", link_error());

@@ -15,7 +15,10 @@
 
 #include "migrate/driver/outcome.h"
 
-/* Starts what xml defines. A guest that runs already under this very right is OK. */
+/*
+ * Starts what xml defines. A guest that this very right has started already is OK; any other one,
+ * also of this VM, is left alone and FAILED, for it must not be taken for what was asked for.
+ */
 void power_on(virConnectPtr conn, const char *uuid, const char *xml, uint64_t vm,
 	      uint64_t generation, struct outcome *ret);
 
@@ -36,8 +39,5 @@ void power_pause(virConnectPtr conn, const char *uuid, struct outcome *ret);
 void power_resume(virConnectPtr conn, const char *uuid, struct outcome *ret);
 void power_reset(virConnectPtr conn, const char *uuid, struct outcome *ret);
 void power_reboot(virConnectPtr conn, const char *uuid, struct outcome *ret);
-
-/* Whether the domain carries the mark of this right. -EIO: cannot be told. */
-int power_has_mark(virDomainPtr domain, uint64_t vm, uint64_t generation);
 
 #endif
