@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "clusterd/core/apply_context.h"
+#include "clusterd/core/elapsed.h"
 #include "wire/check.h"
 
 /* What is kept of the past. Deterministic: every member forgets the same at the same index. */
@@ -135,7 +136,7 @@ static bool counted_fence(const struct apply *apply, const Wire__Operation *op)
 {
 	return op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
 	       op->outcome == WIRE__OPERATION__OUTCOME__DONE &&
-	       op->begun_ms + BUDGET_WINDOW_MAX_MS > apply->command->time_ms;
+	       op->clock_ms + BUDGET_WINDOW_MAX_MS > apply->clock_ms;
 }
 
 /* The oldest finished one goes; those under way stay, however old. */
@@ -392,6 +393,9 @@ void apply_entry(struct state *state, const Wire__Entry *entry, struct update *u
 		apply_refuse(&apply, WIRE__VERDICT__CODE__INVALID, "a command nobody can read");
 		*ret_verdict = verdict_of(&apply);
 	} else {
+		elapsed_hear(state, command, update);
+		apply.clock_ms = elapsed_now(state, command->node, command->boot_id,
+					    command->up_ms);
 		carry_out(&apply);
 		*ret_verdict = verdict_of(&apply);
 		if (command->request)

@@ -18,6 +18,7 @@ struct apply {
 	struct update *update;
 	const Wire__Command *command;
 	uint64_t index;
+	uint64_t clock_ms;		/* core/elapsed.h */
 	Wire__Verdict__Code code;
 	char text[1024];
 	uint64_t op, id;

@@ -144,9 +144,8 @@ static bool fencing(struct apply *apply, uint32_t node)
 static bool budget_left(struct apply *apply)
 {
 	uint64_t window_ms = state_setting_number(apply->state, "fence.budget_window_s") * 1000;
-	uint64_t now_ms = apply->command->time_ms;
 
-	return fences_since(apply->state, now_ms > window_ms ? now_ms - window_ms : 0) <
+	return fences_within(apply->state, apply->clock_ms, window_ms) <
 	       state_setting_number(apply->state, "fence.budget");
 }
 
@@ -183,6 +182,7 @@ void apply_fence_begin(struct apply *apply)
 	op->device = begin->device;
 	op->incarnation = begin->incarnation;
 	op->status_only = begin->status_only;
+	op->clock_ms = apply->clock_ms;
 	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
 	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
 			 "%s through %s, from %s",

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "clusterd/core/apply_context.h"
+#include "clusterd/core/elapsed.h"
 
 static Wire__Node *node_open(struct apply *apply, uint32_t node)
 {
@@ -62,6 +63,7 @@ static void new_kernel(struct apply *apply, Wire__Node *node)
 	bool first = node->kernel_boot_id[0] == '\0';
 
 	node->incarnation++;
+	node->clock_up_ms = 0;
 	if (!first)
 		apply_node_gone(apply, id, "restarted");
 	/* What it told before it went down says nothing about what it has now. */
@@ -87,6 +89,8 @@ void apply_node_report(struct apply *apply)
 	was_up = node->state == WIRE__NODE__STATE__UP;
 	if (strcmp(node->kernel_boot_id, report->kernel_boot_id) != 0)
 		new_kernel(apply, node);
+	if (!node->clock_up_ms)
+		elapsed_tie(apply->state, node, apply->command->up_ms);
 	record_text(&node->kernel_boot_id, report->kernel_boot_id);
 	node->boot_id = apply->command->boot_id;
 	node->disk_id = report->disk_id;

@@ -154,6 +154,7 @@ void clients_take(struct core *core, const struct event_client *client, struct u
 	command = wire_dup(&client->command->base);
 	command->node = core->node;
 	command->boot_id = core->boot_id;
+	command->up_ms = core->now_ms;
 	code = core->standing.open ? prepare(core, command, why, sizeof(why))
 				   : WIRE__VERDICT__CODE__OK;
 	if (code != WIRE__VERDICT__CODE__OK) {

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/elapsed.h"
 #include "clusterd/core/look.h"
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
@@ -234,9 +235,9 @@ static uint32_t executor_for(const struct core *core, uint32_t node, unsigned at
 static bool budget_left(const struct core *core)
 {
 	uint64_t window_ms = state_setting_number(core->state, "fence.budget_window_s") * 1000;
-	uint64_t after_ms = core->wall_ms > window_ms ? core->wall_ms - window_ms : 0;
+	uint64_t now_ms = elapsed_now(core->state, core->node, core->boot_id, core->now_ms);
 
-	return fences_since(core->state, after_ms) <
+	return fences_within(core->state, now_ms, window_ms) <
 	       state_setting_number(core->state, "fence.budget");
 }
 

@@ -125,6 +125,7 @@ void core_propose(struct core *core, Wire__Command *command, struct update *upda
 	_cleanup_(buf_free) struct buf packed = { 0 };
 
 	command->time_ms = core->wall_ms;
+	command->up_ms = core->now_ms;
 	command->node = core->node;
 	command->boot_id = core->boot_id;
 	if (!command->who || !*command->who)

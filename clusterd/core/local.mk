@@ -30,6 +30,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/duty.h \
 	%D%/duty_ask.c \
 	%D%/duty_vm.c \
+	%D%/elapsed.c \
+	%D%/elapsed.h \
 	%D%/event.h \
 	%D%/log.c \
 	%D%/log.h \

@@ -174,7 +174,7 @@ bool vm_allows_node(const Wire__Vm *vm, uint32_t node)
 	return false;
 }
 
-size_t fences_since(const struct state *state, uint64_t after_ms)
+size_t fences_within(const struct state *state, uint64_t now_ms, uint64_t window_ms)
 {
 	size_t n = 0;
 
@@ -184,7 +184,7 @@ size_t fences_since(const struct state *state, uint64_t after_ms)
 		n += op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
 		     (op->outcome == WIRE__OPERATION__OUTCOME__DONE ||
 		      op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) &&
-		     op->begun_ms > after_ms;
+		     op->clock_ms + window_ms > now_ms;
 	}
 	return n;
 }

@@ -48,9 +48,9 @@ const char *node_name(const struct state *state, uint32_t node);
 bool vm_allows_node(const Wire__Vm *vm, uint32_t node);
 
 /*
- * Power-offs that were begun after a time and succeeded or are under way; what the budget
- * of fencing counts.
+ * Power-offs that were begun within so long before now, by the cluster's clock (elapsed.h), and
+ * succeeded or are under way; what the budget of fencing counts.
  */
-size_t fences_since(const struct state *state, uint64_t after_ms);
+size_t fences_within(const struct state *state, uint64_t now_ms, uint64_t window_ms);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
+#include "clusterd/core/elapsed.h"
 #include "clusterd/core/record.h"
 #include "tests/unit/unit.h"
 #include "wire/check.h"
@@ -14,8 +15,14 @@
 struct bench {
 	struct state *state;
 	uint64_t index;
+	uint64_t passed_ms;		/* since the first node booted */
+	uint64_t booted_ms[4];		/* when, of each node */
+	int64_t wrong_ms[4];		/* its wall clock */
 	char text[1100];
 };
+
+#define WALL_MS UINT64_C(1700000000000)
+enum { DAY_MS = 86400 * 1000, WINDOW_MS = 600 * 1000 };
 
 /* Applies a command as from a node's daemon; the verdict's code. */
 static int apply(struct bench *bench, uint32_t node, uint64_t boot_id, Wire__Command *command)
@@ -29,7 +36,8 @@ static int apply(struct bench *bench, uint32_t node, uint64_t boot_id, Wire__Com
 
 	command->node = node;
 	command->boot_id = boot_id;
-	command->time_ms = 1000 * bench->index;
+	command->time_ms = WALL_MS + bench->passed_ms + (uint64_t)bench->wrong_ms[node];
+	command->up_ms = 1 + bench->passed_ms - bench->booted_ms[node];
 	CU_ASSERT_EQUAL(wire_command_pack(command, &packed, NULL), 0);
 	entry.index = ++bench->index;
 	entry.epoch = 1;
@@ -143,22 +151,27 @@ static int end_fence(struct bench *bench, uint64_t op, bool off)
 	return apply(bench, 1, 101, &command);
 }
 
-static void add_fence(struct bench *bench)
+static void add_fence_of(struct bench *bench, const char *name, uint32_t node)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
 	Wire__Fence fence = WIRE__FENCE__INIT;
 	Wire__FenceTarget target = WIRE__FENCE_TARGET__INIT, *targets = &target;
 
-	fence.name = (char *)"bmc";
+	fence.name = (char *)name;
 	fence.agent = (char *)"fence_ipmilan";
 	fence.targets = &targets;
 	fence.n_targets = 1;
-	target.node = 2;
+	target.node = node;
 	add.fence = &fence;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
 	command.fence_add = &add;
 	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+}
+
+static void add_fence(struct bench *bench)
+{
+	add_fence_of(bench, "bmc", 2);
 }
 
 static void add_vm(struct bench *bench)
@@ -193,6 +206,7 @@ static struct bench *bench_new(void)
 	char names[3][4] = { "n1", "n2", "n3" };
 
 	bench->state = state_new();
+	bench->booted_ms[3] = 0 - 5ULL * DAY_MS; /* before it had a daemon */
 	cluster.id = 1;
 	cluster.voters = voters;
 	cluster.n_voters = 3;
@@ -437,6 +451,97 @@ static void test_fence_budget(void)
 	CU_ASSERT_EQUAL(try_fence(bench, 2, false), 0);
 	CU_ASSERT_EQUAL(try_fence(bench, 3, false), STALE);
 	CU_ASSERT_EQUAL(try_fence(bench, 3, true), 0);
+	bench_free(bench);
+}
+
+/* The leader of the moment has node 2 powered off; it comes back. What the leader was told. */
+static int fence_by(struct bench *bench, uint32_t leader)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
+	uint64_t boot_id = state_node(bench->state, leader)->boot_id;
+	char kernel[20];
+	int code;
+
+	verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	begin.node = 2;
+	begin.incarnation = state_node(bench->state, 2)->incarnation;
+	begin.device = state_fence_named(bench->state, "bmc")->id;
+	begin.executor = 1;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
+	command.fence_begin = &begin;
+	code = apply(bench, leader, boot_id, &command);
+	if (code == 0)
+		end_fence(bench, state_count(bench->state, WIRE__TABLE__TABLE_OPERATION), true);
+	snprintf(kernel, sizeof(kernel), "boot %u", (unsigned)bench->index);
+	report_node(bench, 2, 1000 + bench->index, kernel);
+	return code;
+}
+
+/* The window of the budget passes for all alike, whatever the leader takes the day to be. */
+static void test_wrong_clock(void)
+{
+	static const int64_t wrongs[] = { 0, 3LL * DAY_MS, -3LL * DAY_MS };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrongs); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(wrongs); k++) {
+			struct bench *bench = bench_new();
+
+			CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+			bench->passed_ms = 7200 * 1000;
+			bench->wrong_ms[1] = wrongs[i];
+			bench->wrong_ms[3] = wrongs[k];
+			CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+			bench->passed_ms += WINDOW_MS / 2;
+			CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+			CU_ASSERT_EQUAL(fence_by(bench, 3), STALE);
+			bench->wrong_ms[1] = wrongs[k]; /* somebody set it */
+			CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+			bench->passed_ms += WINDOW_MS / 2;
+			CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
+			CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+			/* Nothing is said for a day; it has passed all the same. */
+			bench->passed_ms += DAY_MS;
+			CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+			bench_free(bench);
+		}
+}
+
+/* Uptimes begin anew with each boot, and a leader that has just booted counts on with the rest. */
+static void test_booted_leader(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	bench->passed_ms = DAY_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+	bench->booted_ms[3] = bench->passed_ms;
+	report_node(bench, 3, 303, "second boot");
+	CU_ASSERT_EQUAL(fence_by(bench, 3), STALE);
+	bench->passed_ms += WINDOW_MS + ELAPSED_STEP_MS;
+	/* By its own word alone. */
+	CU_ASSERT(elapsed_now(bench->state, 3, 303, 1 + WINDOW_MS + ELAPSED_STEP_MS) >=
+		  DAY_MS + WINDOW_MS);
+	CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
+	/* What an older daemon of it says proves nothing: it may be of the kernel before. */
+	CU_ASSERT_EQUAL(elapsed_now(bench->state, 3, 103, DAY_MS),
+			state_cluster(bench->state)->clock_ms);
+	bench_free(bench);
+}
+
+/* A kernel whose time jumps takes the clock along, but it does not stand still for the others. */
+static void test_jump(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	bench->passed_ms = DAY_MS;
+	bench->passed_ms += 3LL * DAY_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
+	bench->passed_ms -= 3LL * DAY_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+	bench->passed_ms += WINDOW_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
 	bench_free(bench);
 }
 
@@ -719,6 +824,8 @@ static void test_fence_left(void)
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_old_facts },
 	  { "old_generation", test_old_generation }, { "held", test_held }, { "fence", test_fence },
 	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
+	  { "wrong_clock", test_wrong_clock }, { "booted_leader", test_booted_leader },
+	  { "jump", test_jump },
 	  { "requests", test_requests }, { "one_disk", test_one_disk },
 	  { "old_action", test_old_action }, { "image", test_image }, { "volumes", test_volumes },
 	  { "large", test_large }, { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged },
