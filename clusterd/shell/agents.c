@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "clusterd/shell/child.h"
 #include "clusterd/shell/log.h"
+#include "wire/check.h"
 #include "wire/message.h"
 
 enum {
@@ -30,7 +32,8 @@ enum {
 struct owed {
 	uint64_t id;
 	enum agent_kind kind;
-	uint64_t due_ms;	/* then it is answered with NULL */
+	uint64_t due_ms;	/* then it is answered with NULL … */
+	char *text;		/* … or with FAILED and this */
 };
 
 /* One fence call; its ask may be answered before its process has ended. */
@@ -64,12 +67,35 @@ static void check_in(struct agents *agents, uint64_t in_ms)
 	shell_timer_arm(agents->shell, &agents->check_timer, in_ms, check, agents);
 }
 
+static void owed_free(void *value)
+{
+	struct owed *owed = value;
+
+	if (owed)
+		free(owed->text);
+	free(owed);
+}
+
 static void owe(struct agents *agents, uint64_t id, enum agent_kind kind, uint64_t due_ms)
 {
 	struct owed *owed = mem_new(struct owed);
 
-	*owed = (struct owed){ id, kind, due_ms };
-	free(idmap_put(&agents->owed, id, owed));
+	*owed = (struct owed){ .id = id, .kind = kind, .due_ms = due_ms };
+	owed_free(idmap_put(&agents->owed, id, owed));
+}
+
+/* To be answered as soon as the loop is back: nothing may be answered from within. */
+static void owe_failure(struct agents *agents, uint64_t id, enum agent_kind kind, const char *text)
+{
+	struct owed *owed;
+
+	owe(agents, id, kind, 0);
+	owed = idmap_get(&agents->owed, id);
+	owed->text = mem_strndup(text, WIRE_TEXT_MAX);
+	/* A path in it may be anything; the log takes clean text alone. */
+	for (char *c = owed->text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 static void answer(struct agents *agents, uint64_t ask, const Wire__AgentReply *reply)
@@ -79,8 +105,17 @@ static void answer(struct agents *agents, uint64_t ask, const Wire__AgentReply *
 
 	if (!owed)
 		return;
-	free(owed);
+	owed_free(owed);
 	agents->shell->event(agents->shell->context, &event);
+}
+
+static void answer_failed(struct agents *agents, uint64_t ask, const char *text)
+{
+	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
+
+	reply.code = WIRE__AGENT_REPLY__CODE__FAILED;
+	reply.text = (char *)text;
+	answer(agents, ask, &reply);
 }
 
 static void tell(struct agents *agents, enum event_kind kind)
@@ -137,7 +172,7 @@ static void forget_vm_asks(struct agents *agents)
 		struct owed *owed = idmap_at(&agents->owed, i - 1, NULL);
 
 		if (owed->kind == AGENT_VM)
-			free(idmap_remove(&agents->owed, owed->id));
+			owed_free(idmap_remove(&agents->owed, owed->id));
 	}
 }
 
@@ -203,7 +238,13 @@ static void ask_vm(struct agents *agents, uint64_t id, uint32_t deadline_ms,
 	if (error)
 		log_warning("agent kind=vm ask=%" PRIu64 " not-sent reason=\"%s\"", id,
 			    strerror(-error));
-	owe(agents, id, AGENT_VM, error ? now : now + deadline_ms + AGENTS_OVERDUE_MS);
+	/* What passes is asked again; this would be the same for ever. */
+	if (error == -EMSGSIZE || error == -EBADMSG)
+		owe_failure(agents, id, AGENT_VM,
+			    "it is larger than clusterd's vm agent can be told: make the "
+			    "definition smaller");
+	else
+		owe(agents, id, AGENT_VM, error ? now : now + deadline_ms + AGENTS_OVERDUE_MS);
 }
 
 /* ---------------------------------------------------------------- fence calls */
@@ -221,14 +262,21 @@ static void on_fence_dead(void *context, const char *how)
 {
 	struct fence *fence = context;
 	struct agents *agents = fence->agents;
+	bool terminated = fence->terminated;
 	uint64_t ask = fence->ask;
+	char text[300];
 
 	if (idmap_get(&agents->owed, ask))
 		log_warning("agent kind=fence ask=%" PRIu64 " no-answer reason=\"%s\"", ask, how);
+	snprintf(text, sizeof(text), "%.150s/clusterd-agent-fence %.80s, without an answer",
+		 agents->dir, how);
 	child_free(fence->child);
 	idmap_remove(&agents->fences, ask);
 	free(fence);
-	answer(agents, ask, NULL);
+	if (terminated)
+		answer(agents, ask, NULL);
+	else
+		answer_failed(agents, ask, text);
 }
 
 static int start_fence(struct agents *agents, uint64_t id, uint32_t deadline_ms,
@@ -260,13 +308,18 @@ static int start_fence(struct agents *agents, uint64_t id, uint32_t deadline_ms,
 static void ask_fence(struct agents *agents, uint64_t id, uint32_t deadline_ms,
 		      const Wire__AgentRequest *request)
 {
-	uint64_t now = shell_boot_ms();
 	int error = start_fence(agents, id, deadline_ms, request);
+	char text[300];
 
-	if (error)
-		log_warning("agent kind=fence ask=%" PRIu64 " not-started reason=\"%s\"", id,
-			    strerror(-error));
-	owe(agents, id, AGENT_FENCE, error ? now : now + deadline_ms + AGENTS_OVERDUE_MS);
+	if (!error) {
+		owe(agents, id, AGENT_FENCE, shell_boot_ms() + deadline_ms + AGENTS_OVERDUE_MS);
+		return;
+	}
+	log_warning("agent kind=fence ask=%" PRIu64 " not-started reason=\"%s\"", id,
+		    strerror(-error));
+	snprintf(text, sizeof(text), "%.150s/clusterd-agent-fence could not be started: %s",
+		 agents->dir, error == -EBUSY ? "too many are at work" : strerror(-error));
+	owe_failure(agents, id, AGENT_FENCE, text);
 }
 
 /* ---------------------------------------------------------------- the clock */
@@ -330,6 +383,12 @@ static void check(void *context)
 	shell_timer_fired(&agents->check_timer);
 	next = check_fences(agents, now, next);
 	while ((owed = find_overdue(agents, now, &next))) {
+		_cleanup_(freep) char *text = steal_ptr(owed->text);
+
+		if (text) {
+			answer_failed(agents, owed->id, text);
+			continue;
+		}
 		if (owed->kind == AGENT_VM && agents->up) {
 			log_warning("agent kind=vm ask=%" PRIu64 " no-answer", owed->id);
 			agents->overdue_ms = now;
@@ -345,15 +404,20 @@ static void check(void *context)
 void agents_ask(struct agents *agents, uint64_t id, enum agent_kind kind, uint32_t deadline_ms,
 		Wire__AgentRequest *request)
 {
-	if (!request || idmap_count(&agents->owed) >= AGENTS_ASKS_MAX)
+	if (idmap_count(&agents->owed) >= AGENTS_ASKS_MAX)
 		owe(agents, id, kind, 0);
 	else if (kind == AGENT_VM)
 		ask_vm(agents, id, deadline_ms, request);
 	else
 		ask_fence(agents, id, deadline_ms, request);
-	if (request)
-		wipe_request(request);
+	wipe_request(request);
 	/* From here, because nothing may be answered from within. */
+	check_in(agents, 0);
+}
+
+void agents_refuse(struct agents *agents, uint64_t id, enum agent_kind kind, const char *text)
+{
+	owe_failure(agents, id, kind, text);
 	check_in(agents, 0);
 }
 
@@ -392,7 +456,7 @@ void agents_free(struct agents *agents)
 	shell_timer_stop(agents->shell, &agents->restart_timer);
 	child_free(agents->vm);
 	idmap_free(&agents->fences, free_fence);
-	idmap_free(&agents->owed, free);
+	idmap_free(&agents->owed, owed_free);
 	free(agents->dir);
 	free(agents->uri);
 	free(agents);

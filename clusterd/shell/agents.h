@@ -12,7 +12,9 @@
  *               or not even hello for 10 s.
  *   fence call: its process is ended when the ask's deadline has passed.
  *
- * An ask that is 2 s overdue is answered with NULL; what its agent says later is dropped.
+ * An ask that is 2 s overdue is answered with NULL; what its agent says later is dropped. One
+ * that cannot even begin, or whose process ends without a word, is answered with FAILED and a
+ * sentence that says why.
  */
 
 #include "clusterd/core/update.h"
@@ -30,10 +32,12 @@ void agents_start(struct agents *agents);
 void agents_free(struct agents *agents);
 
 /*
- * Hands an ask on; takes request, whose secret, if any, is in clear and is wiped. NULL:
- * the ask cannot be carried out. Answers come later, never from within.
+ * Hands an ask on; takes request, whose secret, if any, is in clear and is wiped. Answers come
+ * later, never from within.
  */
 void agents_ask(struct agents *agents, uint64_t id, enum agent_kind kind, uint32_t deadline_ms,
 		Wire__AgentRequest *request);
+/* In its place, for an ask that cannot be carried out: it is answered with FAILED and that text. */
+void agents_refuse(struct agents *agents, uint64_t id, enum agent_kind kind, const char *text);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "clusterd/core/core.h"
+#include "clusterd/core/record.h"
 #include "clusterd/shell/agents.h"
 #include "clusterd/shell/group.h"
 #include "clusterd/shell/hook.h"
@@ -110,7 +111,7 @@ static void persist(struct loop *loop, struct update *update)
 	}
 }
 
-/* The request then holds the secret in clear; agents_ask wipes it. */
+/* The request then holds the secret in clear; agents_ask wipes it. A sentence for each failure. */
 static int open_secret(struct loop *loop, const struct ask *ask, char *why, size_t size)
 {
 	_cleanup_(seal_freep) struct seal *seal = NULL;
@@ -119,6 +120,7 @@ static int open_secret(struct loop *loop, const struct ask *ask, char *why, size
 	int error;
 
 	assert(request->body_case == WIRE__AGENT_REQUEST__BODY_FENCE);
+	snprintf(why, size, "The key file %s cannot be read", loop->conf->secret_key);
 	error = seal_load(loop->conf->secret_key, &seal, why, size);
 	if (error)
 		return error;
@@ -126,18 +128,23 @@ static int open_secret(struct loop *loop, const struct ask *ask, char *why, size
 			  &request->fence->secret.data, &request->fence->secret.len);
 	if (error)
 		snprintf(why, size, "The secret of %s cannot be opened: %s was not the key it "
-			 "was sealed with", ask->sealed_name, loop->conf->secret_key);
+			 "was sealed with: copy the key from another node of the cluster",
+			 ask->sealed_name, loop->conf->secret_key);
 	return error;
 }
 
 static void carry_ask(struct loop *loop, struct ask *ask)
 {
 	const ProtobufCBinaryData *sealed = ask->sealed;
-	char why[WHY_SIZE];
+	char why[WHY_SIZE], text[WHY_SIZE + 100];
 
 	if (sealed && sealed->len > 0 && open_secret(loop, ask, why, sizeof(why)) < 0) {
 		log_error("fence ask=%" PRIu64 " not-possible reason=\"%s\"", ask->id, why);
+		snprintf(text, sizeof(text), "on %s: %s",
+			 node_name(core_state(loop->core), loop->node), why);
 		wire_free(steal_ptr(ask->request));
+		agents_refuse(loop->agents, ask->id, ask->agent, text);
+		return;
 	}
 	agents_ask(loop->agents, ask->id, ask->agent, ask->deadline_ms,
 		   steal_ptr(ask->request));

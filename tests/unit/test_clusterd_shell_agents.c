@@ -144,6 +144,19 @@ struct world {
 	struct shell_timer limit;
 };
 
+/* "7=NULL ", or "7=FAILED:exited-with-status-7,-without-an-answer " without the path. */
+static void tell_reply(struct world *world, uint64_t ask, const Wire__AgentReply *reply)
+{
+	const char *text = reply ? reply->text : "NULL", *slash = strrchr(text, '/');
+
+	buf_printf(&world->told, "%" PRIu64 "=", ask);
+	if (reply && reply->code == WIRE__AGENT_REPLY__CODE__FAILED)
+		buf_append_str(&world->told, "FAILED:");
+	for (const char *c = slash ? slash + 1 : text; *c; c++)
+		buf_append_byte(&world->told, (uint8_t)(*c == ' ' ? '-' : *c));
+	buf_append_byte(&world->told, ' ');
+}
+
 static void on_event(void *context, struct event *event)
 {
 	struct world *world = context;
@@ -159,8 +172,7 @@ static void on_event(void *context, struct event *event)
 		buf_append_str(&world->told, "news ");
 		break;
 	default:
-		buf_printf(&world->told, "%" PRIu64 "=%s ", event->reply.ask,
-			   event->reply.reply ? event->reply.reply->text : "NULL");
+		tell_reply(world, event->reply.ask, event->reply.reply);
 		break;
 	}
 	if (world->wanted && strcmp(buf_str(&world->told), world->wanted) == 0)
@@ -278,10 +290,10 @@ static void test_vm_is_not_there(void)
 
 	world_open(&world, "well");
 	ask_vm(&world, 1, 5000);
-	agents_ask(world.agents, 2, AGENT_FENCE, 5000, NULL);
+	agents_refuse(world.agents, 2, AGENT_FENCE, "no key");
 	/* Nothing is answered from within. */
 	CU_ASSERT_EQUAL(world.told.len, 0);
-	expect(&world, "1=NULL 2=NULL ");
+	expect(&world, "1=NULL 2=FAILED:no-key ");
 	world_close(&world);
 }
 
@@ -349,13 +361,13 @@ static void test_fence_fails(void)
 
 	world_open(&world, "die");
 	ask_fence(&world, 1, 60000, "x=y");
-	expect(&world, "1=NULL ");
+	expect(&world, "1=FAILED:clusterd-agent-fence-exited-with-status-7,-without-an-answer ");
 	behave(&world, "crash");
 	ask_fence(&world, 2, 60000, "x=y");
-	expect(&world, "2=NULL ");
+	expect(&world, "2=FAILED:clusterd-agent-fence-ended-by-signal-9,-without-an-answer ");
 	link_self(&world, "clusterd-agent-fence", false);
 	ask_fence(&world, 3, 60000, "x=y");
-	expect(&world, "3=NULL ");
+	expect(&world, "3=FAILED:clusterd-agent-fence-could-not-be-run,-without-an-answer ");
 	link_self(&world, "clusterd-agent-fence", true);
 	world_close(&world);
 }
@@ -383,7 +395,7 @@ static void test_too_many_fences(void)
 		ask_fence(&world, i, 60000, "x=y");
 	shell_timer_arm(&world.shell, &world.limit, 300, on_limit, &world);
 	qb_loop_run(world.shell.loop);
-	for (const char *at = buf_str(&world.told); (at = strstr(at, "NULL")); at++)
+	for (const char *at = buf_str(&world.told); (at = strstr(at, "too-many")); at++)
 		none++;
 	CU_ASSERT_EQUAL(none, 3);
 	world_close(&world);
