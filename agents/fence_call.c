@@ -214,6 +214,16 @@ static int start_step(const struct talk *talk, struct running **ret)
 	return run_start(&run, ret);
 }
 
+const char *fence_skip_time(const char *line)
+{
+	static const char form[] = "0000-00-00 00:00:00,000 ";
+	size_t i = 0;
+
+	while (form[i] && (form[i] == '0' ? line[i] >= '0' && line[i] <= '9' : line[i] == form[i]))
+		i++;
+	return form[i] ? line : line + i;
+}
+
 /* The last line that an agent wrote, for people; the secret is not in it. */
 static char *quote(const struct talk *talk, const struct run_result *result)
 {
@@ -231,7 +241,7 @@ static char *quote(const struct talk *talk, const struct run_result *result)
 	     len--)
 		clean[len - 1] = '\0';
 	line = strrchr(clean, '\n');
-	return mem_strndup(line ? line + 1 : clean, QUOTE_MAX);
+	return mem_strndup(fence_skip_time(line ? line + 1 : clean), QUOTE_MAX);
 }
 
 static enum said judge(const struct talk *talk, const struct run_result *result, const char *action,

@@ -37,4 +37,7 @@ int fence_input(const Wire__FenceCall *call, const char *action, struct buf *out
  */
 char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len);
 
+/* Behind "2026-01-31 10:20:30,456 ", by which agents begin: no part of what they say. */
+const char *fence_skip_time(const char *line);
+
 #endif

@@ -52,6 +52,7 @@ static const struct limit limits[] = {
 	{ NULL, "path", WIRE_PATH_MAX, 0, false },
 
 	{ "Watch", "domains", 0, 1024, false },
+	{ "FenceTarget", "told", 0, 4, false },
 
 	{ NULL, "name", WIRE_NAME_MAX, 0, false },
 	{ NULL, "node_name", WIRE_NAME_MAX, 0, false },

@@ -3,11 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/digest.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "clusterd/core/apply_context.h"
 #include "wire/check.h"
 
-enum { FENCES_MAX = 256, TIMEOUT_MAX_S = 600 };
+enum {
+	FENCES_MAX = 256,
+	TIMEOUT_MAX_S = 600,
+	DEVICE_MAX = 32 * 1024,		/* the rest of a record has room, too */
+	TOLD_MAX = 4,			/* reasons of a device that are remembered */
+};
 
 static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 {
@@ -47,6 +54,12 @@ static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 				     fence->targets[i]->node);
 			return false;
 		}
+	if (protobuf_c_message_get_packed_size(&fence->base) > DEVICE_MAX) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
+			     "fence device %s is too large: the cluster keeps at most %d KiB of "
+			     "parameters and targets", fence->name, DEVICE_MAX / 1024);
+		return false;
+	}
 	if (state_count(apply->state, WIRE__TABLE__TABLE_FENCE) >= FENCES_MAX) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
 			     "there are %d fence devices already", FENCES_MAX);
@@ -66,6 +79,10 @@ void apply_fence_add(struct apply *apply)
 	fence->id = apply->id = apply->index;
 	fence->tested_ms = 0;
 	record_text(&fence->test_result, "");
+	for (size_t i = 0; i < fence->n_targets; i++) {
+		fence->targets[i]->n_told = 0;
+		fence->targets[i]->told_asked = false;
+	}
 	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
 	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "fencing", "device %s (%s) added by %s",
 		    fence->name, fence->agent, apply->command->who);
@@ -88,12 +105,12 @@ void apply_fence_remove(struct apply *apply)
 	state_del(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, apply->update);
 }
 
-static bool targets(const Wire__Fence *fence, uint32_t node)
+static Wire__FenceTarget *target_of(const Wire__Fence *fence, uint32_t node)
 {
 	for (size_t i = 0; i < fence->n_targets; i++)
 		if (fence->targets[i]->node == node)
-			return true;
-	return false;
+			return fence->targets[i];
+	return NULL;
 }
 
 /* Asks a device for its state; changes nothing in the world. */
@@ -112,7 +129,7 @@ void apply_fence_test(struct apply *apply)
 	}
 	if (node == 0)
 		node = fence->targets[0]->node;
-	if (!targets(fence, node)) {
+	if (!target_of(fence, node)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 			     "fence device %s does not fence %s", fence->name,
 			     node_name(apply->state, node));
@@ -160,14 +177,23 @@ static bool may_be_proven_off(const Wire__Node *node, bool status_only)
 				node->state == WIRE__NODE__STATE__NEW));
 }
 
+/* Has the device's silence been told of, and is this no other kind of attempt? */
+static bool is_repeat(const Wire__FenceTarget *target, bool status_only)
+{
+	return target->n_told > 0 && target->told_asked == status_only;
+}
+
 void apply_fence_begin(struct apply *apply)
 {
 	const Wire__FenceBegin *begin = apply->command->fence_begin;
 	const Wire__Node *node = state_node(apply->state, begin->node);
 	const Wire__Fence *fence = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, begin->device);
+	const Wire__FenceTarget *target = fence ? target_of(fence, begin->node) : NULL;
 	Wire__Operation *op;
 
-	if (!node || !fence || !may_be_proven_off(node, begin->status_only) ||
+	if (!node || !target || begin->executor == begin->node ||
+	    !state_node(apply->state, begin->executor) ||
+	    !may_be_proven_off(node, begin->status_only) ||
 	    node->incarnation != begin->incarnation || fencing(apply, begin->node)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "not to be fenced any more");
 		return;
@@ -184,11 +210,83 @@ void apply_fence_begin(struct apply *apply)
 	op->status_only = begin->status_only;
 	op->clock_ms = apply->clock_ms;
 	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
-	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
-			 "%s through %s, from %s",
-			 begin->status_only ? "is it off? Asked" : "fenced", fence->name,
-			 node_name(apply->state, begin->executor));
+	if (!is_repeat(target, begin->status_only))
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
+				 "%s through %s, from %s",
+				 begin->status_only ? "is it off? Asked" : "fenced", fence->name,
+				 node_name(apply->state, begin->executor));
 	record_free(op);
+}
+
+/* Power is back, or known to be off: what the devices say the next time is news again. */
+void apply_fences_forget(struct apply *apply, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_FENCE); i++) {
+		const Wire__Fence *record = state_at(apply->state, WIRE__TABLE__TABLE_FENCE, i);
+		const Wire__FenceTarget *target = target_of(record, node);
+		Wire__Fence *fence;
+
+		if (!target || target->n_told == 0)
+			continue;
+		fence = record_copy(&record->base);
+		target_of(fence, node)->n_told = 0;
+		state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base,
+			  apply->update);
+		record_free(fence);
+	}
+}
+
+/* Remembers why the device gave no proof; false: that has been told, and nothing has changed. */
+static bool is_news(struct apply *apply, const Wire__Operation *op, const char *text)
+{
+	const Wire__Fence *record = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	uint64_t digest = digest_bytes(text, strlen(text));
+	Wire__FenceTarget *target = record ? target_of(record, op->node) : NULL;
+	bool news = true;
+	Wire__Fence *fence;
+
+	for (size_t i = 0; target && i < target->n_told; i++)
+		news &= target->told[i] != digest;
+	if (!target || (!news && target->told_asked == op->status_only))
+		return news;
+	fence = record_copy(&record->base);
+	target = target_of(fence, op->node);
+	target->told_asked = op->status_only;
+	if (news && target->n_told == TOLD_MAX)
+		memmove(target->told, target->told + 1, --target->n_told * sizeof(digest));
+	if (news) {
+		target->told = mem_resize(target->told, target->n_told + 1, sizeof(digest));
+		target->told[target->n_told++] = digest;
+	}
+	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
+	record_free(fence);
+	return news;
+}
+
+/* Attempts that ended the same way would push all else out of the list of operations. */
+static void forget_likes(struct apply *apply, const Wire__Operation *op, const char *text)
+{
+	for (size_t i = state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i-- > 0;) {
+		const Wire__Operation *like =
+			state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (like->id < op->id && like->kind == WIRE__OPERATION__KIND__FENCE &&
+		    like->node == op->node && like->device == op->device &&
+		    like->outcome == WIRE__OPERATION__OUTCOME__FAILED &&
+		    strcmp(like->text, text) == 0)
+			state_del(apply->state, WIRE__TABLE__TABLE_OPERATION, like->id,
+				  apply->update);
+	}
+}
+
+static void no_proof(struct apply *apply, const Wire__Operation *op, const char *text)
+{
+	if (is_news(apply, op, text))
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, op->node,
+				 "no proof that it is off, asked from %s: %s; it is asked again "
+				 "and again", node_name(apply->state, op->to), text);
+	else
+		forget_likes(apply, op, text);
 }
 
 /* Power is verified off: this incarnation of the node is dead, and so is all it ran. */
@@ -205,6 +303,7 @@ static void proof_of_death(struct apply *apply, const Wire__Node *record, const 
 	state_put(apply->state, WIRE__TABLE__TABLE_NODE, id, &node->base, apply->update);
 	record_free(node);
 	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, id, "is off, proven: %s", text);
+	apply_fences_forget(apply, id);
 	apply_node_gone(apply, id, "died");
 }
 
@@ -243,8 +342,7 @@ void apply_fence_result(struct apply *apply)
 	if (op->kind == WIRE__OPERATION__KIND__FENCE_TEST)
 		test_result(apply, op, result);
 	else if (!result->off)
-		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, op->node,
-				 "no proof that it is off: %s", result->text);
+		no_proof(apply, op, result->text);
 	else if (node && may_be_proven_off(node, op->status_only) &&
 		 node->incarnation == op->incarnation)
 		proof_of_death(apply, node, result->text);

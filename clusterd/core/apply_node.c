@@ -98,6 +98,7 @@ void apply_node_report(struct apply *apply)
 		record_message((ProtobufCMessage **)&node->facts, &report->facts->base);
 	if (!was_up) {
 		node_move(apply, node, WIRE__NODE__STATE__UP, "");
+		apply_fences_forget(apply, (uint32_t)node->id);
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id, "is up");
 	}
 	node_close(apply, node);

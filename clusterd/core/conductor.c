@@ -298,7 +298,8 @@ static void bury_orphan(struct core *core, const Wire__Operation *op, struct wat
 
 static uint64_t retry_delay_ms(unsigned attempts)
 {
-	static const uint64_t delays[] = { 0, 2000, 5000, 10000, 20000, 30000 };
+	static const uint64_t delays[] = { 0, 2000, 5000, 10000, 20000, 30000, 30000, 60000,
+					   120000 };
 	unsigned last = sizeof(delays) / sizeof(delays[0]) - 1;
 
 	return delays[attempts < last ? attempts : last];

@@ -108,6 +108,24 @@ static void test_mask(void)
 	}
 }
 
+/* The same failure is the same text, at whatever time. */
+static void test_time(void)
+{
+	static const struct {
+		const char *line, *said;
+	} cases[] = {
+		{ "2026-01-31 10:20:30,456 ERROR: Failed: no route", "ERROR: Failed: no route" },
+		{ "2026-01-31 10:20:30,456 ", "" },
+		{ "2026-01-31 10:20:30,456", "2026-01-31 10:20:30,456" },
+		{ "2026-01-31 is a date", "2026-01-31 is a date" },
+		{ "no route", "no route" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		CU_ASSERT_STRING_EQUAL(fence_skip_time(cases[i].line), cases[i].said);
+}
+
 /* What may not be called is refused before anything is run. */
 static void test_refusals(void)
 {
@@ -131,4 +149,4 @@ static void test_refusals(void)
 }
 
 UNIT_MAIN("agents/fence", { "names", test_names }, { "input", test_input }, { "mask", test_mask },
-	  { "refusals", test_refusals })
+	  { "time", test_time }, { "refusals", test_refusals })

@@ -138,17 +138,22 @@ static uint64_t begin_fence(struct bench *bench, uint32_t node)
 		->id;
 }
 
-static int end_fence(struct bench *bench, uint64_t op, bool off)
+static int end_fence_saying(struct bench *bench, uint64_t op, bool off, const char *text)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
 
 	result.op = op;
 	result.off = result.ok = off;
-	result.text = (char *)"said the device";
+	result.text = (char *)text;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
 	command.fence_result = &result;
 	return apply(bench, 1, 101, &command);
+}
+
+static int end_fence(struct bench *bench, uint64_t op, bool off)
+{
+	return end_fence_saying(bench, op, off, "said the device");
 }
 
 static void add_fence_of(struct bench *bench, const char *name, uint32_t node)
@@ -425,19 +430,24 @@ static int set_budget(struct bench *bench, const char *value)
 	return apply(bench, 1, 101, &command);
 }
 
-static int try_fence(struct bench *bench, uint32_t node, bool status_only)
+static int try_device(struct bench *bench, const char *device, uint32_t node, bool status_only)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
 
 	begin.node = node;
 	begin.incarnation = state_node(bench->state, node)->incarnation;
-	begin.device = state_fence_named(bench->state, "bmc")->id;
+	begin.device = state_fence_named(bench->state, device)->id;
 	begin.executor = 1;
 	begin.status_only = status_only;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
 	command.fence_begin = &begin;
 	return apply(bench, 1, 101, &command);
+}
+
+static int try_fence(struct bench *bench, uint32_t node, bool status_only)
+{
+	return try_device(bench, "bmc", node, status_only);
 }
 
 /* Asked for at once by a leader for which none of them had begun yet. */
@@ -446,11 +456,81 @@ static void test_fence_budget(void)
 	struct bench *bench = bench_new();
 
 	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	add_fence_of(bench, "bmc3", 3);
 	verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	verdict(bench, 3, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(try_fence(bench, 2, false), 0);
+	CU_ASSERT_EQUAL(try_device(bench, "bmc3", 3, false), STALE);
+	CU_ASSERT_EQUAL(try_device(bench, "bmc3", 3, true), 0);
+	bench_free(bench);
+}
+
+/* A device has nothing to say about a node that it does not fence, nor a node about itself. */
+static void test_other_device(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
+
+	verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	verdict(bench, 3, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(try_fence(bench, 3, false), STALE);
-	CU_ASSERT_EQUAL(try_fence(bench, 3, true), 0);
+	begin.node = 2;
+	begin.incarnation = state_node(bench->state, 2)->incarnation;
+	begin.device = state_fence_named(bench->state, "bmc")->id;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
+	command.fence_begin = &begin;
+	begin.executor = 2;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), STALE);
+	begin.executor = 9;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), STALE);
+	begin.executor = 3;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+	bench_free(bench);
+}
+
+/* One attempt that fails; how many events that makes. */
+static size_t fail_fence(struct bench *bench, bool status_only, const char *text)
+{
+	size_t before = state_count(bench->state, WIRE__TABLE__TABLE_EVENT), n;
+	const Wire__Operation *op;
+
+	CU_ASSERT_EQUAL(try_fence(bench, 2, status_only), 0);
+	n = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	op = state_at(bench->state, WIRE__TABLE__TABLE_OPERATION, n - 1);
+	CU_ASSERT_EQUAL(end_fence_saying(bench, op->id, false, text), 0);
+	return state_count(bench->state, WIRE__TABLE__TABLE_EVENT) - before;
+}
+
+/* A device that cannot be reached is told of once, and again when that changes. */
+static void test_fence_silence(void)
+{
+	struct bench *bench = bench_new();
+	size_t operations;
+	uint64_t op;
+
+	verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 2);
+	operations = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	for (unsigned i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 0);
+	CU_ASSERT_EQUAL(state_count(bench->state, WIRE__TABLE__TABLE_OPERATION), operations);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "wrong password"), 1);
+	/* Two nodes ask by turns, with two stories. */
+	for (unsigned i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(fail_fence(bench, false, i % 2 ? "no route to host"
+							       : "wrong password"), 0);
+	/* Only asked now; and then told to act again. */
+	CU_ASSERT_EQUAL(fail_fence(bench, true, "no route to host"), 1);
+	CU_ASSERT_EQUAL(fail_fence(bench, true, "no route to host"), 0);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 1);
+	/* It is back and lost anew: all of that is news. */
+	report_node(bench, 2, 202, "first boot");
+	verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 2);
+	op = begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(end_fence(bench, op, true), 0);
+	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->targets[0]->n_told, 0);
 	bench_free(bench);
 }
 
@@ -824,6 +904,7 @@ static void test_fence_left(void)
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_old_facts },
 	  { "old_generation", test_old_generation }, { "held", test_held }, { "fence", test_fence },
 	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
+	  { "other_device", test_other_device }, { "fence_silence", test_fence_silence },
 	  { "wrong_clock", test_wrong_clock }, { "booted_leader", test_booted_leader },
 	  { "jump", test_jump },
 	  { "requests", test_requests }, { "one_disk", test_one_disk },
