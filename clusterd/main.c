@@ -171,10 +171,12 @@ static int lock_instance(const char *state_dir)
 	return taken ? LOOP_EXIT_FAILED : LOOP_EXIT_CONFIG;
 }
 
-static int open_store(const struct conf *conf, struct store **ret)
+/* With --init nothing takes the place of a damaged store: it may be that of a cluster. */
+static int open_store(const struct conf *conf, bool init, struct store **ret)
 {
 	char why[WHY_SIZE] = "The store cannot be opened";
-	int error = loop_open_store(conf->state_dir, ret, why, sizeof(why));
+	int error = init ? store_open(conf->state_dir, ret, why, sizeof(why))
+			 : loop_open_store(conf->state_dir, ret, why, sizeof(why));
 
 	if (!error)
 		return 0;
@@ -210,7 +212,7 @@ static int init(const struct conf *conf, const struct genesis *genesis)
 	/* Before anything is made. */
 	if (genesis_voters(genesis, voters, &voters_n, why, sizeof(why)) < 0)
 		return complain(why);
-	result = open_store(conf, &store);
+	result = open_store(conf, true, &store);
 	if (result)
 		return result;
 	result = genesis_write(genesis, store, why, sizeof(why)) < 0 ? complain(why) : 0;
@@ -231,7 +233,7 @@ static int run(const struct conf *conf)
 	int result = make_dir(conf->run_dir, 0755);
 
 	if (!result)
-		result = open_store(conf, &store);
+		result = open_store(conf, false, &store);
 	if (result)
 		return result;
 	snprintf(path, sizeof(path), "%s/blackbox", conf->state_dir);

@@ -384,7 +384,7 @@ static int set_aside(const char *dir, char *why, size_t size)
 			 strerror(-error));
 	else
 		log_error("store damaged, kept as=%s: this node begins with an empty one and "
-			  "learns from the others", name);
+			  "learns from the others; look at its disk", name);
 	return error;
 }
 
@@ -410,6 +410,8 @@ static int load_core(struct loop *loop, uint32_t node, char *why, size_t size)
 		snprintf(why, size, "The store cannot be read: %s", strerror(-error));
 		return error;
 	}
+	log_error("store damaged reason=\"a checksum in %s/cluster.db is wrong, or what it holds "
+		  "does not fit together\"", loop->conf->state_dir);
 	core_free(steal_ptr(loop->core));
 	store_close(steal_ptr(loop->store));
 	error = set_aside(loop->conf->state_dir, why, size);

@@ -128,7 +128,8 @@ static uint64_t meta(const struct store *store, const char *key)
 
 /* ---------------------------------------------------------------- opening */
 
-static void describe(struct store *store, int error, char *ret_why, size_t size)
+/* found: what is damaged, by SQLite's own words; NULL: not known. */
+static void describe(struct store *store, int error, const char *found, char *ret_why, size_t size)
 {
 	const char *remedy = "look at the disk, then start clusterd again";
 	bool told = store->db && sqlite3_errcode(store->db) != SQLITE_OK;
@@ -140,7 +141,7 @@ static void describe(struct store *store, int error, char *ret_why, size_t size)
 	else if (error == -EBADMSG)
 		remedy = "it is damaged";
 	snprintf(ret_why, size, "The store %s/cluster.db cannot be used (%s): %s", store->dir,
-		 told ? sqlite3_errmsg(store->db) : strerror(-error), remedy);
+		 found ? found : told ? sqlite3_errmsg(store->db) : strerror(-error), remedy);
 }
 
 static int count_wal(void *context, sqlite3 *db, const char *name, int pages)
@@ -237,19 +238,27 @@ static int create(struct store *store)
 	return error ? error : sync_dir(store->dir);
 }
 
-static int check(struct store *store)
+/*
+ * The structure of every page, at each start: 5 ms for 10,000 entries that are in the page cache,
+ * 50 ms from a disk, 1 s for 100 MB. Contents have checksums, which reading compares. Not while the
+ * daemon runs: what could be looked at then without stopping the writer is the page cache, which
+ * says nothing of the disk, and what the daemon works with is in memory.
+ */
+static int check(struct store *store, char *ret_found, size_t size)
 {
-	char found[64] = "";
-	int error = ask_text(store, "PRAGMA quick_check(1)", found, sizeof(found));
+	int error = ask_text(store, "PRAGMA quick_check(1)", ret_found, size);
 
-	if (!error && strcmp(found, "ok") != 0)
-		error = -EBADMSG;
+	if (!error && strcmp(ret_found, "ok") != 0)
+		return -EBADMSG;
+	if (size)
+		ret_found[0] = '\0';
 	return error;
 }
 
 static int open_or_create(struct store *store, char *ret_why, size_t size)
 {
 	uint64_t version = 0, tables = 0;
+	char found[WHY_BYTES / 2] = "";
 	int error = open_file(store);
 
 	if (!error)
@@ -266,13 +275,13 @@ static int open_or_create(struct store *store, char *ret_why, size_t size)
 			 store->dir, version, STORE_SCHEMA_VERSION);
 		return -EPROTO;
 	} else if (!error)
-		error = check(store);
+		error = check(store, found, sizeof(found));
 	if (!error)
 		error = store_writer_new(store->db, &store->writer);
 	if (!error && meta(store, "disk_id") == 0)
 		error = -EBADMSG;
 	if (error)
-		describe(store, error, ret_why, size);
+		describe(store, error, found[0] ? found : NULL, ret_why, size);
 	return error;
 }
 
@@ -502,7 +511,7 @@ static void finish(struct store *store, const struct batch *batches, int error)
 	pthread_mutex_lock(&store->lock);
 	if (error) {
 		store->failed = true;
-		describe(store, error, store->why, sizeof(store->why));
+		describe(store, error, NULL, store->why, sizeof(store->why));
 	} else
 		for (; batches; batches = batches->next)
 			store->durable = batches->seq;

@@ -435,6 +435,37 @@ static void test_damaged_page(void)
 	remove_dir();
 }
 
+/* Only the check of all pages sees it: which file it is and what is wrong is told. */
+static void test_damaged_leaf(void)
+{
+	char path[100], name[300], why[400] = "";
+	struct store *store = NULL;
+	uint8_t page[4096];
+	bool found = false;
+	int fd;
+
+	make_dir();
+	fill();
+	snprintf(path, sizeof(path), "%s/cluster.db", dir);
+	fd = open(path, O_RDWR);
+	for (off_t at = 4096; !found && pread(fd, page, sizeof(page), at) == sizeof(page);
+	     at += 4096) {
+		/* A leaf of a table, full of cells: they now lie beyond its end. */
+		found = page[0] == 0x0d && page[4] > 10;
+		memset(page + 8, 0xff, 8);
+		if (found)
+			CU_ASSERT_EQUAL(pwrite(fd, page, sizeof(page), at), sizeof(page));
+	}
+	close(fd);
+	CU_ASSERT_TRUE_FATAL(found);
+	CU_ASSERT_EQUAL(store_open(dir, &store, why, sizeof(why)), -EBADMSG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, path));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "page"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "it is damaged"));
+	CU_ASSERT_EQUAL(store_set_aside(dir, name, sizeof(name)), 0);
+	remove_dir();
+}
+
 static void test_damaged_content(void)
 {
 	static const char *const damages[] = {
@@ -531,6 +562,7 @@ static void test_failed_write(void)
 UNIT_MAIN("clusterd/shell/store", { "new", test_new }, { "every kind", test_every_kind },
 	  { "readable columns", test_readable_columns }, { "thread", test_thread },
 	  { "checkpoints", test_checkpoints }, { "killed", test_killed },
-	  { "damaged page", test_damaged_page }, { "damaged content", test_damaged_content },
+	  { "damaged page", test_damaged_page }, { "damaged leaf", test_damaged_leaf },
+	  { "damaged content", test_damaged_content },
 	  { "not a database", test_not_a_database }, { "newer version", test_newer_version },
 	  { "opened twice", test_opened_twice }, { "failed write", test_failed_write })
