@@ -194,6 +194,8 @@ kill_agents() {
 arm_kill() {
 	local node=${3#* } pids
 	if [[ $3 == clusterd* ]]; then pids=$(clusterd_pid "$node"); else pids=$(agent_pids "$node"); fi
+	# What the last trap said must not be taken for this one's word.
+	rm -f "$scratch/kill_at"
 	# shellcheck disable=SC2086
 	python3 "$lab_home/lib/kill_at.py" "$(cat "$lab_dir/nodes/$node/pid")" "$1" "$2" $pids \
 		>"$scratch/kill_at" 2>&1 &
