@@ -95,7 +95,7 @@ static Wire__Verdict__Code prepare_start(struct core *core, const Wire__Vm *vm, 
 		       : WIRE__VERDICT__CODE__NO_CAPACITY;
 }
 
-/* What only the proposer can judge or fill in. Refuses before anything is changed. */
+/* Refuses before anything is changed. */
 static Wire__Verdict__Code prepare(struct core *core, Wire__Command *command, char *why,
 				   size_t size)
 {
@@ -137,13 +137,45 @@ static void propose_pending(struct core *core, struct pending *pending, struct u
 		pending->epoch = core->standing.epoch;
 }
 
+static void refuse_large(uint64_t tag, const char *field, struct update *update)
+{
+	char why[300];
+
+	snprintf(why, sizeof(why), "the request is beyond a limit%s%s", field ? ": " : "",
+		 field ? field : "");
+	refuse(tag, WIRE__VERDICT__CODE__LIMIT, why, update);
+}
+
+/*
+ * What only the proposer can judge or fill in, when that is known: in an open epoch. False: it
+ * was refused, and is to be forgotten.
+ */
+static bool prepare_pending(struct core *core, struct pending *pending, struct update *update)
+{
+	Wire__Command *command =
+		wire__command__unpack(NULL, pending->command.len, pending->command.data);
+	const char *field = NULL;
+	char why[700] = "";
+	Wire__Verdict__Code code = prepare(core, command, why, sizeof(why));
+	int r = 0;
+
+	pending->prepared = true;
+	buf_reset(&pending->command);
+	if (code != WIRE__VERDICT__CODE__OK)
+		refuse(pending->tag, code, why, update);
+	else
+		r = wire_command_pack(command, &pending->command, &field);
+	if (r < 0)
+		refuse_large(pending->tag, field, update);
+	wire_free(command);
+	return code == WIRE__VERDICT__CODE__OK && r == 0;
+}
+
 void clients_take(struct core *core, const struct event_client *client, struct update *update)
 {
 	Wire__Command *command;
 	struct pending *pending;
 	const char *field = NULL;
-	char why[700] = "";
-	Wire__Verdict__Code code;
 
 	if (idmap_count(&core->pendings) >= PENDINGS_MAX || client->command->request == 0 ||
 	    idmap_get(&core->pendings, client->command->request)) {
@@ -155,21 +187,12 @@ void clients_take(struct core *core, const struct event_client *client, struct u
 	command->node = core->node;
 	command->boot_id = core->boot_id;
 	command->up_ms = core->now_ms;
-	code = core->standing.open ? prepare(core, command, why, sizeof(why))
-				   : WIRE__VERDICT__CODE__OK;
-	if (code != WIRE__VERDICT__CODE__OK) {
-		refuse(client->tag, code, why, update);
-		wire_free(command);
-		return;
-	}
 	pending = mem_new(struct pending);
 	pending->request = command->request;
 	pending->tag = client->tag;
 	pending->since_ms = core->now_ms;
 	if (wire_command_pack(command, &pending->command, &field) < 0) {
-		snprintf(why, sizeof(why), "the request is beyond a limit%s%s", field ? ": " : "",
-			 field ? field : "");
-		refuse(client->tag, WIRE__VERDICT__CODE__LIMIT, why, update);
+		refuse_large(client->tag, field, update);
 		pending_free(pending);
 	} else {
 		idmap_put(&core->pendings, pending->request, pending);
@@ -204,6 +227,11 @@ void clients_run(struct core *core, struct update *update)
 		struct pending *pending = idmap_at(&core->pendings, i, NULL);
 		uint64_t limit_ms = pending->epoch ? OUTCOME_MS : NO_EPOCH_MS;
 
+		if (core->standing.open && !pending->prepared &&
+		    !prepare_pending(core, pending, update)) {
+			pending_free(idmap_remove(&core->pendings, pending->request));
+			continue;
+		}
 		if (core->standing.open)
 			propose_pending(core, pending, update);
 		if (core->now_ms >= pending->since_ms + limit_ms)

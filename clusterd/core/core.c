@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
@@ -183,10 +184,16 @@ static void send_progress(struct core *core, const Wire__AgentNews *news, struct
 		buf_free(&frame);
 }
 
-static void hear_progress(struct core *core, const Wire__Progress *progress)
+/* From a member of this cluster alone: whoever is on the network may send frames. */
+static void hear_progress(struct core *core, const struct event_frame *frame)
 {
+	const Wire__Progress *progress = (const Wire__Progress *)frame->body;
 	const Wire__Vm *vm = progress->domain ? state_vm(core->state, progress->domain->vm) : NULL;
+	uint8_t cluster[16];
 
+	if (!(core->standing.members & vmop_bit(frame->sender)) || !machine_cluster(core, cluster) ||
+	    memcmp(frame->header->cluster, cluster, sizeof(cluster)) != 0)
+		return;
 	if (vm)
 		wire_free(idmap_put(&core->progress, vm->id, wire_dup(&progress->base)));
 }
@@ -248,7 +255,7 @@ static void on_event(struct core *core, const struct event *event, struct update
 		break;
 	case EVENT_FRAME:
 		if (event->frame.header->type == FRAME_PROGRESS)
-			hear_progress(core, (const Wire__Progress *)event->frame.body);
+			hear_progress(core, &event->frame);
 		else
 			replica_frame(core->replica, event, update);
 		break;

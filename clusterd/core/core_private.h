@@ -17,6 +17,7 @@ struct pending {
 	struct buf command;
 	uint64_t since_ms;
 	uint64_t epoch;			/* in which it was proposed last; 0 = never */
+	bool prepared;			/* judged and filled in by what this node knows */
 };
 
 struct core {

@@ -24,6 +24,7 @@ struct alone {
 	Wire__AgentRequest *request; /* the last one */
 	uint64_t ask;
 	unsigned asks;
+	char answer[WIRE_TEXT_MAX + 1]; /* to the last client's command */
 };
 
 static void step(struct alone *alone, struct event event)
@@ -46,6 +47,9 @@ static void step(struct alone *alone, struct event event)
 		alone->ask = update.asks[i].id;
 		alone->asks++;
 	}
+	for (size_t i = 0; i < update.answers_n; i++)
+		snprintf(alone->answer, sizeof(alone->answer), "%s",
+			 update.answers[i].verdict->text);
 	alone->deadline_ms = update.deadline_ms;
 	update_reset(&update);
 }
@@ -99,7 +103,7 @@ static void load(struct alone *alone, uint32_t table, uint64_t id, const Protobu
 	buf_free(&packed);
 }
 
-static void load_vms(struct alone *alone, size_t n)
+static void load_vms(struct alone *alone, size_t n, Wire__Vm__Phase phase)
 {
 	for (size_t i = 0; i < n; i++) {
 		Wire__Vm vm = WIRE__VM__INIT;
@@ -117,8 +121,8 @@ static void load_vms(struct alone *alone, size_t n)
 		vm.xml = (char *)"<domain/>";
 		vm.essence = &essence;
 		vm.wanted = WIRE__VM__WANTED__RUNNING;
-		vm.phase = WIRE__VM__PHASE__RUN;
-		vm.owner = 1;
+		vm.phase = phase;
+		vm.owner = vm.from = 1;
 		vm.generation = 1;
 		vm.maybe = &holders;
 		vm.n_maybe = 1;
@@ -142,10 +146,9 @@ static void load_cluster(struct alone *alone)
 	load(alone, WIRE__TABLE__TABLE_NODE, 1, &node.base);
 }
 
-/* Node 1 alone with so many guests, its agent up; the Watch has been asked. */
-static struct alone *alone_new(size_t vms)
+/* Node 1 alone with so many guests, its agent up; it is in no group yet. */
+static struct alone *alone_begin(size_t vms, Wire__Vm__Phase phase)
 {
-	static const uint32_t members[] = { 1 };
 	const struct core_config config = {
 		.node = 1, .boot_id = 11, .disk_id = 12, .kernel_boot_id = "boot"
 	};
@@ -155,12 +158,27 @@ static struct alone *alone_new(size_t vms)
 	alone->core = core_new(&config);
 	core_load_applied(alone->core, 5, 1);
 	load_cluster(alone);
-	load_vms(alone, vms);
+	load_vms(alone, vms, phase);
 	CU_ASSERT_EQUAL_FATAL(core_load_done(alone->core), 0);
 	step(alone, (struct event){ .kind = EVENT_AGENT_UP });
+	return alone;
+}
+
+static void open_epoch(struct alone *alone)
+{
+	static const uint32_t members[] = { 1 };
+
 	step(alone,
 	     (struct event){ .kind = EVENT_VIEW, .view = { members, 1, members, 1, false } });
 	go_on(alone);
+}
+
+/* The Watch has been asked. */
+static struct alone *alone_new(size_t vms)
+{
+	struct alone *alone = alone_begin(vms, WIRE__VM__PHASE__RUN);
+
+	open_epoch(alone);
 	return alone;
 }
 
@@ -384,6 +402,56 @@ static void test_foreign_text(void)
 	}
 }
 
+/* Asked for while there is no quorum yet: what is missing is filled in when there is one. */
+static void test_early_move(void)
+{
+	struct alone *alone = alone_begin(1, WIRE__VM__PHASE__RUN);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmMove move = WIRE__VM_MOVE__INIT;
+
+	move.name = (char *)"a-guest-with-a-name-as-long-as-they-get-0";
+	command.request = 77;
+	command.body_case = WIRE__COMMAND__BODY_VM_MOVE;
+	command.vm_move = &move;
+	step(alone, (struct event){ .kind = EVENT_CLIENT, .client = { 1, &command } });
+	CU_ASSERT_STRING_EQUAL(alone->answer, "");
+	open_epoch(alone);
+	CU_ASSERT_PTR_NOT_NULL(strstr(alone->answer, "no node can take a-guest"));
+	alone_free(alone);
+}
+
+static bool hears_progress(uint32_t sender, uint8_t first_byte)
+{
+	struct alone *alone = alone_begin(1, WIRE__VM__PHASE__SAVING);
+	struct frame_header header = { .type = FRAME_PROGRESS,
+				       .boot_id = 5,
+				       .cluster = { first_byte, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0x4d,
+						    0xef, 0x81, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd,
+						    0xef } };
+	Wire__Progress progress = WIRE__PROGRESS__INIT;
+	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
+	bool heard;
+
+	open_epoch(alone);
+	ref.vm = 100;
+	progress.domain = &ref;
+	step(alone, (struct event){ .kind = EVENT_FRAME,
+				    .frame = { sender, &header, &progress.base } });
+	heard = core_progress(alone->core, 100) != NULL;
+	alone_free(alone);
+	return heard;
+}
+
+/* Only members say how far a move is. */
+static void test_progress(void)
+{
+	CU_ASSERT(hears_progress(1, 0x12));
+	CU_ASSERT_FALSE(hears_progress(2, 0x12));
+	CU_ASSERT_FALSE(hears_progress(0, 0x12));
+	CU_ASSERT_FALSE(hears_progress(1, 0x13));
+}
+
 UNIT_MAIN("core/asks", { "watch_size", test_watch_size },
 	  { "watch_pages", test_watch_pages }, { "no_answer", test_no_answer },
+	  { "early_move", test_early_move }, { "progress", test_progress },
 	  { "runs_already", test_runs_already }, { "foreign_text", test_foreign_text })
