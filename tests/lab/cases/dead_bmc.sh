@@ -20,6 +20,14 @@ equal "what clusterctl status ends with" 2 "$status"
 has "what it says of the VM" 'dead-bmc' "$said"
 equal "proofs of death" 0 "$(count_events 'is off, proven')"
 
+note "a node without the key says so at once, and that it is another reason"
+lab exec n2 mv /etc/clusterd/secret.key /etc/clusterd/secret.away
+refused 1 'on n2: The key file .* cannot be read' ctl_on n2 fence test bmc-n3
+lab exec n2 mv /etc/clusterd/secret.away /etc/clusterd/secret.key
+refused 1 '.' ctl_on n2 fence test bmc-n3
+told=$(count_events 'node n3: no proof that it is off')
+(( told <= 4 )) || fail "that the device is silent was told $told times"
+
 note "the device answers again"
 count=$(ticks dead-bmc)
 lab bmc n3 join
