@@ -183,6 +183,19 @@ static bool is_repeat(const Wire__FenceTarget *target, bool status_only)
 	return target->n_told > 0 && target->told_asked == status_only;
 }
 
+/* What kept it from being fenced does so no more. */
+static void not_held_back(struct apply *apply, const Wire__Node *record)
+{
+	Wire__Node *node;
+
+	if (!record->held_back[0])
+		return;
+	node = record_copy(&record->base);
+	record_text(&node->held_back, "");
+	state_put(apply->state, WIRE__TABLE__TABLE_NODE, node->id, &node->base, apply->update);
+	record_free(node);
+}
+
 void apply_fence_begin(struct apply *apply)
 {
 	const Wire__FenceBegin *begin = apply->command->fence_begin;
@@ -204,6 +217,8 @@ void apply_fence_begin(struct apply *apply)
 	}
 	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE, 0, begin->node,
 				   begin->executor, node->reason);
+	if (!begin->status_only)
+		not_held_back(apply, node);
 	op = record_copy(&state_operation(apply->state, apply->op)->base);
 	op->device = begin->device;
 	op->incarnation = begin->incarnation;
@@ -299,6 +314,7 @@ static void proof_of_death(struct apply *apply, const Wire__Node *record, const 
 	node->since_ms = apply->command->time_ms;
 	node->incarnation++;
 	node->boot_id = 0;
+	record_text(&node->held_back, "");
 	record_textf(&node->reason, "proven off: %s", text);
 	state_put(apply->state, WIRE__TABLE__TABLE_NODE, id, &node->base, apply->update);
 	record_free(node);

@@ -29,6 +29,7 @@ static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State n
 	node->state = next;
 	node->since_ms = apply->command->time_ms;
 	record_text(&node->reason, reason);
+	record_text(&node->held_back, "");
 }
 
 void apply_genesis(struct apply *apply)
@@ -104,6 +105,21 @@ void apply_node_report(struct apply *apply)
 	node_close(apply, node);
 }
 
+/* Nothing about the node has changed but why it is left as it is. */
+static bool hold_back(struct apply *apply, Wire__Node *node)
+{
+	const Wire__NodeVerdict *verdict = apply->command->node_verdict;
+
+	if (node->state != WIRE__NODE__STATE__LOST || verdict->state != node->state ||
+	    node->incarnation != verdict->incarnation || !verdict->held_back[0] ||
+	    strcmp(node->held_back, verdict->held_back) == 0)
+		return false;
+	record_text(&node->held_back, verdict->held_back);
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, verdict->node, "%s",
+			 verdict->held_back);
+	return true;
+}
+
 /* The conductor about a node that does not speak: it may only take trust away. */
 void apply_node_verdict(struct apply *apply)
 {
@@ -112,6 +128,10 @@ void apply_node_verdict(struct apply *apply)
 
 	if (!node)
 		return;
+	if (hold_back(apply, node)) {
+		node_close(apply, node);
+		return;
+	}
 	if (node->incarnation != verdict->incarnation || node->state == verdict->state ||
 	    node->state == WIRE__NODE__STATE__OFF ||
 	    (verdict->state != WIRE__NODE__STATE__LOST &&

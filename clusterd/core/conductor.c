@@ -26,7 +26,6 @@ struct watched_node {
 	unsigned attempts;		/* fence calls for this incarnation */
 	uint64_t incarnation, retry_ms;
 	uint64_t proposed_ms;
-	const char *held_back;		/* why it is not fenced, as last noted */
 };
 
 struct watched_vm {
@@ -82,7 +81,6 @@ static struct watched_node *watch_node(struct core *core, const Wire__Node *node
 		watched->incarnation = node->incarnation;
 		watched->attempts = 0;
 		watched->retry_ms = 0;
-		watched->held_back = NULL;
 	}
 	return watched;
 }
@@ -97,8 +95,9 @@ static bool proposed_lately(struct core *core, uint64_t *proposed_ms, struct upd
 	return false;
 }
 
-static void propose_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
-			    Wire__Node__State state, const char *reason, struct update *update)
+static void propose_verdict_as(struct core *core, const Wire__Node *node,
+			       struct watched_node *watched, Wire__Node__State state,
+			       const char *reason, const char *held_back, struct update *update)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__NodeVerdict verdict = WIRE__NODE_VERDICT__INIT;
@@ -109,9 +108,16 @@ static void propose_verdict(struct core *core, const Wire__Node *node, struct wa
 	verdict.incarnation = node->incarnation;
 	verdict.state = state;
 	verdict.reason = (char *)reason;
+	verdict.held_back = (char *)held_back;
 	command.body_case = WIRE__COMMAND__BODY_NODE_VERDICT;
 	command.node_verdict = &verdict;
 	core_propose(core, &command, update);
+}
+
+static void propose_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			    Wire__Node__State state, const char *reason, struct update *update)
+{
+	propose_verdict_as(core, node, watched, state, reason, "", update);
 }
 
 /* Has it been like this for so long? Arms a wake-up for when it will have been. */
@@ -264,20 +270,8 @@ static bool too_many_lost(const struct core *core)
 static void note_held_back(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			   const char *why, struct update *update)
 {
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__Note note = WIRE__NOTE__INIT;
-	char subject[72];
-
-	if (watched->held_back && strcmp(watched->held_back, why) == 0)
-		return;
-	watched->held_back = why;
-	snprintf(subject, sizeof(subject), "node %s", node->name);
-	note.severity = WIRE__EVENT__SEVERITY__ERROR;
-	note.subject = subject;
-	note.text = (char *)why;
-	command.body_case = WIRE__COMMAND__BODY_NOTE;
-	command.note = &note;
-	core_propose(core, &command, update);
+	if (strcmp(node->held_back, why) != 0)
+		propose_verdict_as(core, node, watched, node->state, node->reason, why, update);
 }
 
 /* A fence call whose executor is gone has no result; somebody else repeats it. */

@@ -338,6 +338,54 @@ static void test_half_missing(void)
 	world_free(world);
 }
 
+static size_t events_with(struct world *world, const char *text)
+{
+	const struct state *state = core_state(world_core(world, 1));
+	size_t n = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
+		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
+
+		n += strstr(event->text, text) != NULL;
+	}
+	return n;
+}
+
+/* Why a node is not fenced is said once, whichever leader said it, and whatever got lost. */
+static void test_held_back(void)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceRemove remove = WIRE__FENCE_REMOVE__INIT;
+
+	remove.name = (char *)"bmc-n5";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_REMOVE;
+	command.fence_remove = &remove;
+	for (unsigned steps = 0; steps < 80; steps += 2) {
+		struct world *world = world_new(5);
+
+		for (unsigned i = 0; i < 5; i++)
+			world_add_vm(world, (const char *[]){ "a", "b", "c", "d", "e" }[i], 512);
+		world_settle(world, 5000);
+		world_ask(world, 2, &command);
+		world_kill_node(world, 5);
+		for (unsigned i = 0; i < steps; i++)
+			if (!world_step(world))
+				world_settle(world, 100);
+		world_kill_daemon(world, 1);
+		world_settle(world, 2000);
+		world_start_daemon(world, 1);
+		world_settle(world, 100000);
+		CU_ASSERT_EQUAL(events_with(world, "no fence device is set for it"), 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(
+			state_node(core_state(world_core(world, 1)), 5)->held_back, "no fence"));
+		world_start_node(world, 5);
+		world_settle(world, 5000);
+		CU_ASSERT_STRING_EQUAL(
+			state_node(core_state(world_core(world, 1)), 5)->held_back, "");
+		world_free(world);
+	}
+}
+
 /* A test of a device ends, even if the node that was to carry it out is gone for good. */
 static void test_fence_test(void)
 {
@@ -367,4 +415,5 @@ UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
 	  { "split", test_split },
 	  { "cold_start", test_cold_start }, { "partition_heals", test_partition_heals },
 	  { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends },
-	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test })
+	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test },
+	  { "held_back", test_held_back })
