@@ -11,6 +11,7 @@
 #include "clusterd/core/state.h"
 
 enum { TELL_AGAIN_MS = 1000, NODE_MAX = 64 };
+enum { CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000 };
 
 void census_note(struct census *census, uint64_t index, uint64_t digest, bool anew)
 {
@@ -19,17 +20,20 @@ void census_note(struct census *census, uint64_t index, uint64_t digest, bool an
 	census->own[index % CENSUS_KEPT] = digest;
 }
 
-void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check)
+void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check,
+		 uint64_t epoch)
 {
 	if (node < 1 || node > NODE_MAX || check->index < census->index)
 		return;
 	if (check->index > census->index) {
 		census->index = check->index;
-		census->told = 0;
+		census->index_epoch = epoch;
+		census->told = census->entries = 0;
 		census->proposed_ms = 0;
 		/* A dispute goes on over many checks. */
 		census->noted = census->disputed ? census->noted : 0;
 	}
+	census->entries++;
 	census->told |= vmop_bit(node);
 	census->digests[node] = check->digest;
 }
@@ -77,11 +81,58 @@ static uint64_t others_than(const struct census *census, uint64_t digest)
 	return nodes;
 }
 
+static void propose(struct core *core, uint64_t index, uint64_t digest, struct update *update)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__CheckDigest check = WIRE__CHECK_DIGEST__INIT;
+
+	check.index = index;
+	check.digest = digest;
+	command.body_case = WIRE__COMMAND__BODY_CHECK;
+	command.check = &check;
+	core_propose(core, &command, update);
+}
+
+/* When the leader is to ask again; 0 = now. */
+static uint64_t ask_at_ms(const struct core *core, uint64_t index)
+{
+	const struct census *census = &core->census;
+
+	if (census->asked_epoch != core->standing.epoch)
+		return 0;
+	if (census->disputed)
+		return census->asked_ms + CHECK_DISPUTED_MS;
+	if (census->agreed != core->standing.epoch)
+		return census->asked_ms + TELL_AGAIN_MS;
+	/* What is told are entries too: without others after them there is no need to ask again. */
+	if (index <= census->asked_index + census->entries)
+		return UINT64_MAX;
+	return index >= census->asked_index + CHECK_ENTRIES ? 0 : census->asked_ms + CHECK_MS;
+}
+
+/* The leader asks everybody by telling its own, in an epoch of which everybody has an entry. */
+static void ask(struct core *core, struct update *update)
+{
+	struct census *census = &core->census;
+	uint64_t index = state_index(core->state), at_ms = ask_at_ms(core, index);
+
+	if (!core->standing.open || !core->standing.ready || core->standing.leader != core->node ||
+	    state_epoch(core->state) != core->standing.epoch || at_ms == UINT64_MAX)
+		return;
+	if (core->now_ms < at_ms) {
+		update_wake(update, at_ms);
+		return;
+	}
+	census->asked_ms = core->now_ms;
+	census->asked_index = index;
+	census->asked_epoch = core->standing.epoch;
+	update_wake(update, core->now_ms + TELL_AGAIN_MS);
+	propose(core, index, state_digest(core->state), update);
+}
+
 static void tell(struct core *core, uint64_t own, struct update *update)
 {
 	struct census *census = &core->census;
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__CheckDigest check = WIRE__CHECK_DIGEST__INIT;
 
 	if (!core->standing.open || !core->standing.ready || own == 0 ||
 	    (census->told & vmop_bit(core->node)))
@@ -94,11 +145,7 @@ static void tell(struct core *core, uint64_t own, struct update *update)
 	census->proposed_ms = core->now_ms;
 	census->epoch = core->standing.epoch;
 	update_wake(update, core->now_ms + TELL_AGAIN_MS);
-	check.index = census->index;
-	check.digest = own;
-	command.body_case = WIRE__COMMAND__BODY_CHECK;
-	command.check = &check;
-	core_propose(core, &command, update);
+	propose(core, census->index, own, update);
 }
 
 static void append_names(const struct core *core, uint64_t nodes, struct buf *text)
@@ -162,30 +209,59 @@ static bool all_have_told(const struct core *core)
 	return (core->standing.ready_nodes & voters & ~core->census.told) == 0;
 }
 
-void census_run(struct core *core, struct update *update)
+bool census_trusted(const struct core *core)
+{
+	const struct census *census = &core->census;
+
+	if (census->disputed)
+		return false;
+	return core->standing.open ? census->agreed == core->standing.epoch : census->agreed != 0;
+}
+
+/* What a majority of voters has told is known. */
+static void judge(struct core *core, uint64_t own, uint64_t majority, struct update *update)
 {
 	struct census *census = &core->census;
-	uint64_t own = own_digest(core), majority;
 
-	if (census->index == 0)
-		return;
-	if (!find_majority(core, &majority)) {
-		census->disputed |= differ(census, own);
-		if (census->disputed)
-			tell(core, own, update);
-		if (census->disputed && all_have_told(core))
-			note(core, CENSUS_DISPUTED, update);
-		return;
-	}
 	if (own && own != majority && update->leave == LEAVE_NO) {
 		update->leave = LEAVE_DAMAGED;
 		update->leave_why = "this node's copy of the cluster's state differs from that of "
 				    "a majority at the same index";
 		return;
 	}
+	if (own == majority)
+		census->agreed = census->index_epoch;
 	if (census->disputed)
 		census->noted = 0;
 	census->disputed = false;
-	if (others_than(census, majority))
-		note_outvoted(core, others_than(census, majority), update);
+	if (others_than(census, majority)) {
+		census->outvoted = others_than(census, majority);
+		census->outvoted_epoch = census->index_epoch;
+	}
+	if (census->outvoted)
+		note_outvoted(core, census->outvoted, update);
+	/* Its leave ends the epoch, and perhaps the note with it: once more in the next one. */
+	if (census->outvoted_epoch != census->index_epoch)
+		census->outvoted = 0;
+}
+
+void census_run(struct core *core, struct update *update)
+{
+	struct census *census = &core->census;
+	uint64_t own = own_digest(core), majority;
+
+	ask(core, update);
+	/* What was told in older epochs says nothing about who is here now. */
+	if (!core->standing.open || census->index == 0 ||
+	    census->index_epoch != core->standing.epoch)
+		return;
+	if (!find_majority(core, &majority)) {
+		census->disputed |= differ(census, own);
+		if (census->disputed || census->agreed != core->standing.epoch)
+			tell(core, own, update);
+		if (census->disputed && all_have_told(core))
+			note(core, CENSUS_DISPUTED, update);
+		return;
+	}
+	judge(core, own, majority, update);
 }

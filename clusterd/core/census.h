@@ -4,14 +4,16 @@
 
 /*
  * Whose copy of the state is right? All members apply the same log, so at the same index their
- * digests are equal; else a disk, a memory or this program is at fault somewhere. The leader
- * regularly commits the digest of its copy (CHECK). Whoever differs from what was told commits
- * its own for the same index, and then everybody does. What a majority of voters has is right:
- * a member that differs sets its store aside and starts over from the others. It is never more
- * than a minority that does so, and never on the word of the leader alone.
+ * digests are equal; else a disk, a memory or this program is at fault somewhere, or a disk was
+ * turned back to an older copy. The leader commits the digest of its copy (CHECK), first thing in
+ * each epoch and regularly after that. In a new epoch every voter commits its own for the same
+ * index; later only if somebody differs. What a majority of voters has is right: a member that
+ * differs sets its store aside and starts over from the others. It is never more than a minority
+ * that does so, and never on the word of the leader alone.
  *
- * As long as copies differ and no majority tells which is right, nobody conducts: guests run
- * on, and nothing is started, moved or fenced by what may be wrong.
+ * Until a majority of voters has told the same as this node, and whenever copies differ and no
+ * majority tells which is right, this node acts on nothing: guests run on, and nothing is
+ * started, moved or fenced by what may be wrong.
  */
 
 #include <stdbool.h>
@@ -32,18 +34,26 @@ enum { CENSUS_KEPT = 4096 };		/* own digests, of the last so many entries */
 struct census {
 	uint64_t own[CENSUS_KEPT];	/* by index, modulo CENSUS_KEPT; 0 = not known */
 	uint64_t index;			/* which is asked about; 0 = none yet */
+	uint64_t index_epoch;		/* epoch of the CHECK that asked about it first */
+	uint64_t agreed;		/* last epoch in which a majority told what is here */
+	uint64_t asked_ms, asked_index, asked_epoch;	/* leader: its last CHECK */
 	uint64_t told;			/* nodes that have told theirs */
+	uint64_t entries;		/* CHECKs about it */
 	uint64_t digests[65];		/* by node, of those */
 	uint64_t proposed_ms, epoch;	/* when and in which epoch this node told it last */
 	bool disputed;			/* copies differ, and no majority tells which is right */
+	uint64_t outvoted, outvoted_epoch;	/* nodes that differed last, and when */
 	uint64_t noted;			/* epoch in which an event was asked for; 0 = in none */
 };
 
 /* The state is at an index, with this digest; `anew`: what was known before no longer holds. */
 void census_note(struct census *census, uint64_t index, uint64_t digest, bool anew);
-/* A committed CHECK of a node, at the index of the state or before it. */
-void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check);
-/* Tells, judges, and leaves when outvoted. Once a step. */
+/* A committed CHECK of a node, in an entry of that epoch, about an index before it. */
+void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check,
+		 uint64_t epoch);
+/* Asks, tells, judges, and leaves when outvoted. Once a step. */
 void census_run(struct core *core, struct update *update);
+/* May this node act on its copy of the state? Without an open epoch: on what it had. */
+bool census_trusted(const struct core *core);
 
 #endif

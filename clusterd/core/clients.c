@@ -156,8 +156,13 @@ static bool prepare_pending(struct core *core, struct pending *pending, struct u
 		wire__command__unpack(NULL, pending->command.len, pending->command.data);
 	const char *field = NULL;
 	char why[700] = "";
-	Wire__Verdict__Code code = prepare(core, command, why, sizeof(why));
+	Wire__Verdict__Code code = WIRE__VERDICT__CODE__WRONG_STATE;
 	int r = 0;
+
+	if (core->census.disputed)
+		snprintf(why, sizeof(why), "nothing was changed: %s", CENSUS_DISPUTED);
+	else
+		code = prepare(core, command, why, sizeof(why));
 
 	pending->prepared = true;
 	buf_reset(&pending->command);
@@ -223,16 +228,18 @@ static void give_up(struct core *core, size_t position, struct update *update)
 
 void clients_run(struct core *core, struct update *update)
 {
+	bool open = core->standing.open && (census_trusted(core) || core->census.disputed);
+
 	for (size_t i = idmap_count(&core->pendings); i-- > 0;) {
 		struct pending *pending = idmap_at(&core->pendings, i, NULL);
 		uint64_t limit_ms = pending->epoch ? OUTCOME_MS : NO_EPOCH_MS;
 
-		if (core->standing.open && !pending->prepared &&
+		if (open && !pending->prepared &&
 		    !prepare_pending(core, pending, update)) {
 			pending_free(idmap_remove(&core->pendings, pending->request));
 			continue;
 		}
-		if (core->standing.open)
+		if (open)
 			propose_pending(core, pending, update);
 		if (core->now_ms >= pending->since_ms + limit_ms)
 			give_up(core, i, update);

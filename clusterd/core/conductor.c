@@ -12,7 +12,7 @@
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
 
-enum { REPEAT_MS = 1000, CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000 };
+enum { REPEAT_MS = 1000 };
 /* A node that could look has answered by then; whoever waits is told which one has not. */
 enum { LOOK_PATIENCE_MS = 5000 };
 /* Placing many takes long, and each frame that is delivered would make it happen again. */
@@ -43,7 +43,6 @@ struct conductor {
 	struct idmap vms;
 	uint64_t placed_ms;		/* VMs were given their places last */
 	uint64_t tests_ms;		/* a fence test without an executor was ended last */
-	uint64_t check_ms, check_index;
 };
 
 struct conductor *conductor_new(void)
@@ -655,30 +654,7 @@ static void conduct_vms(struct core *core, struct update *update)
 		conduct_vm(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i), update);
 }
 
-/* ------------------------------------------------------------------ check */
-
-/* Every so often all members compare their state by its digest. */
-static void check(struct core *core, struct update *update)
-{
-	struct conductor *conductor = core->conductor;
-	uint64_t every_ms = core->census.disputed ? CHECK_DISPUTED_MS : CHECK_MS;
-	uint64_t index = state_index(core->state);
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__CheckDigest digest = WIRE__CHECK_DIGEST__INIT;
-
-	if (index == conductor->check_index ||
-	    (index < conductor->check_index + CHECK_ENTRIES &&
-	     !lasted(core, conductor->check_ms, every_ms, update)))
-		return;
-	conductor->check_ms = core->now_ms;
-	/* The check is an entry itself: without others after it there is no need for the next. */
-	conductor->check_index = index + 1;
-	digest.index = index;
-	digest.digest = state_digest(core->state);
-	command.body_case = WIRE__COMMAND__BODY_CHECK;
-	command.check = &digest;
-	core_propose(core, &command, update);
-}
+/* ------------------------------------------------------------------ leading */
 
 static void forget_all(struct core *core)
 {
@@ -687,8 +663,6 @@ static void forget_all(struct core *core)
 	idmap_free(&conductor->vms, free);
 	memset(conductor->nodes, 0, sizeof(conductor->nodes));
 	conductor->placed_ms = 0;
-	conductor->check_ms = core->now_ms;
-	conductor->check_index = state_index(core->state);
 }
 
 /* What was proposed in an older epoch may never have been heard. */
@@ -716,10 +690,6 @@ void conductor_run(struct core *core, struct update *update)
 	conductor->epoch = core->standing.epoch;
 	conductor->leading = leading;
 	if (!leading)
-		return;
-	check(core, update);
-	/* What is decided from a state that may be wrong may be wrong. */
-	if (core->census.disputed)
 		return;
 	conduct_nodes(core, update);
 	bury_tests(core, update);

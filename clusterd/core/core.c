@@ -191,7 +191,8 @@ static void hear_progress(struct core *core, const struct event_frame *frame)
 	const Wire__Vm *vm = progress->domain ? state_vm(core->state, progress->domain->vm) : NULL;
 	uint8_t cluster[16];
 
-	if (!(core->standing.members & vmop_bit(frame->sender)) || !machine_cluster(core, cluster) ||
+	if (!(core->standing.members & vmop_bit(frame->sender)) ||
+	    !machine_cluster(core, cluster) ||
 	    memcmp(frame->header->cluster, cluster, sizeof(cluster)) != 0)
 		return;
 	if (vm)
@@ -325,7 +326,8 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 	census_run(core, update);
 	clients_run(core, update);
 	run_leave(core, update);
-	if (!core->leave_ms && update->leave == LEAVE_NO) {
+	/* What follows from a state that may be wrong may be wrong. */
+	if (!core->leave_ms && update->leave == LEAVE_NO && census_trusted(core)) {
 		conductor_run(core, update);
 		duties_run(core, update);
 	}

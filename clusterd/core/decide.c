@@ -29,7 +29,8 @@ bool round_hello_fits(const Wire__Hello *body)
 	if (body->promised > number_max || body->last_epoch > number_max ||
 	    body->last_index > number_max)
 		return false;
-	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0)
+	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0 ||
+	    body->against > REPLICA_NODE_MAX)
 		return false;
 	/* The log reaches from the state, or from below it, to the last entry. */
 	if (body->first_index == 0 || body->first_index - 1 > body->applied ||
@@ -101,11 +102,11 @@ bool round_quorate(const struct round *round)
 }
 
 /* The source has the newest log: last epoch, then last index; the lowest of equals. */
-static uint32_t choose_source(const struct round *round)
+static uint32_t choose_source(const struct round *round, uint64_t candidates)
 {
 	uint32_t best = 0;
 
-	for (uint64_t left = round->heard; left; left &= left - 1) {
+	for (uint64_t left = candidates; left; left &= left - 1) {
 		uint32_t node = nodes_lowest(left);
 		const struct hello *a = &round->hello[node - 1];
 		const struct hello *b = best ? &round->hello[best - 1] : NULL;
@@ -133,14 +134,33 @@ static uint64_t next_epoch(const struct round *round)
 	return epoch + 1;
 }
 
+/* Does a majority hold what this node's log excludes? They found out when it was the source. */
+static bool outvoted(const struct round *round, uint32_t node)
+{
+	size_t n = 0;
+
+	for (uint64_t left = round->counted; left; left &= left - 1)
+		n += round->hello[nodes_lowest(left) - 1].against == node;
+	return n >= round->majority;
+}
+
 void round_decide(struct round *round)
 {
+	uint64_t candidates = round->heard;
 	const struct hello *source;
 
 	round->nodes = round->heard;
 	round->counted = round_counted(round);
 	round->majority = majority(round);
-	round->source = choose_source(round);
+	round->source = choose_source(round, candidates);
+	/*
+	 * The newest log has all that was ever committed, if no disk was turned back. Where one
+	 * was, a single node must not keep all others from going on.
+	 */
+	while (outvoted(round, round->source)) {
+		candidates &= ~node_bit(round->source);
+		round->source = choose_source(round, candidates);
+	}
 	source = &round->hello[round->source - 1];
 	round->base = source->last_index;
 	round->base_epoch = source->last_epoch;

@@ -120,10 +120,7 @@ static uint64_t patience_ms(const struct replica *replica)
 		/* As long as the disk is what it waits for, a new round would be as useless. */
 		return round->said_hello ? REJOIN_MS : 0;
 	case PHASE_SYNC:
-		/* A new round would find the same. */
-		if (round->contradicted)
-			return 0;
-		return replica->sync.lost ? REJOIN_MS : STALL_MS;
+		return replica->sync.lost || round->contradicted ? REJOIN_MS : STALL_MS;
 	case PHASE_READY:
 		settled = round->open && (round->ready & node_bit(replica->config.node));
 		return settled ? 0 : STALL_MS;
@@ -260,6 +257,7 @@ static void say_hello(struct replica *replica, struct update *update)
 	body.first_index = rlog_first(log);
 	body.applied = replica_applied(replica);
 	body.disk_id = config->disk_id;
+	body.against = replica->against;
 	body.n_voters = config->ops->voters(config->above, voters, ARRAY_SIZE(voters));
 	assert(body.n_voters <= ARRAY_SIZE(voters));
 	for (size_t i = 0; i < body.n_voters; i++)
@@ -289,6 +287,7 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery)
 		.last_index = body->last_index,
 		.applied = body->applied,
 		.first_index = body->first_index,
+		.against = body->against,
 	};
 	round_learn_voters(round, delivery->sender, body);
 	round_progress(replica, delivery->now_ms);
@@ -371,6 +370,7 @@ void round_contradict(struct replica *replica, const char *what, const struct de
 {
 	assert(replica->round.phase == PHASE_SYNC);
 	replica->round.contradicted = what;
+	replica->against = replica->round.source;
 	round_progress(replica, delivery->now_ms);
 	if (replica->round.open)
 		start_over(replica, delivery->update);
@@ -381,6 +381,7 @@ void round_synced(struct replica *replica, uint64_t now_ms, struct update *updat
 	struct round *round = &replica->round;
 
 	replica->promised = round->epoch;
+	replica->against = 0;
 	update_persist(update, PERSIST_PROMISE)->value = round->epoch;
 	round->ready_batch = replica->batch;
 	move(replica, PHASE_STORE, now_ms);

@@ -47,10 +47,14 @@ static bool anybody_needs_snap(const struct round *round)
 	return false;
 }
 
-/* The first entry that somebody behind may lack; above the base if nobody does. */
-static uint64_t first_needed(const struct round *round)
+/*
+ * The first entry that somebody behind may lack; above the base if nobody does. And the one before
+ * it, if it is there, for whoever has applied it to compare.
+ */
+static uint64_t first_needed(const struct replica *replica)
 {
-	uint64_t first = round->base + 1;
+	const struct round *round = &replica->round;
+	uint64_t first = round->base + 1, oldest = rlog_first(&replica->log);
 
 	for (uint64_t left = round->nodes; left; left &= left - 1) {
 		uint32_t node = nodes_lowest(left);
@@ -62,7 +66,7 @@ static uint64_t first_needed(const struct round *round)
 		if (behind(round, node) && applied + 1 < first)
 			first = applied + 1;
 	}
-	return first;
+	return first <= round->base && first > oldest ? first - 1 : first;
 }
 
 uint64_t sync_needs(const struct replica *replica)
@@ -177,7 +181,7 @@ void sync_begin(struct replica *replica, struct update *update)
 	sync->want_snap = needs_snap(round, replica->config.node);
 	if (round->source != replica->config.node)
 		return;
-	sync->next = first_needed(round);
+	sync->next = first_needed(replica);
 	/* Below what is held only if a HELLO contradicts itself; nobody can be helped then. */
 	if (sync->next < rlog_first(&replica->log))
 		return;
@@ -244,9 +248,16 @@ static int compare_entry(struct replica *replica, const Wire__Entry *entry,
 			 const struct delivery *delivery)
 {
 	const struct rlog_entry *own = rlog_at(&replica->log, entry->index);
+	uint64_t epoch = rlog_epoch(&replica->log, entry->index);
 
-	if (!own)
+	/* Trimmed already; of the last one that was, the epoch may be known. */
+	if (!own && (epoch == 0 || epoch == entry->epoch))
 		return 1;
+	if (!own) {
+		round_contradict(replica, "this node has applied an entry that is another there",
+				 delivery);
+		return -EBADMSG;
+	}
 	if (own->epoch == entry->epoch) {
 		if (own->command.len == entry->command.len &&
 		    memcmp(own->command.data, entry->command.data, own->command.len) == 0)

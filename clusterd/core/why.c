@@ -96,7 +96,7 @@ static void say_phase(const struct replica *replica, struct buf *text)
 			buf_printf(text,
 				   "the logs of this node and of node %" PRIu32
 				   " exclude each other (%s): an old copy of a disk is in use, "
-				   "here or there, and no majority tells which",
+				   "and no majority tells where; stop clusterd there",
 				   round->source, round->contradicted);
 			break;
 		}

@@ -98,6 +98,26 @@ void disk_write(struct disk *disk, const struct persist *p)
 	}
 }
 
+struct disk disk_copy(const struct disk *disk)
+{
+	struct disk copy = { .promised = disk->promised, .id = disk->id };
+
+	for (unsigned table = 0; table < DISK_TABLES; table++)
+		for (size_t i = 0; i < idmap_count(&disk->records[table]); i++) {
+			struct persist put = { .kind = PERSIST_PUT, .table = table };
+			const struct buf *record = idmap_at(&disk->records[table], i, &put.id);
+
+			buf_append(&put.data, record->data, record->len);
+			disk_write(&copy, &put);
+			buf_free(&put.data);
+		}
+	for (size_t i = 0; i < idmap_count(&disk->entries); i++)
+		disk_write(&copy, idmap_at(&disk->entries, i, NULL));
+	copy.index = disk->index;
+	copy.epoch = disk->epoch;
+	return copy;
+}
+
 void disk_load(const struct disk *disk, struct core *core)
 {
 	int r = 0;

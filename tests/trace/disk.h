@@ -25,6 +25,8 @@ struct disk {
 void disk_write(struct disk *disk, const struct persist *p);
 /* Loads all that is on it into a new core, which must take it. */
 void disk_load(const struct disk *disk, struct core *core);
+/* Everything on it, and the same id. */
+struct disk disk_copy(const struct disk *disk);
 /* Empties log and records; the promise and the id stay, as at PERSIST_WIPE. */
 void disk_wipe(struct disk *disk);
 

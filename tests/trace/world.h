@@ -49,6 +49,11 @@ void world_scatter(struct world *world);	/* every node on a side of its own */
 
 /* A record of the node's state turns into another one, in memory, behind its core's back. */
 void world_spoil(struct world *world, unsigned node);
+/* A copy is made of a node's disk; later, while its daemon is down, the copy takes its place. */
+void world_copy_disk(struct world *world, unsigned node);
+void world_turn_back_disk(struct world *world, unsigned node);
+/* The node's history is another one than that of the others: their states are not compared. */
+void world_expect_other_state(struct world *world, unsigned node);
 
 /* What the hypervisors do when asked. */
 void world_fail_starts(struct world *world, unsigned node, const char *why);	/* NULL: works */

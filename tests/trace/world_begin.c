@@ -112,6 +112,7 @@ void world_free(struct world *world)
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		core_free(world->machines[n].core);
 		disk_wipe(&world->machines[n].disk);
+		disk_wipe(&world->machines[n].copy);
 		host_free(world->machines[n].host);
 	}
 	for (size_t i = world->first; i < world->last; i++)

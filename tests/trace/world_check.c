@@ -15,7 +15,8 @@ static const Wire__Vm *any_record(struct world *world, uint64_t vm)
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		const struct core *core = world->machines[n].core;
 
-		if (core && state_index(core_state(core)) >= index &&
+		if (core && !world->machines[n].spoiled &&
+		    state_index(core_state(core)) >= index &&
 		    state_vm(core_state(core), vm)) {
 			index = state_index(core_state(core));
 			newest = state_vm(core_state(core), vm);

@@ -113,6 +113,29 @@ void world_spoil(struct world *world, unsigned node)
 	machine->spoiled = true;
 }
 
+void world_copy_disk(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	disk_wipe(&machine->copy);
+	machine->copy = disk_copy(&machine->disk);
+}
+
+void world_turn_back_disk(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	assert(!machine->core && machine->copy.id);
+	disk_wipe(&machine->disk);
+	machine->disk = machine->copy;
+	machine->copy = (struct disk){ 0 };
+}
+
+void world_expect_other_state(struct world *world, unsigned node)
+{
+	world->machines[node].spoiled = true;
+}
+
 void world_split(struct world *world, unsigned side)
 {
 	for (unsigned n = 1; n <= world->nodes; n++)

@@ -26,7 +26,7 @@ struct machine {
 	bool spoiled; /* its core's state was tampered with */
 	unsigned boots, starts;
 	struct core *core;
-	struct disk disk;
+	struct disk disk, copy;
 	struct host *host;
 	uint64_t deadline_ms;
 	uint64_t persisted, to_persist;

@@ -111,7 +111,7 @@ static void test_bad_chunks(void)
 		CU_ASSERT_EQUAL(rig.replica->round.phase, PHASE_SYNC);
 		CU_ASSERT_EQUAL(rig.update.leave, LEAVE_NO);
 		rig_tick(&rig, 5000);
-		CU_ASSERT_STRING_EQUAL(rig_sent(&rig), cases[i].contradicts ? "" : "rejoin");
+		CU_ASSERT_STRING_EQUAL(rig_sent(&rig), "rejoin");
 		rig_simple(&rig, 1, FRAME_READY, 4);
 		rig_simple(&rig, 3, FRAME_READY, 4);
 		CU_ASSERT_TRUE(rig.replica->round.open);
