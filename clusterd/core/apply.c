@@ -281,7 +281,8 @@ void apply_vm_close(struct apply *apply, Wire__Vm *vm)
 	vm_to_op(vm, &op);
 	assert(vmop_broken(&op) == NULL);
 	/* A snapshot must be able to carry it; what runs there the owner can tell again. */
-	if (protobuf_c_message_get_packed_size(&vm->base) > WIRE_RECORD_MAX)
+	if (protobuf_c_message_get_packed_size(&vm->base) > WIRE_RECORD_MAX ||
+	    state_bytes(apply->state, WIRE__TABLE__TABLE_VM) > STATE_LIVE_BYTES)
 		record_message((ProtobufCMessage **)&vm->live, NULL);
 	state_put(apply->state, WIRE__TABLE__TABLE_VM, vm->id, &vm->base, apply->update);
 	record_free(vm);

@@ -13,7 +13,6 @@
 #include "wire/check.h"
 
 enum {
-	VMS_MAX = 10000,
 	STOP_TIMEOUT_MAX_S = 86400,
 	DEFINITION_MAX = 52 * 1024, /* the rest of a record has room, too */
 };
@@ -213,22 +212,39 @@ void apply_vm_set(struct apply *apply)
 
 /* ------------------------------------------------------------------ add, edit, remove */
 
-/* Whether XML and essence leave room in the record for all else. */
-static bool definition_fits(const char *xml, const Wire__Essence *essence)
+static size_t definition_size(const char *xml, const Wire__Essence *essence)
 {
 	size_t size = strlen(xml);
 
-	if (essence)
-		size += protobuf_c_message_get_packed_size(&essence->base);
-	return size <= DEFINITION_MAX;
+	return essence ? size + protobuf_c_message_get_packed_size(&essence->base) : size;
 }
 
-static void refuse_large(struct apply *apply, const char *name)
+/* Whether XML and essence leave room in the record for all else, and in the state for others. */
+static bool definition_fits(struct apply *apply, const Wire__Vm *instead, const char *xml,
+			    const Wire__Essence *essence)
 {
-	apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
-		     "the definition of %s is too large: the cluster keeps at most %d KiB; remove "
-		     "descriptions, metadata or devices",
-		     name, DEFINITION_MAX / 1024);
+	size_t size = definition_size(xml, essence), all;
+
+	all = state_bytes(apply->state, WIRE__TABLE__TABLE_VM) + size;
+	if (instead)
+		all -= definition_size(instead->xml, instead->essence);
+	return size <= DEFINITION_MAX &&
+	       (all <= STATE_VMS_BYTES ||
+		(instead && size <= definition_size(instead->xml, instead->essence)));
+}
+
+static void refuse_large(struct apply *apply, const char *name, size_t size)
+{
+	if (size > DEFINITION_MAX)
+		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
+			     "the definition of %s is too large: the cluster keeps at most %d KiB; "
+			     "remove descriptions, metadata or devices",
+			     name, DEFINITION_MAX / 1024);
+	else
+		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
+			     "there is no room for the definition of %s: all of them together may "
+			     "have %d MiB; remove VMs, or descriptions and metadata of others",
+			     name, STATE_VMS_BYTES / 1024 / 1024);
 }
 
 /* A disk has one writer, unless all who have it say that it is shared. */
@@ -272,8 +288,8 @@ static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "not a whole VM");
 		return false;
 	}
-	if (!definition_fits(vm->xml, vm->essence)) {
-		refuse_large(apply, vm->name);
+	if (!definition_fits(apply, NULL, vm->xml, vm->essence)) {
+		refuse_large(apply, vm->name, definition_size(vm->xml, vm->essence));
 		return false;
 	}
 	if (vm->stop_timeout_s > STOP_TIMEOUT_MAX_S) {
@@ -300,9 +316,9 @@ static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 	}
 	if (!disks_free(apply, vm->name, vm->essence))
 		return false;
-	if (state_count(apply->state, WIRE__TABLE__TABLE_VM) >= VMS_MAX) {
+	if (state_count(apply->state, WIRE__TABLE__TABLE_VM) >= STATE_VMS_MAX) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d VMs already",
-			     VMS_MAX);
+			     STATE_VMS_MAX);
 		return false;
 	}
 	return true;
@@ -364,8 +380,8 @@ void apply_vm_edit(struct apply *apply)
 		record_free(vm);
 		return;
 	}
-	if (!definition_fits(edit->xml, edit->essence)) {
-		refuse_large(apply, vm->name);
+	if (!definition_fits(apply, vm, edit->xml, edit->essence)) {
+		refuse_large(apply, vm->name, definition_size(edit->xml, edit->essence));
 		record_free(vm);
 		return;
 	}
@@ -769,7 +785,7 @@ void apply_vm_live(struct apply *apply)
 		record_text(&vm->chain_accepted, "");
 	}
 	if (live->adopt && live->live && live->xml[0] && !vm->pending_restart &&
-	    definition_fits(live->xml, live->live)) {
+	    definition_fits(apply, vm, live->xml, live->live)) {
 		free(vm->xml == (char *)protobuf_c_empty_string ? NULL : vm->xml);
 		vm->xml = mem_strdup(live->xml);
 		record_message((ProtobufCMessage **)&vm->essence, &live->live->base);

@@ -23,6 +23,7 @@ struct row {
 
 struct state {
 	struct idmap tables[TABLES];
+	size_t bytes[TABLES];
 	uint64_t index, epoch, digest;
 };
 
@@ -88,6 +89,11 @@ const void *state_get(const struct state *state, uint32_t table, uint64_t id)
 	const struct row *row = table < TABLES ? idmap_get(&state->tables[table], id) : NULL;
 
 	return row ? row->record : NULL;
+}
+
+size_t state_bytes(const struct state *state, uint32_t table)
+{
+	return table < TABLES ? state->bytes[table] : 0;
 }
 
 size_t state_count(const struct state *state, uint32_t table)
@@ -236,6 +242,7 @@ static void remove_row(struct state *state, uint32_t table, uint64_t id)
 	if (!row)
 		return;
 	state->digest = digest_set_remove(state->digest, row->digest);
+	state->bytes[table] -= row->packed.len;
 	row_free(row);
 }
 
@@ -258,6 +265,7 @@ int state_load(struct state *state, uint32_t table, uint64_t id, const void *dat
 	buf_append(&row->packed, data, size);
 	row->digest = row_digest(table, id, &row->packed);
 	state->digest = digest_set_add(state->digest, row->digest);
+	state->bytes[table] += size;
 	idmap_put(&state->tables[table], id, row);
 	return 0;
 }

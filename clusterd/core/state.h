@@ -18,6 +18,22 @@
 
 struct state;
 
+/*
+ * How large it may become. A node that lags behind gets all of it: in chunks (sync.c), then as one
+ * batch of its store (shell/store.h). What an administrator adds is refused beyond STATE_VMS_BYTES.
+ * A VM's record then grows by less than 8 KiB, and by what runs there if that differs, which is
+ * left out beyond STATE_LIVE_BYTES. The other tables have limits of their own that leave them
+ * far below the rest.
+ */
+enum {
+	STATE_VMS_MAX = 10000,
+	STATE_VMS_BYTES = 80 * 1024 * 1024,
+	STATE_LIVE_BYTES = 168 * 1024 * 1024,
+	STATE_BYTES_MAX = 232 * 1024 * 1024,
+};
+
+_Static_assert(STATE_VMS_BYTES + STATE_VMS_MAX * 8 * 1024 <= STATE_LIVE_BYTES, "it can grow");
+
 struct state *state_new(void);
 void state_free(struct state *state);
 
@@ -37,6 +53,8 @@ const Wire__Operation *state_operation(const struct state *state, uint64_t opera
 /* In id order: at() of 0 … count()-1. table is a WIRE__TABLE__ value. */
 size_t state_count(const struct state *state, uint32_t table);
 const void *state_at(const struct state *state, uint32_t table, size_t position);
+/* Of all records of a table, packed. */
+size_t state_bytes(const struct state *state, uint32_t table);
 const void *state_get(const struct state *state, uint32_t table, uint64_t id);
 /* Position of the first record with an id of at least `id`; count() if there is none. */
 size_t state_lower(const struct state *state, uint32_t table, uint64_t id);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "clusterd/core/round.h"
+#include "clusterd/core/state.h"
 #include "wire/check.h"
 #include "wire/message.h"
 
@@ -17,11 +18,13 @@ enum {
 	SNAP_ROOM = FRAME_BODY_MAX - 512,	/* bytes of records */
 	ENTRY_OVERHEAD = 40,			/* index, epoch, tags and lengths */
 	IN_FLIGHT_MAX = 4,
-	SNAP_CHUNKS_MAX = 4096,			/* 224 MiB */
+	SNAP_CHUNKS_MAX = 8192,
 };
 
 _Static_assert(WIRE_COMMAND_MAX + ENTRY_OVERHEAD + 64 <= FRAME_BODY_MAX, "any entry fits");
 _Static_assert(WIRE_RECORD_MAX + 32 <= SNAP_ROOM, "any record fits");
+/* Of any two chunks in a row, the first record of the second did not fit into the first. */
+_Static_assert(SNAP_CHUNKS_MAX / 2 >= STATE_BYTES_MAX / SNAP_ROOM + 1, "any state fits");
 
 /* ---------------------------------------------------------------- who needs what */
 

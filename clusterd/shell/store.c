@@ -20,11 +20,14 @@
 #include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "clusterd/core/state.h"
 #include "clusterd/shell/store_write.h"
 
 static const char schema[] =
 #include "sql/schema.sql.h"
 	;
+
+_Static_assert(STORE_QUEUE_MAX >= STATE_BYTES_MAX + 16 * 1024 * 1024, "a snapshot is a batch");
 
 enum {
 	PATH_MAX_BYTES = 256,

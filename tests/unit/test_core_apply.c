@@ -776,6 +776,80 @@ static void test_large(void)
 	bench_free(bench);
 }
 
+static int add_large(struct bench *bench, unsigned number, size_t xml_size)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmAdd add = WIRE__VM_ADD__INIT;
+	Wire__Vm given = WIRE__VM__INIT;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+	char *xml = mem_array(1, xml_size + 1), name[20], uuid[40];
+	int code;
+
+	memset(xml, 'x', xml_size);
+	snprintf(name, sizeof(name), "large%u", number);
+	snprintf(uuid, sizeof(uuid), "00000000-0000-4000-9000-%012u", number);
+	essence.memory_mib = 512;
+	given.name = name;
+	given.uuid = uuid;
+	given.xml = xml;
+	given.essence = &essence;
+	add.vm = &given;
+	command.body_case = WIRE__COMMAND__BODY_VM_ADD;
+	command.vm_add = &add;
+	code = apply(bench, 1, 101, &command);
+	free(xml);
+	return code;
+}
+
+/* What no node that lags behind could ever be given is not taken. */
+static void test_full(void)
+{
+	struct bench *bench = bench_new();
+	unsigned n = 0;
+
+	while (n < STATE_VMS_BYTES / WIRE_XML_MAX + 2 && add_large(bench, n, WIRE_XML_MAX) == 0)
+		n++;
+	CU_ASSERT(n > STATE_VMS_BYTES / WIRE_XML_MAX - 10);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "all of them together"));
+	CU_ASSERT(state_bytes(bench->state, WIRE__TABLE__TABLE_VM) <= STATE_VMS_BYTES);
+	/* Nor may what is there grow; but it may become smaller, and make room. */
+	CU_ASSERT_EQUAL(edit(bench, WIRE_XML_MAX, 0), WIRE__VERDICT__CODE__LIMIT);
+	CU_ASSERT_EQUAL(edit(bench, 5, 0), 0);
+	bench_free(bench);
+}
+
+/* What is added to a device's record later has room. */
+static void test_large_device(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget target = WIRE__FENCE_TARGET__INIT, *targets = &target;
+	Wire__Param param = WIRE__PARAM__INIT, *params[WIRE_LIST_MAX];
+	char value[256];
+
+	memset(value, 'v', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	param.key = param.value = value;
+	for (size_t i = 0; i < WIRE_LIST_MAX; i++)
+		params[i] = &param;
+	fence.name = (char *)"large";
+	fence.agent = (char *)"fence_ipmilan";
+	fence.targets = &targets;
+	fence.n_targets = 1;
+	target.node = 2;
+	fence.params = params;
+	fence.n_params = WIRE_LIST_MAX;
+	add.fence = &fence;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
+	command.fence_add = &add;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__LIMIT);
+	fence.n_params = WIRE_LIST_MAX / 2;
+	CU_ASSERT_EQUAL(apply(bench, 1, 101, &command), 0);
+	bench_free(bench);
+}
+
 /* Beyond these, milliseconds would not fit into the fields of an ask. */
 static void test_timeouts(void)
 {
@@ -909,5 +983,7 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_o
 	  { "jump", test_jump },
 	  { "requests", test_requests }, { "one_disk", test_one_disk },
 	  { "old_action", test_old_action }, { "image", test_image }, { "volumes", test_volumes },
-	  { "large", test_large }, { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged },
+	  { "large", test_large },
+	  { "full", test_full }, { "large_device", test_large_device },
+	  { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged },
 	  { "look", test_look }, { "fence_left", test_fence_left })
