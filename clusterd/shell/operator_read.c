@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/settings.h"
 #include "clusterd/shell/operator_view.h"
+#include "domain/metadata.h"
 #include "wire/check.h"
 #include "wire/json.h"
 
@@ -239,31 +241,45 @@ static int page_vm(struct reading *reading, const struct view_source *source, js
 	return 0;
 }
 
+/*
+ * With the mark: libvirt's hook then knows whose guest it is, whoever starts it and whether this
+ * daemon answers or not. Generation 0 is nobody's right. What comes back is read without it.
+ */
+static void marked_xml(const Wire__Vm *vm, struct buf *out)
+{
+	if (domain_for_start(vm->xml, strlen(vm->xml), vm->id, 0, NULL, out) < 0)
+		buf_append_str(out, vm->xml);
+}
+
 /* An edit between two parts would make a mixture, so the digest must stay the same. */
 static int page_xml(struct reading *reading, const struct view_source *source, json_t **ret_data,
 		    bool *ret_last, struct refusal *ret_refusal)
 {
 	const Wire__Vm *vm = state_vm_named(source->state, reading->name);
-	size_t total = vm ? strlen(vm->xml) : 0, part;
+	_cleanup_(buf_free) struct buf xml = { 0 };
+	const char *rest;
 	uint64_t digest;
+	size_t part;
 	char hex[20];
 
 	if (!vm)
 		return no_such(ret_refusal, "VM", reading->name, "vm");
-	digest = digest_bytes(vm->xml, total);
-	if ((reading->begun && digest != reading->digest) || reading->next > total) {
+	digest = digest_bytes(vm->xml, strlen(vm->xml));
+	marked_xml(vm, &xml);
+	if ((reading->begun && digest != reading->digest) || reading->next > xml.len) {
 		refuse(ret_refusal, "stale", "The definition of %s was changed while it was "
 		       "read: read it again", vm->name);
 		return -ENOENT;
 	}
 	reading->begun = true;
 	reading->digest = digest;
-	part = wire_text_fit(vm->xml + reading->next, XML_PART);
+	rest = buf_str(&xml) + reading->next;
+	part = wire_text_fit(rest, XML_PART);
 	snprintf(hex, sizeof(hex), "0x%016" PRIx64, digest);
-	*ret_data = json_pack("{s:s, s:s, s:s%}", "name", vm->name, "digest", hex, "xml",
-			      vm->xml + reading->next, part);
+	*ret_data = json_pack("{s:s, s:s, s:s%}", "name", vm->name, "digest", hex, "xml", rest,
+			      part);
 	reading->next += part;
-	*ret_last = reading->next >= total;
+	*ret_last = reading->next >= xml.len;
 	return 0;
 }
 

@@ -36,10 +36,12 @@ until_true "it ticks" ticked libvirtd-own 0
 done_ lab exec n2 virsh destroy libvirtd-own
 
 note "and with clusterd stopped: what was started by the cluster is marked as such"
+cp "$scratch/copy.xml" "$scratch/dump.xml"
 lab exec n1 virsh dumpxml --inactive $name >"$scratch/copy.xml"
 lab service n2 stop clusterd
 done_ lab exec n2 virsh create /dev/stdin <"$scratch/own.xml"
 refused 1 '[Cc]luster' lab exec n2 virsh create /dev/stdin <"$scratch/copy.xml"
+refused 1 'clusterd on this node does not answer' lab exec n2 virsh create /dev/stdin <"$scratch/dump.xml"
 equal "its process on n2" "" "$(qemu_pids n2 $name)"
 done_ lab exec n2 virsh destroy libvirtd-own
 lab service n2 start clusterd
