@@ -13,7 +13,7 @@
 #include "clusterd/core/record.h"
 
 enum { REPEAT_MS = 1000 };
-/* A node that could look has answered by then; whoever waits is told which one has not. */
+/* A node that could look has answered by then: it is asked about, and whoever waits is told. */
 enum { LOOK_PATIENCE_MS = 5000 };
 /* Placing many takes long, and each frame that is delivered would make it happen again. */
 enum { PLACE_FEW = 16, PLACE_PAUSE_MS = 200 };
@@ -342,7 +342,9 @@ static void ask_whether_off(struct core *core, const Wire__Node *node,
 	if (node->state != WIRE__NODE__STATE__LOST && node->state != WIRE__NODE__STATE__LEFT &&
 	    node->state != WIRE__NODE__STATE__NEW)
 		return;
+	/* It may just be on its way back. */
 	if (device && holds_up_anything(core, (uint32_t)node->id) &&
+	    lasted(core, watched->since_ms, LOOK_PATIENCE_MS, update) &&
 	    lasted(core, watched->retry_ms, 0, update))
 		begin_fence(core, node, watched, device, true, update);
 }
