@@ -100,7 +100,7 @@ static bool is_number(const char *name)
 	return isdigit((unsigned char)name[0]);
 }
 
-/* A leader that has ended has no command line any more, but its threads have. */
+/* A leader that ends has no command line any more, but its threads have. */
 static bool thread_matches(const char *pid, const char *uuid, char *text)
 {
 	char path[PATH_SIZE], state;
@@ -108,8 +108,9 @@ static bool thread_matches(const char *pid, const char *uuid, char *text)
 	struct dirent *entry;
 	_cleanup_(closedirp) DIR *tasks = NULL;
 
+	/* Whatever its state: it has given up its memory before it is a zombie. */
 	snprintf(path, sizeof(path), "/proc/%.12s/stat", pid);
-	if (!read_stat(path, &state, &threads) || (state != 'Z' && state != 'X') || threads < 2)
+	if (!read_stat(path, &state, &threads) || threads < 2)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%.12s/task", pid);
 	tasks = opendir(path);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "tests/unit/unit.h"
 
 #define UUID "5c0ffee5-0000-4000-8000-00000000beef"
@@ -47,27 +48,28 @@ static void test_cmdline(void)
 	}
 }
 
-/* A process that bears the uuid and runs the Python text. */
+/*
+ * A process that bears the uuid and runs the Python text; what python3 names may be a script that
+ * executes others in turn, and in between such a process has no command line.
+ */
 static pid_t start(const char *text)
 {
-	pid_t pid = fork();
+	_cleanup_(freep) char *all = mem_printf("import os; os.write(1, b'!')\n%s", text);
+	int begun[2];
+	char byte;
+	pid_t pid;
 
+	CU_ASSERT_EQUAL_FATAL(pipe(begun), 0);
+	pid = fork();
 	if (pid == 0) {
-		execlp("python3", "python3", "-c", text, "-name", "guest=x", "-uuid", UUID, NULL);
+		dup2(begun[1], STDOUT_FILENO);
+		execlp("python3", "python3", "-c", all, "-name", "guest=x", "-uuid", UUID, NULL);
 		_exit(127);
 	}
+	close(begun[1]);
+	CU_ASSERT_EQUAL_FATAL(read(begun[0], &byte, 1), 1);
+	close(begun[0]);
 	return pid;
-}
-
-static int find_soon(pid_t *ret_pid)
-{
-	int r = -ESRCH;
-
-	for (int i = 0; i < 500 && r == -ESRCH; i++) {
-		usleep(10000);
-		r = process_find(UUID, ret_pid);
-	}
-	return r;
 }
 
 static void test_finds_and_kills(void)
@@ -77,7 +79,7 @@ static void test_finds_and_kills(void)
 	CU_ASSERT_EQUAL(process_find(UUID, &found), -ESRCH);
 	CU_ASSERT_EQUAL(process_kill(UUID, 100), 0);
 	pid = start("import time; time.sleep(60)");
-	CU_ASSERT_EQUAL_FATAL(find_soon(&found), 0);
+	CU_ASSERT_EQUAL_FATAL(process_find(UUID, &found), 0);
 	CU_ASSERT_EQUAL(found, pid);
 	CU_ASSERT_EQUAL(process_kill(UUID, 5000), 0);
 	/* Dead, though nobody has reaped it. */
@@ -94,7 +96,7 @@ static void test_headless(void)
 				     "time.sleep(0.3)\n"
 				     "ctypes.CDLL(None).syscall(60, 0)\n");
 
-	CU_ASSERT_EQUAL_FATAL(find_soon(&found), 0);
+	CU_ASSERT_EQUAL_FATAL(process_find(UUID, &found), 0);
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	for (int i = 0; i < 500 && state != 'Z'; i++) {
 		FILE *file = fopen(path, "re");
@@ -125,7 +127,7 @@ static void test_virtual_cpus(void)
 				     "threading.Thread(target=spin).start()\n"
 				     "spin\n");
 
-	CU_ASSERT_EQUAL_FATAL(find_soon(&pid), 0);
+	CU_ASSERT_EQUAL_FATAL(process_find(UUID, &pid), 0);
 	CU_ASSERT_EQUAL_FATAL(process_open(UUID, &pidfd, &pid), 0);
 	for (int i = 0; i < 500 && process_vcpus_read(pid, &before) < 0; i++)
 		usleep(10000);
