@@ -50,6 +50,7 @@ struct agents {
 	struct idmap owed;	/* by ask: struct owed */
 	struct idmap fences;	/* by ask: struct fence, while the process lives */
 	struct shell_timer check_timer;
+	uint64_t check_ms;	/* when it fires */
 
 	struct child *vm;
 	bool up, started;
@@ -62,8 +63,14 @@ static void start_vm(void *context);
 
 /* ---------------------------------------------------------------- asks and answers */
 
+/* Or sooner, if that was wanted: what is due is not put off by what comes later. */
 static void check_in(struct agents *agents, uint64_t in_ms)
 {
+	uint64_t at_ms = shell_boot_ms() + in_ms;
+
+	if (agents->check_timer.handle && agents->check_ms <= at_ms)
+		return;
+	agents->check_ms = at_ms;
 	shell_timer_arm(agents->shell, &agents->check_timer, in_ms, check, agents);
 }
 
@@ -397,8 +404,7 @@ static void check(void *context)
 	}
 	check_vm(agents, now);
 	now = shell_boot_ms();
-	if (!agents->check_timer.handle)
-		check_in(agents, next > now ? next - now : 0);
+	check_in(agents, next > now ? next - now : 0);
 }
 
 void agents_ask(struct agents *agents, uint64_t id, enum agent_kind kind, uint32_t deadline_ms,

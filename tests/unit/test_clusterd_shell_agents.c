@@ -321,10 +321,14 @@ static void test_vm_never_starts(void)
 {
 	struct world world;
 
+	uint64_t begun = shell_boot_ms();
+
 	world_open(&world, "die");
 	agents_start(world.agents);
 	ask_vm(&world, 1, 5000);
+	/* Not after so many tries to start it. */
 	expect(&world, "1=NULL ");
+	CU_ASSERT_TRUE(shell_boot_ms() - begun < 4000);
 	behave(&world, "well");
 	expect(&world, "up news ");
 	world_close(&world);
