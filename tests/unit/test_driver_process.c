@@ -48,6 +48,16 @@ static void test_cmdline(void)
 	}
 }
 
+/* Of this run alone: another one on this machine must not find, and kill, what is ours. */
+static const char *own_uuid(void)
+{
+	static char uuid[37];
+
+	if (!*uuid)
+		snprintf(uuid, sizeof(uuid), "5c0ffee5-0000-4000-8000-%012x", (unsigned)getpid());
+	return uuid;
+}
+
 /*
  * A process that bears the uuid and runs the Python text; what python3 names may be a script that
  * executes others in turn, and in between such a process has no command line.
@@ -55,6 +65,7 @@ static void test_cmdline(void)
 static pid_t start(const char *text)
 {
 	_cleanup_(freep) char *all = mem_printf("import os; os.write(1, b'!')\n%s", text);
+	const char *uuid = own_uuid();
 	int begun[2];
 	char byte;
 	pid_t pid;
@@ -63,7 +74,7 @@ static pid_t start(const char *text)
 	pid = fork();
 	if (pid == 0) {
 		dup2(begun[1], STDOUT_FILENO);
-		execlp("python3", "python3", "-c", all, "-name", "guest=x", "-uuid", UUID, NULL);
+		execlp("python3", "python3", "-c", all, "-name", "guest=x", "-uuid", uuid, NULL);
 		_exit(127);
 	}
 	close(begun[1]);
@@ -76,14 +87,14 @@ static void test_finds_and_kills(void)
 {
 	pid_t found = 0, pid;
 
-	CU_ASSERT_EQUAL(process_find(UUID, &found), -ESRCH);
-	CU_ASSERT_EQUAL(process_kill(UUID, 100), 0);
+	CU_ASSERT_EQUAL(process_find(own_uuid(), &found), -ESRCH);
+	CU_ASSERT_EQUAL(process_kill(own_uuid(), 100), 0);
 	pid = start("import time; time.sleep(60)");
-	CU_ASSERT_EQUAL_FATAL(process_find(UUID, &found), 0);
+	CU_ASSERT_EQUAL_FATAL(process_find(own_uuid(), &found), 0);
 	CU_ASSERT_EQUAL(found, pid);
-	CU_ASSERT_EQUAL(process_kill(UUID, 5000), 0);
+	CU_ASSERT_EQUAL(process_kill(own_uuid(), 5000), 0);
 	/* Dead, though nobody has reaped it. */
-	CU_ASSERT_EQUAL(process_find(UUID, &found), -ESRCH);
+	CU_ASSERT_EQUAL(process_find(own_uuid(), &found), -ESRCH);
 	waitpid(pid, NULL, 0);
 }
 
@@ -96,7 +107,7 @@ static void test_headless(void)
 				     "time.sleep(0.3)\n"
 				     "ctypes.CDLL(None).syscall(60, 0)\n");
 
-	CU_ASSERT_EQUAL_FATAL(process_find(UUID, &found), 0);
+	CU_ASSERT_EQUAL_FATAL(process_find(own_uuid(), &found), 0);
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	for (int i = 0; i < 500 && state != 'Z'; i++) {
 		FILE *file = fopen(path, "re");
@@ -108,10 +119,10 @@ static void test_headless(void)
 		}
 	}
 	CU_ASSERT_EQUAL(state, 'Z');
-	CU_ASSERT_EQUAL(process_find(UUID, &found), 0);
+	CU_ASSERT_EQUAL(process_find(own_uuid(), &found), 0);
 	CU_ASSERT_EQUAL(found, pid);
-	CU_ASSERT_EQUAL(process_kill(UUID, 5000), 0);
-	CU_ASSERT_EQUAL(process_find(UUID, &found), -ESRCH);
+	CU_ASSERT_EQUAL(process_kill(own_uuid(), 5000), 0);
+	CU_ASSERT_EQUAL(process_find(own_uuid(), &found), -ESRCH);
 	waitpid(pid, NULL, 0);
 }
 
@@ -127,8 +138,8 @@ static void test_virtual_cpus(void)
 				     "threading.Thread(target=spin).start()\n"
 				     "spin\n");
 
-	CU_ASSERT_EQUAL_FATAL(process_find(UUID, &pid), 0);
-	CU_ASSERT_EQUAL_FATAL(process_open(UUID, &pidfd, &pid), 0);
+	CU_ASSERT_EQUAL_FATAL(process_find(own_uuid(), &pid), 0);
+	CU_ASSERT_EQUAL_FATAL(process_open(own_uuid(), &pidfd, &pid), 0);
 	for (int i = 0; i < 500 && process_vcpus_read(pid, &before) < 0; i++)
 		usleep(10000);
 	usleep(50000);
@@ -147,7 +158,7 @@ static void test_virtual_cpus(void)
 	CU_ASSERT_EQUAL(process_vcpus_read(pid, &after), 0);
 	CU_ASSERT(after.total_ns > before.total_ns);
 	CU_ASSERT_EQUAL(process_wait(pidfd, 10), -ETIMEDOUT);
-	CU_ASSERT_EQUAL(process_kill(UUID, 5000), 0);
+	CU_ASSERT_EQUAL(process_kill(own_uuid(), 5000), 0);
 	CU_ASSERT_EQUAL(process_wait(pidfd, 0), 0);
 	CU_ASSERT_EQUAL(process_vcpus_read(pid, &after), -ESRCH);
 	close(pidfd);
