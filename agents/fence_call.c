@@ -302,7 +302,7 @@ static void judge_off(struct talk *talk, enum said off, const char *off_text, en
 	_cleanup_(freep) char *text = NULL;
 
 	if (status == SAID_OFF && off == SAID_DONE)
-		text = mem_strdup("off, verified by status");
+		text = mem_strdup("power cut, verified by status");
 	else if (status == SAID_OFF)
 		text = mem_printf("the order failed (%s), but the device says that it is off",
 				  off_text);

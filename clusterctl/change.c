@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "clusterctl/field.h"
+#include "clusterctl/tested.h"
 #include "clusterctl/wait.h"
 
 /* "web1 is added". The only thing that a pattern may hold is one %s, so it is put in by hand. */
@@ -79,6 +80,18 @@ static void say_done(struct ctl *ctl, const json_t *operation, const struct chan
 		ctl_say("%s", *text ? text : done);
 }
 
+/* A migration that was called off is one sentence, for who did that and for who waited for it. */
+static bool say_stays(const json_t *operation)
+{
+	bool is_move = field_is(operation, "kind", "live") || field_is(operation, "kind", "quick");
+
+	if (!is_move || !field_is(operation, "outcome", "cancelled"))
+		return false;
+	ctl_say("%s stays on %s; the migration was cancelled", field_text(operation, "vm_name"),
+		field_text(operation, "node_name"));
+	return true;
+}
+
 static void say_ended(struct ctl *ctl, const json_t *operation, const struct change *change)
 {
 	const char *outcome = field_text(operation, "outcome"),
@@ -86,7 +99,7 @@ static void say_ended(struct ctl *ctl, const json_t *operation, const struct cha
 
 	if (strcmp(outcome, "done") == 0 && !change->cancels)
 		say_done(ctl, operation, change);
-	else
+	else if (!say_stays(operation))
 		ctl_say("%s: operation %" JSON_INTEGER_FORMAT " %s%s%s", ctl_cli.program,
 			field_number(operation, "id"), how_it_ended(outcome), *text ? ": " : "",
 			text);
@@ -118,7 +131,9 @@ int change_finish(struct ctl *ctl, json_t *verdict, const struct change *change)
 		exit = (int)wait_exit(operation, change->cancels);
 	if (ctl->json)
 		print_json(ctl, verdict, operation);
-	if (operation)
+	if (field_is(operation, "kind", "fence-test"))
+		exit = tested_say(ctl, operation, exit);
+	else if (operation)
 		say_ended(ctl, operation, change);
 	else if (op)
 		say_begun(verdict);

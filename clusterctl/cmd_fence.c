@@ -153,8 +153,8 @@ static bool get_secret(const struct cli_call *call, struct buf *secret, struct c
 int cmd_fence_add(struct ctl *ctl, const struct cli_call *call)
 {
 	_cleanup_(secret_wipe) struct buf secret = { 0 };
-	struct change change = { cli_word(call, 0),
-				 "%s is added; clusterctl fence test tests it", false };
+	struct change change = { .name = cli_word(call, 0),
+				 .done = "%s is added; clusterctl fence test tests it" };
 	struct ctl_error error = { 0 };
 	json_t *request;
 
@@ -179,7 +179,7 @@ int cmd_fence_add(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_fence_test(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s answers", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s answers" };
 	const char *node = cli_word(call, 1);
 	struct ctl_error error = { 0 };
 	json_int_t id = 0;
@@ -192,7 +192,7 @@ int cmd_fence_test(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_fence_remove(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s is removed", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s is removed" };
 
 	return change_command(ctl, "fence_remove", json_pack("{s:s}", "name", change.name),
 			      &change);

@@ -153,7 +153,7 @@ int cmd_node_show(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_node_set(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s is changed", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s is changed" };
 
 	return change_command(
 		ctl, "node_set",

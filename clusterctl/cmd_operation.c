@@ -153,7 +153,7 @@ int cmd_operation_show(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_operation_wait(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "operation %s is done", false };
+	struct change change = { .name = cli_word(call, 0), .done = "operation %s is done" };
 	struct ctl_error error = { 0 };
 	json_int_t id;
 
@@ -184,5 +184,6 @@ int cmd_operation_cancel(struct ctl *ctl, const struct cli_call *call)
 		return ctl_fail(ctl, &error);
 	}
 	return change_command(ctl, "vm_cancel", json_pack("{s:s}", "name", name),
-			      &(struct change){ name, "%s: cancelled", true });
+			      &(struct change){ .name = name, .done = "%s: cancelled",
+						.cancels = true });
 }

@@ -72,7 +72,7 @@ int cmd_settings_get(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_settings_set(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s is set", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s is set" };
 
 	return change_command(
 		ctl, "setting_set",

@@ -191,7 +191,7 @@ int cmd_vm_show(struct ctl *ctl, const struct cli_call *call)
 
 static int want(struct ctl *ctl, const struct cli_call *call, json_t *fields, const char *done)
 {
-	struct change change = { cli_word(call, 0), done, false };
+	struct change change = { .name = cli_word(call, 0), .done = done };
 
 	json_object_set_new(fields, "name", json_string(change.name));
 	return change_command(ctl, "vm_want", fields, &change);
@@ -236,7 +236,7 @@ int cmd_vm_reboot(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s was moved", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s was moved" };
 	const char *node = cli_word(call, 1);
 	struct ctl_error error = { 0 };
 	json_int_t to = 0;
@@ -256,21 +256,22 @@ int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_vm_cancel(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s: cancelled", true };
+	struct change change = { .name = cli_word(call, 0), .done = "%s: cancelled",
+				 .cancels = true };
 
 	return change_command(ctl, "vm_cancel", json_pack("{s:s}", "name", change.name), &change);
 }
 
 int cmd_vm_accept(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s: taken as it is now", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s: taken as it is now" };
 
 	return change_command(ctl, "vm_accept", json_pack("{s:s}", "name", change.name), &change);
 }
 
 int cmd_vm_set(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s is changed", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s is changed" };
 
 	return change_command(
 		ctl, "vm_set",
@@ -280,8 +281,8 @@ int cmd_vm_set(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_vm_remove(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s is removed; its disks stay",
-				 false };
+	struct change change = { .name = cli_word(call, 0),
+				 .done = "%s is removed; its disks stay" };
 
 	return change_command(
 		ctl, "vm_remove",

@@ -176,7 +176,7 @@ static int add(struct ctl *ctl, json_t *request, json_t *later)
 	}
 	return change_finish(
 		ctl, verdict,
-		&(struct change){ name ? name : "the VM", "%s is added", false });
+		&(struct change){ .name = name ? name : "the VM", .done = "%s is added" });
 }
 
 int cmd_vm_add(struct ctl *ctl, const struct cli_call *call)

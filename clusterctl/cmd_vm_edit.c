@@ -172,7 +172,7 @@ enum round { ROUND_AGAIN, ROUND_OVER };
 /* Sends what was typed. */
 static enum round send_text(struct edit *edit, const char *xml, int *ret_exit)
 {
-	struct change change = { edit->name, "%s is changed", false };
+	struct change change = { .name = edit->name, .done = "%s is changed" };
 	struct ctl_error error = { 0 };
 	json_t *request, *verdict = NULL;
 	bool said = false;

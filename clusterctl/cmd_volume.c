@@ -28,7 +28,7 @@ int cmd_volume_list(struct ctl *ctl, const struct cli_call *call)
 int cmd_volume_add(struct ctl *ctl, const struct cli_call *call)
 {
 	static const char driver[] = "dir:";
-	struct change change = { cli_word(call, 0), "%s is added", false };
+	struct change change = { .name = cli_word(call, 0), .done = "%s is added" };
 	const char *target = cli_word(call, 1);
 	struct ctl_error error;
 
@@ -48,8 +48,8 @@ int cmd_volume_add(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_volume_remove(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { cli_word(call, 0), "%s is removed; its files stay",
-				 false };
+	struct change change = { .name = cli_word(call, 0),
+				 .done = "%s is removed; its files stay" };
 
 	return change_command(ctl, "volume_remove", json_pack("{s:s}", "name", change.name),
 			      &change);

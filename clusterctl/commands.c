@@ -216,7 +216,8 @@ static const struct cli_command commands[] = {
 		.run = cmd_vm_cancel,
 		.brief = "call off a migration that is under way",
 		.help = "Calls off the migration of a VM; it stays where it is. Too late once "
-			"the hand-over has begun.",
+			"the hand-over has begun. Exits 0 when it stays, 1 when it had moved; a vm "
+			"migrate that waits for it exits 1.",
 		.example = "  clusterctl vm cancel web1",
 	},
 	{
@@ -328,7 +329,7 @@ static const struct cli_command commands[] = {
 		.brief = "ask a device for the power of a node",
 		.help = "Asks a fence device whether a node (its first, if none is given) has "
 			"power. It changes nothing, but shows that address, password and plug "
-			"are right.",
+			"are right, so that it can prove that the node is dead.",
 		.example = "  clusterctl fence test ipmi-n1",
 	},
 	{

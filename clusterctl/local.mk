@@ -58,6 +58,8 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/show.h \
 	%D%/table.c \
 	%D%/table.h \
+	%D%/tested.c \
+	%D%/tested.h \
 	%D%/wait.c \
 	%D%/wait.h
 

@@ -296,6 +296,8 @@ static void forget_likes(struct apply *apply, const Wire__Operation *op, const c
 
 static void no_proof(struct apply *apply, const Wire__Operation *op, const char *text)
 {
+	if (strcmp(text, "on") == 0)
+		text = "its device says that it is on";
 	if (is_news(apply, op, text))
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, op->node,
 				 "no proof that it is off, asked from %s: %s; it is asked again "
@@ -307,6 +309,8 @@ static void no_proof(struct apply *apply, const Wire__Operation *op, const char 
 /* Power is verified off: this incarnation of the node is dead, and so is all it ran. */
 static void proof_of_death(struct apply *apply, const Wire__Node *record, const char *text)
 {
+	/* Of one that was only asked, the bare word of the device would say nothing here. */
+	const char *how = strcmp(text, "off") == 0 ? "as its device says" : text;
 	uint32_t id = (uint32_t)record->id;
 	Wire__Node *node = record_copy(&record->base);
 
@@ -315,10 +319,10 @@ static void proof_of_death(struct apply *apply, const Wire__Node *record, const 
 	node->incarnation++;
 	node->boot_id = 0;
 	record_text(&node->held_back, "");
-	record_textf(&node->reason, "proven off: %s", text);
+	record_text(&node->reason, how);
 	state_put(apply->state, WIRE__TABLE__TABLE_NODE, id, &node->base, apply->update);
 	record_free(node);
-	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, id, "is off, proven: %s", text);
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, id, "is off, proven: %s", how);
 	apply_fences_forget(apply, id);
 	apply_node_gone(apply, id, "died");
 }

@@ -341,6 +341,11 @@ static bool on_paused(struct apply *apply, const struct report *report)
 	return true;
 }
 
+static const char *text_of(const Wire__VmReport *r)
+{
+	return r->text[0] ? r->text : "the cause is not known";
+}
+
 /* The guest ended while it was to run: by itself, or against everybody's will. */
 static void ended(struct apply *apply, Wire__Vm *vm, const struct report *report)
 {
@@ -355,9 +360,10 @@ static void ended(struct apply *apply, Wire__Vm *vm, const struct report *report
 	}
 	if (r->cause != WIRE__VM_REPORT__CAUSE__GUEST_SHUTDOWN)
 		vm->tries++;
-	record_textf(&vm->detail, "ended on %s: %s", node_name(apply->state, report->id), r->text);
+	record_textf(&vm->detail, "ended on %s: %s", node_name(apply->state, report->id),
+		     text_of(r));
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm, "ended on %s: %s",
-		       node_name(apply->state, report->id), r->text);
+		       node_name(apply->state, report->id), text_of(r));
 }
 
 static void start_failed(struct apply *apply, Wire__Vm *vm, const struct report *report)
@@ -366,7 +372,7 @@ static void start_failed(struct apply *apply, Wire__Vm *vm, const struct report 
 
 	vm->tries++;
 	vm->tried_nodes |= vmop_bit(report->id);
-	record_textf(&vm->detail, "%s: %s", node_name(apply->state, report->id), r->text);
+	record_textf(&vm->detail, "%s: %s", node_name(apply->state, report->id), text_of(r));
 	if (r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED)
 		record_textf(&vm->detail,
 			     "%s: %s; if they are right as they are now: "
@@ -374,7 +380,7 @@ static void start_failed(struct apply *apply, Wire__Vm *vm, const struct report 
 			     node_name(apply->state, report->id), r->text, vm->name);
 	record_text(&vm->chain_seen, r->chain);
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm, "not started on %s: %s",
-		       node_name(apply->state, report->id), r->text);
+		       node_name(apply->state, report->id), text_of(r));
 }
 
 /* No other node would fare better: leave it to the administrator. */
@@ -494,17 +500,25 @@ static bool on_ready(struct apply *apply, const struct report *report)
 	return true;
 }
 
+/* Whoever cancelled it wants no other cause. */
+static void move_ended(struct apply *apply, const Wire__Vm *vm, const char *how, const char *why)
+{
+	const char *from = node_name(apply->state, vm->from);
+
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+		       "%s migration %s -> %s %s; it stays on %s%s%s", how, from,
+		       node_name(apply->state, vm->to), vm->cancel ? "was cancelled" : "failed",
+		       from, vm->cancel ? "" : ": ", vm->cancel ? "" : why);
+}
+
 static bool on_move_failed(struct apply *apply, const struct report *report)
 {
 	Wire__Vm *vm = report->vm;
 
 	if (!report->from || vm->phase != PHASE(COPYING))
 		return false;
-	record_text(&vm->detail, report->r->text);
-	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
-		       "live migration %s -> %s ended, it stays: %s",
-		       node_name(apply->state, vm->from), node_name(apply->state, vm->to),
-		       report->r->text);
+	move_ended(apply, vm, "live", report->r->text);
+	record_text(&vm->detail, vm->cancel ? "it was not moved" : report->r->text);
 	apply_vm_move_to(apply, vm, VMOP_ABORTING);
 	return true;
 }
@@ -549,13 +563,11 @@ static bool on_save_failed(struct apply *apply, const struct report *report)
 	if (!report->from || vm->phase != PHASE(SAVING))
 		return false;
 	record_text(&vm->image, "");
-	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
-		       "quick migration ended, it stays on %s: %s",
-		       node_name(apply->state, report->id), report->r->text);
+	move_ended(apply, vm, "quick", report->r->text);
 	apply_vm_op_end(apply, vm,
 			vm->cancel ? WIRE__OPERATION__OUTCOME__CANCELLED
 				   : WIRE__OPERATION__OUTCOME__FAILED,
-			report->r->text);
+			vm->cancel ? "it was not moved" : report->r->text);
 	vm->cancel = false;
 	vm->generation++;
 	vm->from = vm->to = 0;
@@ -589,8 +601,11 @@ static bool on_action(struct apply *apply, const struct report *report)
 	if (vm->action_op != report->r->op || vm->action == WIRE__VM__ACTION__NO_ACTION)
 		return false;
 	vm->action = WIRE__VM__ACTION__NO_ACTION;
-	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s %s",
-		       done ? "restarted inside" : "not restarted:", report->r->text);
+	if (done)
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "restarted inside");
+	else
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "not restarted: %s",
+			       text_of(report->r));
 	apply_vm_op_end(apply, vm,
 			done ? WIRE__OPERATION__OUTCOME__DONE : WIRE__OPERATION__OUTCOME__FAILED,
 			report->r->text);

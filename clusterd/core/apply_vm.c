@@ -402,6 +402,11 @@ void apply_vm_edit(struct apply *apply)
 	if (!vm->pending_restart)
 		record_message((ProtobufCMessage **)&vm->live, NULL);
 	apply->id = vm->id;
+	if (vm->pending_restart)
+		snprintf(apply->text, sizeof(apply->text),
+			 "%s is changed; it runs on as it was until it is stopped and started: "
+			 "clusterctl vm stop %s, then clusterctl vm start %s",
+			 vm->name, vm->name, vm->name);
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "definition changed by %s%s",
 		       apply->command->who, vm->pending_restart ? "; waits for a restart" : "");
 	apply_vm_close(apply, vm);

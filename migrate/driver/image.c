@@ -161,7 +161,7 @@ static void judge_failed(const char *path, const char *error, uint64_t free_befo
 
 	parent_of(path, dir);
 	if (cancelled)
-		outcome_set(ret, OUTCOME_CANCELLED, "cancelled; the guest runs on");
+		outcome_set(ret, OUTCOME_CANCELLED, "libvirt's job was cancelled");
 	else if (strstr(error, strerror(ENOSPC)))
 		outcome_set(ret, OUTCOME_FAILED,
 			    "no space left in %.300s: %llu MiB were free and its memory needs "

@@ -352,13 +352,13 @@ static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const
 			    "libvirt says that it moved, but it is still here as process %d",
 			    process ? (int)pid : 0);
 	else if (cancelled)
-		outcome_set(ret, OUTCOME_CANCELLED, "cancelled; it was not moved");
+		outcome_set(ret, OUTCOME_CANCELLED, "libvirt's job was cancelled");
 	else if (w->aborted == ABORT_STALL)
 		outcome_set(ret, OUTCOME_FAILED,
-			    "given up: nothing was transferred for %u ms (%.300s)",
+			    "nothing was transferred for %u ms (%.300s)",
 			    w->move->stall_ms, error);
 	else if (w->aborted == ABORT_LATE)
-		outcome_set(ret, OUTCOME_TIMEOUT, "given up at its deadline; it was not moved");
+		outcome_set(ret, OUTCOME_TIMEOUT, "it did not end before its deadline");
 	else
 		outcome_set(ret, OUTCOME_FAILED, "%s%s", move_tls_advice(w->move->tls, error),
 			    error);

@@ -975,6 +975,91 @@ static void test_fence_left(void)
 	bench_free(bench);
 }
 
+static bool has_event(const struct bench *bench, const char *text)
+{
+	for (size_t i = 0; i < state_count(bench->state, WIRE__TABLE__TABLE_EVENT); i++) {
+		const Wire__Event *event = state_at(bench->state, WIRE__TABLE__TABLE_EVENT, i);
+
+		if (strcmp(event->text, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int cancel(struct bench *bench)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmCancel body = WIRE__VM_CANCEL__INIT;
+
+	body.name = (char *)"a";
+	command.body_case = WIRE__COMMAND__BODY_VM_CANCEL;
+	command.vm_cancel = &body;
+	return apply(bench, 1, 101, &command);
+}
+
+/* Sentences are put together of two: none says a thing twice, or ends in a colon. */
+static void test_texts(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(move_to(bench, 3, WIRE__VM_MOVE__HOW__LIVE, ""), 0);
+	op = vm(bench)->op;
+	CU_ASSERT_EQUAL(cancel(bench), 0);
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 2, WIRE__VM_REPORT__WHAT__MOVE_FAILED), 0);
+	CU_ASSERT_EQUAL(report_vm(bench, 3, 103, 2, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT(has_event(bench, "live migration n2 -> n3 was cancelled; it stays on n2"));
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__CANCELLED);
+	CU_ASSERT_STRING_EQUAL(state_operation(bench->state, op)->text, "it was not moved");
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 3, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT(has_event(bench, "ended on n2: the cause is not known"));
+	CU_ASSERT_STRING_EQUAL(vm(bench)->detail, "ended on n2: the cause is not known");
+	bench_free(bench);
+}
+
+static void test_texts_of_fencing(void)
+{
+	static const struct {
+		bool off;
+		const char *said, *event;
+	} cases[] = {
+		{ false, "on", "no proof that it is off, asked from n1: its device says that it is on; it is asked again and again" },
+		{ false, "no route", "no proof that it is off, asked from n1: no route; it is asked again and again" },
+		{ true, "off", "is off, proven: as its device says" },
+		{ true, "power cut, verified by status",
+		  "is off, proven: power cut, verified by status" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench *bench = bench_new();
+
+		verdict(bench, 2, WIRE__NODE__STATE__LOST);
+		CU_ASSERT_EQUAL(
+			end_fence_saying(bench, begin_fence(bench, 2), cases[i].off, cases[i].said),
+			0);
+		CU_ASSERT(has_event(bench, cases[i].event));
+		CU_ASSERT_PTR_NULL(strstr(state_node(bench->state, 2)->reason, "off"));
+		bench_free(bench);
+	}
+}
+
+/* Who edits a VM that runs is told that it does not follow at once, and what to do. */
+static void test_edit_pending(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(edit(bench, 100, 1), 0);
+	CU_ASSERT_STRING_EQUAL(bench->text, "a is changed; it runs on as it was until it is "
+					    "stopped and started: clusterctl vm stop a, then "
+					    "clusterctl vm start a");
+	CU_ASSERT(vm(bench)->pending_restart);
+	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(edit(bench, 200, 1), 0);
+	CU_ASSERT_STRING_EQUAL(bench->text, "");
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_old_facts },
 	  { "old_generation", test_old_generation }, { "held", test_held }, { "fence", test_fence },
 	  { "fence_late", test_fence_late }, { "fence_budget", test_fence_budget },
@@ -986,4 +1071,6 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_o
 	  { "large", test_large },
 	  { "full", test_full }, { "large_device", test_large_device },
 	  { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged },
-	  { "look", test_look }, { "fence_left", test_fence_left })
+	  { "look", test_look }, { "fence_left", test_fence_left },
+	  { "texts", test_texts }, { "texts_of_fencing", test_texts_of_fencing },
+	  { "edit_pending", test_edit_pending })

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tested: what the test of a fence device has shown, which is more than how the operation
+ * ended: whether the device would do as a proof that its node is dead.
+ */
+#ifndef CLUSTERCTL_TESTED_H
+#define CLUSTERCTL_TESTED_H
+
+#include "clusterctl/ctl.h"
+
+/*
+ * Says of an ended operation of the kind fence-test which device said what of which node, how
+ * fast, and whether that would do. Takes the exit of the operation and returns that of the
+ * command: a device that calls a node off that is up, answers well and is still of no use.
+ */
+int tested_say(struct ctl *ctl, const json_t *operation, int exit);
+
+#endif
