@@ -234,11 +234,44 @@ int cmd_vm_reboot(struct ctl *ctl, const struct cli_call *call)
 		    "%s was asked to reboot");
 }
 
+static json_t *move_request(const struct cli_call *call, json_int_t to)
+{
+	return json_pack("{s:s,s:{s:{s:s,s:I,s:s}}}", "do", "command", "command", "vm_move", "name",
+			 cli_word(call, 0), "to", to, "how",
+			 cli_has(call, "quick") ? "quick" : "live");
+}
+
+/*
+ * A VM that runs already where it shall go is what was asked for, as with vm start. Then the
+ * refusal becomes a verdict that is good.
+ */
+static bool runs_there(struct ctl *ctl, const char *name, json_int_t to, struct ctl_error *error,
+		       json_t **ret_verdict)
+{
+	struct ctl_error unseen = { 0 };
+	json_t *vm = NULL;
+	bool is_there;
+
+	if (!to || strcmp(error->code, "wrong-state") != 0)
+		return false;
+	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", name), &vm, &unseen))
+		ctl_error_free(&unseen);
+	is_there = field_number(vm, "owner") == to && field_is(vm, "phase", "run");
+	if (is_there) {
+		*ret_verdict = json_pack("{s:i,s:I,s:s}", "op", 0, "record", field_number(vm, "id"),
+					 "text", error->text);
+		ctl_error_free(error);
+	}
+	json_decref(vm);
+	return is_there;
+}
+
 int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 {
 	struct change change = { .name = cli_word(call, 0), .done = "%s was moved" };
 	const char *node = cli_word(call, 1);
 	struct ctl_error error = { 0 };
+	json_t *verdict = NULL;
 	json_int_t to = 0;
 
 	if (cli_has(call, "live") && cli_has(call, "quick")) {
@@ -248,10 +281,10 @@ int cmd_vm_migrate(struct ctl *ctl, const struct cli_call *call)
 	}
 	if (node && !params_node_id(ctl, node, &to, &error))
 		return ctl_fail(ctl, &error);
-	return change_command(ctl, "vm_move",
-			      json_pack("{s:s,s:I,s:s}", "name", change.name, "to", to, "how",
-					cli_has(call, "quick") ? "quick" : "live"),
-			      &change);
+	if (ctl_change(ctl, move_request(call, to), &verdict, &error) ||
+	    runs_there(ctl, change.name, to, &error, &verdict))
+		return change_finish(ctl, verdict, &change);
+	return ctl_fail(ctl, &error);
 }
 
 int cmd_vm_cancel(struct ctl *ctl, const struct cli_call *call)
