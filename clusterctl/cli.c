@@ -6,6 +6,7 @@
 #include "clusterctl/secret.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -87,6 +88,14 @@ const struct cli_key *cli_key(const struct cli_command *command, const char *nam
 	return NULL;
 }
 
+const struct cli_arg *cli_arg(const struct cli_command *command, size_t position)
+{
+	for (size_t i = 0; i < CLI_ARGS && command->args[i].name; i++)
+		if (i == position || command->args[i].count >= CLI_MANY)
+			return &command->args[i];
+	return NULL;
+}
+
 bool cli_split(const char *word, char *ret_key, size_t size, const char **ret_value)
 {
 	const char *equals = strchr(word, '=');
@@ -140,13 +149,13 @@ complain(struct parser *p, const char *format, ...)
 	va_end(args);
 }
 
-static void end_complaint(struct parser *p, const char *typed, const char *const *names,
-			  size_t names_n)
+static void end_complaint(struct parser *p, const char *dashes, const char *typed,
+			  const char *const *names, size_t names_n)
 {
 	const char *near = nearest_word(typed, names, names_n);
 
 	if (near)
-		fprintf(p->err, "; did you mean '%s'?\n", near);
+		fprintf(p->err, "; did you mean '%s%s'?\n", dashes, near);
 	else
 		fprintf(p->err, "\n");
 }
@@ -207,9 +216,21 @@ static int unknown_word(struct parser *p)
 	for (size_t i = 0; i < call->words_n; i++)
 		fprintf(p->err, "%s ", call->words[i]);
 	fprintf(p->err, "%s'", typed);
-	end_complaint(p, typed, list, n);
+	end_complaint(p, "", typed, list, n);
 	point_to_help(p);
 	return -EINVAL;
+}
+
+/* It may be meant as a value where a free one comes next. */
+static void point_to_dashes(struct parser *p)
+{
+	const struct cli_command *command = p->call->command;
+	const struct cli_arg *arg = command ? cli_arg(command, p->call->words_n) : NULL;
+
+	if (arg && arg->kind == CLI_TEXT)
+		fprintf(p->err,
+			"Before a value that begins with '-' write --, as in: %s %s … -- -x\n",
+			p->cli->program, command->words);
 }
 
 static size_t option_names(const struct cli_option *options, const char **list, size_t n)
@@ -237,20 +258,13 @@ static int unknown_option(struct parser *p, const char *name, size_t len)
 	if (command)
 		n = option_names(command->options, list, n);
 	complain(p, "unknown option --%s", typed);
-	end_complaint(p, typed, list, n);
+	end_complaint(p, "--", typed, list, n);
+	point_to_dashes(p);
 	point_to_help(p);
 	return -EINVAL;
 }
 
 /* ---- checking ---- */
-
-const struct cli_arg *cli_arg(const struct cli_command *command, size_t position)
-{
-	for (size_t i = 0; i < CLI_ARGS && command->args[i].name; i++)
-		if (i == position || command->args[i].count >= CLI_MANY)
-			return &command->args[i];
-	return NULL;
-}
 
 static int check_secret(struct parser *p, const char *word)
 {
@@ -280,7 +294,7 @@ static int check_key(struct parser *p, const char *word)
 	for (const struct cli_key *known = command->keys; known->name && n < NAMES_MAX; known++)
 		list[n++] = known->name;
 	complain(p, "unknown key '%s'", key);
-	end_complaint(p, key, list, n);
+	end_complaint(p, "", key, list, n);
 	fprintf(p->err, "Keys:");
 	for (size_t i = 0; i < n; i++)
 		fprintf(p->err, " %s", list[i]);
@@ -421,8 +435,10 @@ static int take_word(struct parser *p, const char *word)
 static int take(struct parser *p, char *const *argv, int argc, int *i)
 {
 	const char *word = argv[*i];
+	/* No option begins with a digit, so this is a number. */
+	bool is_number = p->call->command && word[0] == '-' && isdigit((unsigned char)word[1]);
 
-	if (p->only_words || word[0] != '-' || !word[1])
+	if (p->only_words || word[0] != '-' || !word[1] || is_number)
 		return take_word(p, word);
 	if (strcmp(word, "--") == 0) {
 		p->only_words = true;
@@ -433,6 +449,7 @@ static int take(struct parser *p, char *const *argv, int argc, int *i)
 	if (word[1] == '-')
 		return take_option(p, argv, argc, i);
 	complain(p, "unknown option %.2s; options are written out, as in --json\n", word);
+	point_to_dashes(p);
 	return -EINVAL;
 }
 
