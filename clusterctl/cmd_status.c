@@ -74,6 +74,7 @@ static void print_nodes(struct ctl *ctl, const json_t *nodes)
 		table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
 		table_cell(table, field_text(node, "why"));
 	}
+	table_fit(table, ctl->width);
 	table_write(table, stdout, ctl->colour);
 }
 

@@ -34,6 +34,7 @@ struct ctl {
 	uint64_t timeout_ms;   /* of the whole command; 0: none */
 	uint64_t end_ms;       /* clock_ms() of that; 0: none */
 	bool colour;           /* of stdout */
+	size_t width;          /* of stdout, if it is a terminal; 0: no limit */
 	bool live;             /* stderr is a terminal: a line of progress makes sense */
 	bool silent;           /* an answer stands on stdout already */
 	struct client *client; /* NULL until the first question */

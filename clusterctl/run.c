@@ -14,6 +14,7 @@
 #include <locale.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { COMPLETE_MS = 1500 };
@@ -46,6 +47,20 @@ static bool wants_colour(void)
 
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term &&
 	       strcmp(term, "dumb") != 0;
+}
+
+/* Only people with a terminal read less than what there is. */
+static size_t terminal_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = { 0 };
+	uint64_t width;
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	if (columns && text_parse_uint(columns, 1, 10000, &width) == 0)
+		return (size_t)width;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 static bool parse_timeout(struct ctl *ctl, const char *timeout)
@@ -84,6 +99,7 @@ static int run(const struct cli_call *call)
 		.json = cli_has(call, "json"),
 		.wait = !cli_has(call, "no-wait"),
 		.colour = wants_colour(),
+		.width = terminal_width(),
 		.live = isatty(STDERR_FILENO),
 	};
 	int exit = EXIT_USAGE;

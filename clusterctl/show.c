@@ -107,6 +107,7 @@ int show_records(struct ctl *ctl, const struct show_list *list, json_t *records)
 	json_array_foreach(records, i, record)
 		list->row(table, record, list->context);
 	say_as_of(records);
+	table_fit(table, ctl->width);
 	table_write(table, stdout, ctl->colour);
 	return EXIT_OK;
 }

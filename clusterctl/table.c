@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 16, GAP = 2 };
+enum { COLUMNS_MAX = 16, GAP = 2, CUT_LEAST = 8 };
 
 struct cell {
 	char *text;
@@ -192,6 +192,61 @@ void table_cellf(struct table *table, const char *format, ...)
 	table_cell(table, text);
 }
 
+static void measure(const struct table *table, size_t widths[COLUMNS_MAX])
+{
+	memset(widths, 0, COLUMNS_MAX * sizeof(*widths));
+	for (size_t i = 0; i < table->cells_n; i++) {
+		size_t width = table_text_width(table->cells[i].text);
+
+		if (width > widths[i % table->columns_n])
+			widths[i % table->columns_n] = width;
+	}
+}
+
+/* Ends a text that is wider with "…", which is one column wide. */
+static void cut_text(char **text, size_t width)
+{
+	size_t taken = 0, at = 0;
+	char *cut;
+
+	if (table_text_width(*text) <= width)
+		return;
+	for (;;) {
+		uint32_t c = 0;
+		size_t len = decode(*text + at, &c);
+
+		taken += len ? width_of(c) : 1;
+		if (taken + 1 > width)
+			break;
+		at += len ? len : 1;
+	}
+	cut = mem_printf("%.*s…", (int)at, *text);
+	free(*text);
+	*text = cut;
+}
+
+void table_fit(struct table *table, size_t width)
+{
+	size_t widths[COLUMNS_MAX], total = GAP * (table->columns_n - 1);
+
+	measure(table, widths);
+	for (size_t column = 0; column < table->columns_n; column++)
+		total += widths[column];
+	for (size_t column = table->columns_n; width && --column > 0 && total > width;) {
+		size_t least = table_text_width(table->cells[column].text), room;
+
+		if (least < CUT_LEAST)
+			least = CUT_LEAST;
+		if (table->right[column] || widths[column] <= least)
+			continue;
+		room = widths[column] - least < total - width ? least
+							      : widths[column] - (total - width);
+		total -= widths[column] - room;
+		for (size_t i = column; i < table->cells_n; i += table->columns_n)
+			cut_text(&table->cells[i].text, room);
+	}
+}
+
 static void write_blanks(FILE *out, size_t n)
 {
 	while (n-- > 0)
@@ -216,14 +271,9 @@ static void write_cell(const struct cell *cell, size_t room, bool right, FILE *o
 
 void table_write(const struct table *table, FILE *out, bool colour)
 {
-	size_t widths[COLUMNS_MAX] = { 0 };
+	size_t widths[COLUMNS_MAX];
 
-	for (size_t i = 0; i < table->cells_n; i++) {
-		size_t width = table_text_width(table->cells[i].text);
-
-		if (width > widths[i % table->columns_n])
-			widths[i % table->columns_n] = width;
-	}
+	measure(table, widths);
 	for (size_t i = 0; i < table->cells_n; i++) {
 		size_t column = i % table->columns_n;
 		bool last = column + 1 == table->columns_n || i + 1 == table->cells_n;

@@ -37,6 +37,13 @@ void table_cellf(struct table *table, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void table_cell_toned(struct table *table, enum table_tone tone, const char *text);
 
+/*
+ * Makes a table with headings fit into so many columns of a terminal, as far as that goes: texts
+ * are cut with "…", in the last column first, never below the width of the heading. Names in
+ * the first column and numbers stay whole. width 0: no limit.
+ */
+void table_fit(struct table *table, size_t width);
+
 /* Cells that are missing in the last row stay empty. colour: write tones as terminal colours. */
 void table_write(const struct table *table, FILE *out, bool colour);
 

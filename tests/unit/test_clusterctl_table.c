@@ -137,6 +137,50 @@ static void test_colour(void)
 	CU_ASSERT_STRING_EQUAL(coloured, "\033[31mlost\033[0m  x\nup    ?[5m\n");
 }
 
+/* The last column gives way first, then those before it; names, numbers and headings do not. */
+static void test_fit(void)
+{
+	static const struct {
+		size_t width;
+		const char *text;
+	} cases[] = {
+		{ 0, "NAME              STATE           VMS  REASON\n"
+		     "a-very-long-name  up, not really   12  gr\xc3\xbc\xc3\x9f"
+		     "e, many of them\n" },
+		{ 58, "NAME              STATE           VMS  REASON\n"
+		      "a-very-long-name  up, not really   12  gr\xc3\xbc\xc3\x9f"
+		      "e, many of them\n" },
+		{ 50, "NAME              STATE           VMS  REASON\n"
+		      "a-very-long-name  up, not really   12  gr\xc3\xbc\xc3\x9f"
+		      "e, man…\n" },
+		{ 44, "NAME              STATE        VMS  REASON\n"
+		      "a-very-long-name  up, not re…   12  gr\xc3\xbc\xc3\x9f"
+		      "e, …\n" },
+		{ 10, "NAME              STATE     VMS  REASON\n"
+		      "a-very-long-name  up, not…   12  gr\xc3\xbc\xc3\x9f"
+		      "e, …\n" },
+	};
+	static const char *const columns[] = { "NAME", "STATE", "VMS", "REASON", NULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(table_freep) struct table *table = table_new(columns);
+		_cleanup_(freep) char *text = NULL;
+
+		table_align_right(table, 2);
+		table_cell(table, "a-very-long-name");
+		table_cell(table, "up, not really");
+		table_cell(table, "12");
+		table_cell(table, "gr\xc3\xbc\xc3\x9f"
+				  "e, many of them");
+		table_fit(table, cases[i].width);
+		text = written(table, false);
+		CU_ASSERT_STRING_EQUAL(text, cases[i].text);
+		if (strcmp(text, cases[i].text) != 0)
+			printf("%zu:\n%s", cases[i].width, text);
+	}
+}
+
 UNIT_MAIN("clusterctl/table", { "aligned", test_aligned },
 	  { "right-at-the-end", test_right_at_the_end }, { "utf8", test_utf8 },
-	  { "width", test_width }, { "clean", test_clean }, { "colour", test_colour })
+	  { "width", test_width }, { "clean", test_clean }, { "colour", test_colour },
+	  { "fit", test_fit })
