@@ -7,6 +7,7 @@
 #include "clusterctl/clock.h"
 #include "clusterctl/field.h"
 #include "clusterctl/hint.h"
+#include "clusterctl/quorum.h"
 #include "clusterctl/table.h"
 
 #include <errno.h>
@@ -236,6 +237,10 @@ bool ctl_change(struct ctl *ctl, json_t *request, json_t **ret_verdict, struct c
 	json_t *records = NULL;
 	bool connected = ctl_connect(ctl, ret_error);
 
+	if (connected && ctl->live) {
+		quorum_say_awaited(ctl);
+		connected = ctl_connect(ctl, ret_error);
+	}
 	if (!connected) {
 		json_decref(request);
 		return false;

@@ -51,6 +51,8 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/params.h \
 	%D%/place.c \
 	%D%/place.h \
+	%D%/quorum.c \
+	%D%/quorum.h \
 	%D%/run.c \
 	%D%/secret.c \
 	%D%/secret.h \
