@@ -26,6 +26,7 @@
 struct edit {
 	struct ctl *ctl;
 	const char *name;
+	json_int_t id;
 	char *before;   /* the XML it began with */
 	json_t *digest; /* and its digest as the daemon writes it */
 	char *path;     /* of the file that is edited; NULL: none is there */
@@ -95,6 +96,41 @@ static void editor_words(struct argv *words)
 		editor += len;
 		editor += strspn(editor, " \t");
 	}
+}
+
+/*
+ * Editors that show a screen make a mess without a terminal, or hang. What else is named as the
+ * editor may be a script's.
+ */
+static bool needs_terminal(const char *editor)
+{
+	static const char *const screens[] = {
+		"editor", "sensible-editor", "vi",  "vim",    "vim.basic", "vim.tiny",
+		"nvi",    "nvim",            "joe", "mcedit", "emacs",     "emacsclient",
+		"nano",   "pico",            "jed", "micro",
+	};
+	const char *slash = strrchr(editor, '/');
+
+	for (size_t i = 0; i < ARRAY_SIZE(screens); i++)
+		if (strcmp(slash ? slash + 1 : editor, screens[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Looked at before anything is asked or written. */
+static bool has_terminal_for_editor(const char *name, struct ctl_error *ret_error)
+{
+	_cleanup_(argv_free) struct argv words = { 0 };
+
+	editor_words(&words);
+	if ((isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) || !needs_terminal(words.items[0]))
+		return true;
+	*ret_error = ctl_error_make(EXIT_USAGE, "invalid",
+				    "the editor %s needs a terminal, and there is none; a script "
+				    "may take the new definition from a file: EDITOR='cp FILE' "
+				    "clusterctl vm edit %s",
+				    words.items[0], name);
+	return false;
 }
 
 /* 0: the editor ended well. -ECHILD: it did not. */
@@ -213,8 +249,10 @@ static enum round edit_round(struct edit *edit, int *ret_exit)
 		return ROUND_OVER;
 	}
 	if (strcmp(buf_str(&xml), edit->before) == 0) {
-		ctl_say("%s is not changed", edit->name);
-		*ret_exit = EXIT_OK;
+		struct change change = { .name = edit->name, .done = "%s is not changed" };
+
+		*ret_exit = change_finish(edit->ctl, json_pack("{s:i,s:I,s:s}", "op", 0, "record",
+							       edit->id, "text", ""), &change);
 		return ROUND_OVER;
 	}
 	return send_text(edit, buf_str(&xml), ret_exit);
@@ -232,8 +270,24 @@ static bool fetch(struct edit *edit, struct ctl_error *ret_error)
 			    ret_error))
 		return false;
 	edit->digest = json_incref(json_object_get(json_object_get(vm, "essence"), "digest"));
+	edit->id = field_number(vm, "id");
 	json_decref(vm);
 	return definition_get(edit->ctl, edit->name, &edit->before, ret_error);
+}
+
+static void on_signal(int signal)
+{
+}
+
+/* From now on a signal only ends the waiting, so that the file is named or removed. */
+static void outlive_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &action, NULL);
 }
 
 int cmd_vm_edit(struct ctl *ctl, const struct cli_call *call)
@@ -242,8 +296,9 @@ int cmd_vm_edit(struct ctl *ctl, const struct cli_call *call)
 	struct ctl_error error = { 0 };
 	int exit = EXIT_OK, r;
 
-	if (!fetch(&edit, &error))
+	if (!has_terminal_for_editor(edit.name, &error) || !fetch(&edit, &error))
 		return ctl_fail(ctl, &error);
+	outlive_signals();
 	r = write_file(&edit);
 	if (r < 0) {
 		error = ctl_error_make(EXIT_FAILED, "invalid", "no file to edit: %s", strerror(-r));
