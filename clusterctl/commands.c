@@ -355,7 +355,8 @@ static const struct cli_command commands[] = {
 		.brief = "add a place for disks",
 		.help = "Adds a directory that is the same on every node. The cluster cannot see "
 			"by itself that two directories are one, so --declared-shared says that "
-			"you vouch for it.",
+			"you vouch for it. The directory must be here; of other nodes a warning "
+			"says who lacks it.",
 		.example = "  clusterctl volume add data1 dir:/clusterstorage/data1 "
 			   "--declared-shared",
 	},
@@ -363,7 +364,7 @@ static const struct cli_command commands[] = {
 		.words = "volume list",
 		.run = cmd_volume_list,
 		.brief = "all volumes",
-		.help = "Lists the volumes.",
+		.help = "Lists the volumes, and which nodes lack the directory.",
 		.example = "  clusterctl volume list",
 	},
 	{

@@ -257,6 +257,9 @@ static void begin_reading(struct client *client, const char *verb, const json_t 
 
 /* ---------------------------------------------------------------- changes */
 
+/* As the fence agent process looks for them (agents/fence_call.c). */
+static const char *const fence_dirs[] = { "/usr/sbin", "/sbin", NULL };
+
 static void begin_change(struct client *client, const char *verb, const json_t *request)
 {
 	struct operator *operator = client->operator;
@@ -264,7 +267,8 @@ static void begin_change(struct client *client, const char *verb, const json_t *
 	const Wire__Node *node = state_node(state, operator->node);
 	char who[WHO_SIZE], number[16];
 	struct writing_source source = {
-		.state = state, .secret_key = operator->config.secret_key, .node = operator->node,
+		.state = state, .secret_key = operator->config.secret_key,
+		.fence_dirs = fence_dirs, .node = operator->node,
 		.boot_id = operator->config.boot_id, .wall_ms = shell_wall_ms(),
 		.random = shell_random(), .who = who,
 	};

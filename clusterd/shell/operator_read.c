@@ -93,6 +93,8 @@ static json_t *view_record(const struct view_source *source, uint32_t table, con
 		return view_vm(source, record, false);
 	case WIRE__TABLE__TABLE_FENCE:
 		return view_fence(source, record);
+	case WIRE__TABLE__TABLE_VOLUME:
+		return view_volume(source, record);
 	case WIRE__TABLE__TABLE_OPERATION:
 		return view_operation(source, record);
 	default:

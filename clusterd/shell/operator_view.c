@@ -151,6 +151,33 @@ json_t *view_fence(const struct view_source *source, const Wire__Fence *fence)
 	return json;
 }
 
+static bool reports_volume(const Wire__NodeFacts *facts, const char *name)
+{
+	for (size_t i = 0; i < facts->n_volumes; i++)
+		if (strcmp(facts->volumes[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Nodes that run VMs and can look, by what they have said last. */
+json_t *view_volume(const struct view_source *source, const Wire__Volume *volume)
+{
+	json_t *json = wire_to_json(&volume->base, true);
+	json_t *there = json_array(), *missing = json_array();
+	const Wire__Node *node;
+
+	each_record(source->state, WIRE__TABLE__TABLE_NODE, i, node) {
+		if (node->witness || node->state != WIRE__NODE__STATE__UP || !node->facts ||
+		    !node->facts->agent_ok)
+			continue;
+		json_array_append_new(reports_volume(node->facts, volume->name) ? there : missing,
+				      json_string(node->name));
+	}
+	json_object_set_new(json, "there_on", there);
+	json_object_set_new(json, "missing_on", missing);
+	return json;
+}
+
 json_t *view_operation(const struct view_source *source, const Wire__Operation *operation)
 {
 	const struct state *state = source->state;

@@ -16,6 +16,7 @@
 json_t *view_node(const struct view_source *source, const Wire__Node *node);
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml);
 json_t *view_fence(const struct view_source *source, const Wire__Fence *fence);
+json_t *view_volume(const struct view_source *source, const Wire__Volume *volume);
 json_t *view_operation(const struct view_source *source, const Wire__Operation *operation);
 json_t *view_status(const struct view_source *source);
 

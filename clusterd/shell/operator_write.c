@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/digest.h"
@@ -19,7 +20,7 @@
 #include "wire/command.h"
 #include "wire/json.h"
 
-enum { WHY_SIZE = 500, NUMBER_DIGITS = 16 };
+enum { WHY_SIZE = 500, NUMBER_DIGITS = 16, PATH_SIZE = 256 };
 
 /* What is being made. */
 struct writing {
@@ -472,6 +473,30 @@ static int take_secret(struct writing *writing, Wire__Fence *fence)
 	return seal_secret(writing, fence, secret);
 }
 
+/*
+ * Looked for on this node only. Another one may be asked to fence and lack it all the same; its
+ * test would show that.
+ */
+static int check_agent(struct writing *writing, const char *agent)
+{
+	const struct writing_source *source = writing->source;
+	const Wire__Node *node = state_node(source->state, source->node);
+	char path[PATH_SIZE];
+
+	/* What is no name of an agent, apply refuses. */
+	if (strncmp(agent, "fence_", 6) != 0 || !text_valid_name(agent, WIRE_NAME_MAX))
+		return 0;
+	for (const char *const *dir = source->fence_dirs; *dir; dir++) {
+		snprintf(path, sizeof(path), "%s/%s", *dir, agent);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
+	return REFUSE(writing, "invalid",
+		      "The fence agent %s is not installed on %s: install it on every node (apt "
+		      "install fence-agents), because any of them may have to fence", agent,
+		      node ? node->name : "this node");
+}
+
 static int make_fence_add(struct writing *writing)
 {
 	static const char *const keys[] = { "name", "agent", "params", "targets", "secret",
@@ -497,6 +522,8 @@ static int make_fence_add(struct writing *writing)
 		error = take_targets(writing, fence);
 	if (!error)
 		error = take_number(writing, "timeout_s", &fence->timeout_s);
+	if (!error)
+		error = check_agent(writing, agent);
 	return error ? error : take_secret(writing, fence);
 }
 

@@ -19,6 +19,7 @@
 struct writing_source {
 	const struct state *state;
 	const char *secret_key;	/* path of the key file */
+	const char *const *fence_dirs;	/* where fence agents are installed; ends with NULL */
 	uint32_t node;		/* own id */
 	uint64_t boot_id, wall_ms, random;
 	const char *who;	/* "root(0) via n1" */

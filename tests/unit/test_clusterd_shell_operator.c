@@ -14,6 +14,7 @@
 #include "wire/message.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -748,15 +749,56 @@ static void test_as_of(void)
 
 static char key_path[] = "/tmp/clusterd-test-key-XXXXXX";
 
+/* A directory with two fence agents in it, until the program ends. */
+static char agents_path[] = "/tmp/clusterd-test-fence-agents-XXXXXX";
+static const char *const fence_dirs[] = { "/nonexistent", agents_path, NULL };
+
+static void make_agent(const char *name, mode_t mode)
+{
+	_cleanup_(freep) char *path = mem_printf("%s/%s", agents_path, name);
+	int fd = open(path, O_CREAT | O_CLOEXEC | O_WRONLY, mode);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	close(fd);
+}
+
+static void remove_agents(void)
+{
+	static const char *const names[] = { "fence_ipmilan", "fence_x", "fence_text" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_(freep) char *path = mem_printf("%s/%s", agents_path, names[i]);
+
+		unlink(path);
+	}
+	rmdir(agents_path);
+}
+
+static void make_agents(void)
+{
+	static bool made;
+
+	if (made)
+		return;
+	made = true;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(agents_path));
+	make_agent("fence_ipmilan", 0700);
+	make_agent("fence_x", 0700);
+	make_agent("fence_text", 0600);
+	atexit(remove_agents);
+}
+
 /* Takes the request. */
 static Wire__Command *write_json(struct core *core, json_t *request, struct refusal *refusal)
 {
 	const struct writing_source source = {
-		.state = core_state(core), .secret_key = key_path, .node = 1, .boot_id = 7,
+		.state = core_state(core), .secret_key = key_path, .fence_dirs = fence_dirs,
+		.node = 1, .boot_id = 7,
 		.wall_ms = 1000, .random = 99, .who = "root(0) via n1",
 	};
 	Wire__Command *command = NULL;
 
+	make_agents();
 	*refusal = (struct refusal){ .code = "" };
 	if (writing_command(json_string_value(json_object_get(request, "do")), request, &source,
 			    &command, refusal) < 0)
@@ -853,6 +895,80 @@ static void test_refused_commands(void)
 		/* A refusal never repeats a secret. */
 		CU_ASSERT_PTR_NULL(strstr(refusal.text, "geheim"));
 	}
+	core_free(core);
+}
+
+/* What this node would not find when it had to fence is refused; other nonsense is for apply. */
+static void test_fence_agent(void)
+{
+	static const struct {
+		const char *agent, *text;
+	} cases[] = {
+		{ "fence_ipmilan", NULL },
+		{ "fence_nothere", "The fence agent fence_nothere is not installed on n1: " },
+		{ "fence_text", "The fence agent fence_text is not installed on n1: " },
+		{ "sh", NULL },
+		{ "fence_../../bin/sh", NULL },
+	};
+	struct core *core = new_core(0, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *request =
+			mem_printf("{'do':'fence-add','name':'f','agent':'%s','targets':[{'node':"
+				   "'n1'}]}", cases[i].agent);
+		struct refusal refusal;
+		Wire__Command *command = write_one(core, request, &refusal);
+
+		CU_ASSERT_EQUAL(command == NULL, cases[i].text != NULL);
+		if (cases[i].text) {
+			CU_ASSERT_STRING_EQUAL(refusal.code, "invalid");
+			CU_ASSERT_PTR_EQUAL(strstr(refusal.text, cases[i].text), refusal.text);
+		}
+		wire_free(command);
+	}
+	core_free(core);
+}
+
+static void load_volume_report(struct core *core, uint32_t id, bool agent_ok, const char *volume)
+{
+	_cleanup_(freep) char *name = mem_printf("n%u", id);
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+	Wire__Node node = WIRE__NODE__INIT;
+	char *volumes[] = { (char *)volume };
+
+	facts.agent_ok = agent_ok;
+	facts.volumes = volumes;
+	facts.n_volumes = 1;
+	node.id = id;
+	node.name = name;
+	node.state = WIRE__NODE__STATE__UP;
+	node.facts = &facts;
+	load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+}
+
+/* Who has a volume is what the nodes say that can look; of a witness nobody asks that. */
+static void test_volume_nodes(void)
+{
+	struct core *core = new_core(0, 0);
+	Wire__Volume volume = WIRE__VOLUME__INIT;
+	json_t *volumes, *there = json_pack("[s]", "n1"), *missing = json_pack("[s]", "n2");
+	struct refusal refusal;
+	size_t pages;
+
+	volume.id = 95;
+	volume.name = (char *)"data";
+	load(core, WIRE__TABLE__TABLE_VOLUME, 95, &volume.base);
+	load_volume_report(core, 1, true, "data");
+	load_volume_report(core, 2, true, "other");
+	load_volume_report(core, 4, false, "other");
+	load_silent(core, 5, WIRE__NODE__STATE__LOST);
+	volumes = read_all(core, "{'do':'volumes'}", &pages, &refusal);
+	CU_ASSERT_TRUE(json_equal(json_object_get(json_array_get(volumes, 0), "there_on"), there));
+	CU_ASSERT_TRUE(
+		json_equal(json_object_get(json_array_get(volumes, 0), "missing_on"), missing));
+	json_decref(volumes);
+	json_decref(there);
+	json_decref(missing);
 	core_free(core);
 }
 
@@ -1007,5 +1123,6 @@ UNIT_MAIN("clusterd/shell/operator", { "pages", test_pages }, { "xml in parts", 
 	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
 	  { "node state", test_node_state }, { "as of", test_as_of },
 	  { "command", test_command }, { "refused commands", test_refused_commands },
-	  { "fence-add", test_fence_add }, { "secret names", test_secret_names },
+	  { "fence-add", test_fence_add }, { "fence agent", test_fence_agent },
+	  { "volume nodes", test_volume_nodes }, { "secret names", test_secret_names },
 	  { "vm-add", test_vm_add }, { "marked", test_marked })
