@@ -26,7 +26,7 @@ uint64_t judge_as_of(const struct view_source *source)
 	size_t events = state_count(source->state, WIRE__TABLE__TABLE_EVENT);
 
 	if (source->standing.open)
-		return source->wall_ms;
+		return 0;
 	if (source->closed_ms || events == 0)
 		return source->closed_ms;
 	/* Closed since this daemon began: what it read from its disk is at least of then. */

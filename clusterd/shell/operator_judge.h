@@ -31,8 +31,9 @@ enum { JUDGE_WHY_SIZE = WIRE_TEXT_MAX + 300 };
 const char *judge_name(const struct state *state, uint32_t node);
 
 /*
- * The wall clock time up to which the state is what the cluster agreed on: now, or when this
- * node last took part in that.
+ * Without an open epoch: the wall clock time up to which the state is what the cluster agreed
+ * on, which is when this node last took part in that; 0 if nobody knows. With one: 0, so that
+ * what does not change reads the same each time.
  */
 uint64_t judge_as_of(const struct view_source *source);
 

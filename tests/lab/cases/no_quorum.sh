@@ -15,6 +15,15 @@ for node in n1 n2; do
 		"$(ctl_on $node vm list --json | field '" ".join(sorted(v["name"] for v in d))')"
 	refused 5 'quorum|majority' ctl_on $node vm set quorum-a priority=high
 	refused 5 'quorum|majority' ctl_on $node vm stop quorum-b --force
+	equal "what of that is current on $node" false \
+		"$(ctl_on $node vm list --json | field 'any(v["current"] for v in d)')"
+	differ "since when on $node" 0 "$(ctl_on $node status --json | field 'd["as_of_ms"]')"
+	other=$([[ $node == n1 ]] && echo n2 || echo n1)
+	has "what $node says of $other" 'not seen by this node now' "$(ctl_on $node node list)"
+	equal "the VM there" unknown "$(ctl_on $node vm list --json |
+		field '[v["state"] for v in d if v["owner_name"] == "'"$other"'"][0]')"
+	equal "the VM here" running "$(ctl_on $node vm list --json |
+		field '[v["state"] for v in d if v["owner_name"] == "'"$node"'"][0]')"
 	status=0
 	ctl_on $node status >/dev/null 2>&1 || status=$?
 	equal "what clusterctl status ends with on $node" 2 "$status"
@@ -25,6 +34,7 @@ has "n3 has power" true "$(is_on n3 && echo true)"
 lab join n2
 lab join n3
 until_true "all are up" all_up
+equal "all is current again" true "$(ctl status --json | field 'd["current"]')"
 equal "what was refused has not happened" medium "$(vm_of quorum-a 'd["priority"]')"
 ticks_on quorum-a
 ticks_on quorum-b
