@@ -99,8 +99,8 @@ static void editor_words(struct argv *words)
 }
 
 /*
- * Editors that show a screen make a mess without a terminal, or hang. What else is named as the
- * editor may be a script's.
+ * Editors that show a screen make a mess without a terminal, or hang. What else is named, or
+ * lies elsewhere, may be a script's.
  */
 static bool needs_terminal(const char *editor)
 {
@@ -109,10 +109,12 @@ static bool needs_terminal(const char *editor)
 		"nvi",    "nvim",            "joe", "mcedit", "emacs",     "emacsclient",
 		"nano",   "pico",            "jed", "micro",
 	};
-	const char *slash = strrchr(editor, '/');
+	static const char system_dir[] = "/usr/bin/";
 
+	if (strncmp(editor, system_dir, strlen(system_dir)) == 0)
+		editor += strlen(system_dir);
 	for (size_t i = 0; i < ARRAY_SIZE(screens); i++)
-		if (strcmp(slash ? slash + 1 : editor, screens[i]) == 0)
+		if (strcmp(editor, screens[i]) == 0)
 			return true;
 	return false;
 }

@@ -34,7 +34,8 @@ set_for_now migration.stall_ms 60000
 done_ ctl vm migrate live-busy n2 --no-wait
 refused 1 'being moved' ctl vm stop live-busy
 until_true "n2 receives it" has_qemu n2 live-busy
-done_ ctl vm cancel live-busy
+equal "what vm cancel says" "live-busy stays on n1; the migration was cancelled" \
+	"$(ctl vm cancel live-busy 2>&1)"
 until_true "it is settled" settled live-busy
 until_true "it runs on n1" runs_on live-busy n1
 equal "how the migration ended" cancelled \

@@ -12,7 +12,7 @@ chmod +x "$scratch/editor"
 edit() { lab exec n1 env EDITOR="$scratch/editor" TMPDIR="$scratch" "$LAB_BUILD/clusterctl/clusterctl" vm edit "$@"; }
 live_kib() { lab exec "$(owner $name)" virsh dominfo $name | awk '/^Max memory:/ { print $3 }'; }
 
-done_ edit $name
+has "what vm edit says" 'runs on as it was until it is stopped and started' "$(edit $name 2>&1)"
 equal "pending" true "$(vm_of $name 'd["pending_restart"]')"
 has "vm show says so" 'waits for the next start' "$(ctl vm show $name)"
 equal "memory of the record" 128 "$(vm_of $name 'd["essence"]["memory_mib"]')"
