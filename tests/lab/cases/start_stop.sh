@@ -4,6 +4,12 @@
 # set: core
 name=start-stop
 
+note "the lab's own programs"
+equal "the node that is asked for" n2 "$("$lab_dir/clusterctl" -n n2 status --json | field 'd["node"]["name"]')"
+equal "the node without -n" n1 "$("$lab_dir/clusterctl" status --json | field 'd["node"]["name"]')"
+refused 2 'no node n99' "$lab_dir/clusterctl" -n n99 status
+done_ "$lab_dir/lab" status
+
 add "$name" --stopped
 equal "state after vm add --stopped" stopped "$(state $name)"
 for node in $(nodes); do

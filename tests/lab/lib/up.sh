@@ -23,6 +23,16 @@ write_settings() {
 	done >"$settings"
 }
 
+# For people: a lab's own programs, with nothing to be said before the command.
+write_programs() {
+	local name
+	for name in lab clusterctl; do
+		printf '#!/bin/sh\nexec %q -d %q%s "$@"\n' "$lab_home/lab" "$dir" \
+			"$([[ $name == lab ]] || echo ' ctl')" >"$dir/$name"
+		chmod 0755 "$dir/$name"
+	done
+}
+
 # An empty directory, or one that an earlier lab left behind.
 clear_directory() {
 	if [[ -e $settings ]]; then
@@ -93,10 +103,11 @@ command_up() {
 	fi
 	clear_directory
 	write_settings
+	write_programs
 	trap stop_world EXIT
 	bring_up
 	trap - EXIT
-	say "$name is up: $nodes nodes in $SECONDS s, in $dir"
+	say "$name is up: $nodes nodes in $SECONDS s; talk to it with $dir/clusterctl and $dir/lab"
 }
 
 bring_up() {
