@@ -4,7 +4,7 @@
 # They are compiled into the daemon (clusterd/shell/store.c includes sql/schema.sql.h), so that a
 # program and its schema cannot be of two versions. schema.sql.h is schema.sql as a C string.
 
-EXTRA_DIST += %D%/schema.sql
+EXTRA_DIST += %D%/README.md %D%/schema.sql
 BUILT_SOURCES += %D%/schema.sql.h
 CLEANFILES += %D%/schema.sql.h
 

@@ -72,4 +72,4 @@ check_PROGRAMS += %D%/sim/repsim
 TESTS += %D%/sim/repsim
 EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants
 
-EXTRA_DIST += %D%/lab %D%/bench
+EXTRA_DIST += %D%/README.md %D%/lab %D%/bench

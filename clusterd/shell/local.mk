@@ -54,3 +54,5 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_operator \
 	tests/unit/test_clusterd_shell_seal \
 	tests/unit/test_clusterd_shell_store
+
+EXTRA_DIST += %D%/README.md
