@@ -39,7 +39,11 @@ struct vm_facts {
 	bool able, able_known; /* as told last */
 	uint64_t watched_ms;   /* the first Watch came; 0: not yet */
 	bool told_whole;       /* what was told last names the volumes of a Watch */
-	/* what changes only with libvirt or QEMU; by the gathering job alone */
+	struct capabilities *known; /* the last that were read; NULL: not yet */
+};
+
+/* What changes only with libvirt or QEMU. */
+struct capabilities {
 	char *vendor, *model, *emulator;
 	bool kvm;
 };
@@ -150,39 +154,76 @@ static char *xpath_text(xmlDocPtr doc, const char *path)
 	return copy;
 }
 
-static bool read_capabilities(struct vm_facts *facts, const char *xml, bool kvm)
+static void capabilities_free(struct capabilities *capabilities)
+{
+	if (!capabilities)
+		return;
+	free(capabilities->vendor);
+	free(capabilities->model);
+	free(capabilities->emulator);
+	free(capabilities);
+}
+
+static struct capabilities *read_capabilities(const char *xml, bool kvm)
 {
 	xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
 				      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	struct capabilities *capabilities;
 
 	if (!doc)
-		return false;
-	free(facts->vendor);
-	free(facts->model);
-	free(facts->emulator);
-	facts->vendor =
+		return NULL;
+	capabilities = mem_new(struct capabilities);
+	capabilities->vendor =
 		xpath_text(doc, "string(/domainCapabilities/cpu/mode[@name='host-model']/vendor)");
-	facts->model =
+	capabilities->model =
 		xpath_text(doc, "string(/domainCapabilities/cpu/mode[@name='host-model']/model)");
-	facts->emulator = xpath_text(doc, "string(/domainCapabilities/path)");
-	facts->kvm = kvm;
+	capabilities->emulator = xpath_text(doc, "string(/domainCapabilities/path)");
+	capabilities->kvm = kvm;
 	xmlFreeDoc(doc);
-	return true;
+	return capabilities;
 }
 
 /* What this QEMU can really give to a guest here, with KVM if there is any. */
-static bool gather_capabilities(struct vm_facts *facts, virConnectPtr conn)
+static struct capabilities *gather_capabilities(virConnectPtr conn)
 {
 	static const char *const types[] = { "kvm", "qemu" };
+	struct capabilities *capabilities = NULL;
 
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(types) && !capabilities; i++) {
 		_cleanup_(freep) char *xml =
 			virConnectGetDomainCapabilities(conn, NULL, NULL, NULL, types[i], 0);
 
-		if (xml && read_capabilities(facts, xml, i == 0))
-			return true;
+		if (xml)
+			capabilities = read_capabilities(xml, i == 0);
 	}
-	return false;
+	return capabilities;
+}
+
+/* Reads them anew if need be, and tells what is known. Two gatherings may be under way. */
+static void tell_capabilities(struct agent *agent, Wire__NodeFacts *facts, virConnectPtr conn,
+			      bool fresh)
+{
+	struct capabilities *found = NULL, *old = NULL;
+	bool known;
+
+	pthread_mutex_lock(&agent->lock);
+	known = agent->facts->known != NULL;
+	pthread_mutex_unlock(&agent->lock);
+	if (fresh || !known)
+		found = gather_capabilities(conn);
+	pthread_mutex_lock(&agent->lock);
+	if (found) {
+		old = agent->facts->known;
+		agent->facts->known = found;
+	}
+	if (agent->facts->known && (found || (known && !fresh))) {
+		vm_set_text(&facts->cpu_vendor, agent->facts->known->vendor);
+		vm_set_text(&facts->cpu_model, agent->facts->known->model);
+		vm_set_text(&facts->emulator, agent->facts->known->emulator);
+		facts->kvm = agent->facts->known->kvm;
+	}
+	pthread_mutex_unlock(&agent->lock);
+	capabilities_free(old);
 }
 
 static void format_version(char **field, unsigned long version)
@@ -207,7 +248,7 @@ static void gather_networks(Wire__NodeFacts *facts, virConnectPtr conn)
 	sort_names(facts->networks, facts->n_networks);
 }
 
-static void gather_libvirt(struct vm_facts *cache, Wire__NodeFacts *facts, virConnectPtr conn,
+static void gather_libvirt(struct agent *agent, Wire__NodeFacts *facts, virConnectPtr conn,
 			   bool fresh)
 {
 	unsigned long version;
@@ -217,12 +258,7 @@ static void gather_libvirt(struct vm_facts *cache, Wire__NodeFacts *facts, virCo
 	if (virConnectGetVersion(conn, &version) == 0)
 		format_version(&facts->qemu_version, version);
 	gather_networks(facts, conn);
-	if ((fresh || !cache->emulator) && !gather_capabilities(cache, conn))
-		return;
-	vm_set_text(&facts->cpu_vendor, cache->vendor);
-	vm_set_text(&facts->cpu_model, cache->model);
-	vm_set_text(&facts->emulator, cache->emulator);
-	facts->kvm = cache->kvm;
+	tell_capabilities(agent, facts, conn, fresh);
 }
 
 /* ---------------------------------------------------------------- of volumes */
@@ -455,7 +491,7 @@ static void run_gather(struct job *job, struct link *link)
 	whole = gather_volumes(agent, facts);
 	asked = agent_connect(agent, link, &conn, why) == 0;
 	if (asked)
-		gather_libvirt(agent->facts, facts, conn, fresh);
+		gather_libvirt(agent, facts, conn, fresh);
 	/* If libvirt has come since, the gathering that this queued tells all of it. */
 	if (asked || !is_able(agent, why))
 		tell(agent, facts, n, whole);

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "clusterctl/clock.h"
 #include "clusterctl/ctl.h"
@@ -225,6 +227,48 @@ struct outcome stage_run(const char *line, const char *input)
 	return outcome;
 }
 
+/* The same on a terminal of 40 columns, which stdout and stderr are together. */
+static struct outcome run_on_terminal(const char *line)
+{
+	struct outcome outcome = { .err = mem_strdup("") };
+	const struct winsize size = { .ws_row = 24, .ws_col = 40 };
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), status = 0;
+	struct buf said = { 0 };
+	bool ended = false;
+	char part[4096];
+	ssize_t n;
+	pid_t pid;
+
+	CU_ASSERT_FATAL(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+
+		alarm(30);
+		ioctl(fd, TIOCSWINSZ, &size);
+		for (int i = 0; i < 3; i++)
+			dup2(fd, i);
+		status = stage_run_line(line);
+		fflush(NULL);
+		_exit(status);
+	}
+	/* EIO: nobody has the other side open, not yet or not any more. */
+	while ((n = read(terminal, part, sizeof(part))) > 0 || !ended) {
+		if (n > 0) {
+			buf_append(&said, part, (size_t)n);
+			continue;
+		}
+		ended = waitpid(pid, &status, WNOHANG) == pid;
+		if (!ended)
+			usleep(1000);
+	}
+	close(terminal);
+	outcome.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+	outcome.out = buf_steal_str(&said);
+	return outcome;
+}
+
 static bool says(const char *text, const char *part)
 {
 	return part ? strstr(text, part) != NULL : !*text;
@@ -233,7 +277,9 @@ static bool says(const char *text, const char *part)
 void stage_play(const struct scene *scene)
 {
 	pid_t daemon = stage_start_daemon(scene->script);
-	struct outcome outcome = stage_run(scene->line, scene->input ? scene->input : "");
+	const char *input = scene->input ? scene->input : "";
+	struct outcome outcome = scene->terminal ? run_on_terminal(scene->line)
+						 : stage_run(scene->line, input);
 	int status = 0;
 
 	waitpid(daemon, &status, 0);

@@ -10,6 +10,7 @@
  */
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -53,6 +54,7 @@ struct outcome {
 };
 
 struct scene {
+	bool terminal; /* of 40 columns; out is all that is seen there */
 	const char *line, *input; /* input NULL: none */
 	struct exchange script[8];
 	int exit;

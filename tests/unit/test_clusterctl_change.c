@@ -14,6 +14,142 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define CALLED_OFF                                                                                 \
+	OK("{\"id\":9,\"kind\":\"live\",\"vm_name\":\"web1\",\"node_name\":\"n1\","                \
+	   "\"outcome\":\"cancelled\",\"text\":\"it stays on n1\"}")
+
+#define TESTED(outcome, text)                                                                      \
+	OK("{\"id\":3,\"kind\":\"fence-test\",\"device_name\":\"bmc1\",\"node_name\":\"n1\","      \
+	   "\"to_name\":\"n2\",\"begun_ms\":1000,\"ended_ms\":1139,\"outcome\":\"" outcome         \
+	   "\",\"text\":\"" text "\"}")
+
+#define ADDS_V "{\"do\":\"command\",\"command\":{\"volume_add\":{\"volume\":{\"name\":\"v\"}}}}"
+#define ADDS_VOLUME                                                                                \
+	{                                                                                          \
+		ADDS_V, {                                                                          \
+			OK("{\"record\":7}")                                                       \
+		}                                                                                  \
+	}
+#define VOLUMES(missing)                                                                           \
+	{                                                                                          \
+		"{\"do\":\"volumes\"}", {                                                          \
+			OK("[{\"id\":6,\"missing_on\":[\"n9\"]},{\"id\":7,\"missing_on\":" missing \
+			   "}]")                                                                   \
+		}                                                                                  \
+	}
+
+/* A directory must be here; that others lack it is said once they had time to look. */
+static void test_volume_add(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "volume add v dir:/tmp --declared-shared",
+		  .script = { { "{\"do\":\"command\",\"command\":{\"volume_add\":{\"volume\":"
+				"{\"name\":\"v\",\"driver\":\"dir\",\"target\":\"/tmp\","
+				"\"declared_shared\":true}}}}",
+				{ OK("{\"record\":7}") } },
+			      VOLUMES("[\"n2\",\"n3\"]"), VOLUMES("[]") },
+		  .err = "v is added\n",
+		  .not_err = "Warning" },
+		{ .line = "volume add v dir:/tmp",
+		  .script = { ADDS_VOLUME, VOLUMES("[\"n2\",\"n3\"]"), VOLUMES("[\"n2\"]"),
+			      { "{\"do\":\"volumes\"}", { NO("denied", "not you") } } },
+		  .err = "v is added\nWarning: /tmp is not there, or not writable, on n2: VMs" },
+		{ .line = "volume add v dir:/tmp --no-wait",
+		  .script = { ADDS_VOLUME },
+		  .err = "v is added\n" },
+		{ .line = "volume add v dir:/tmp --json",
+		  .script = { ADDS_VOLUME, VOLUMES("[]") },
+		  .out = "{\n  \"record\": 7,\n  \"missing_on\": []\n}\n",
+		  .err = "v is added\n" },
+		{ .line = "volume add v dir:/nonexistent/v",
+		  .script = { { "{\"do\":\"status\"}",
+				{ OK("{\"node\":{\"id\":1},\"nodes\":[{\"id\":1},"
+				     "{\"id\":2,\"witness\":true}]}") } } },
+		  .exit = 1,
+		  .err = "there is no directory /nonexistent/v on this node: a volume must be" },
+		{ .line = "volume add v dir:/dev/null",
+		  .script = { { "{\"do\":\"status\"}", { OK("{}") } } },
+		  .exit = 1,
+		  .err = "/dev/null is no directory" },
+		{ .line = "volume add v dir:/nonexistent/v",
+		  .script = { { "{\"do\":\"status\"}",
+				{ OK("{\"node\":{\"id\":1},"
+				     "\"nodes\":[{\"id\":1,\"witness\":true}]}") } },
+			      ADDS_VOLUME, VOLUMES("[]") },
+		  .err = "v is added\n" },
+		{ .line = "volume list",
+		  .script = { { "{\"do\":\"volumes\"}",
+				{ OK("[{\"name\":\"v\",\"missing_on\":[\"n2\",\"n3\"]}]") } } },
+		  .out = "MISSING ON\nv     -       -       no      n2, n3\n" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
+/* What is so already is done, for every command that wants a state. */
+static void test_already(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "vm migrate web1 n1 --json",
+		  .script = { { "{\"do\":\"nodes\"}", { OK(NODES) } },
+			      { "{\"do\":\"command\",\"command\":{\"vm_move\":{\"name\":\"web1\","
+				"\"to\":1}}}",
+				{ NO("wrong-state", "web1 runs on n1 already") } },
+			      { "{\"do\":\"vm\",\"name\":\"web1\"}",
+				{ OK("{\"id\":5,\"owner\":1,\"phase\":\"run\"}") } } },
+		  .out = "{\n  \"op\": 0,\n  \"record\": 5,\n  \"text\": \"web1 runs on n1 "
+			 "already\"\n}\n",
+		  .err = "web1 runs on n1 already\n",
+		  .not_err = "clusterctl" },
+		{ .line = "vm migrate web1 n2",
+		  .script = { { "{\"do\":\"nodes\"}", { OK(NODES) } },
+			      { "{\"do\":\"command\"}", { NO("wrong-state", "it is off") } },
+			      { "{\"do\":\"vm\"}", { OK("{\"owner\":0,\"phase\":\"off\"}") } } },
+		  .exit = 1,
+		  .err = "clusterctl: it is off\n" },
+		{ .line = "vm migrate web1",
+		  .script = { { "{\"do\":\"command\"}", { NO("wrong-state", "it is off") } } },
+		  .exit = 1,
+		  .err = "clusterctl: it is off\n" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
+/* What a device says of a node, and whether that would prove anything. */
+static void test_fence_tests(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "fence test bmc1",
+		  .script = { { "{\"do\":\"command\",\"command\":{\"fence_test\":{\"name\":"
+				"\"bmc1\",\"node\":0}}}",
+				{ OK("{\"op\":3}") } },
+			      { "{\"do\":\"operation\"}", { TESTED("done", "on") } } },
+		  .err = "bmc1: n1 is on (139 ms, asked from n2); it can prove that n1 is dead\n" },
+		{ .line = "operation wait 3",
+		  .script = { { "{\"do\":\"operation\"}", { TESTED("done", "off") } },
+			      { "{\"do\":\"node\",\"name\":\"n1\"}",
+				{ OK("{\"state\":\"lost\"}") } } },
+		  .err = "bmc1: n1 is off (139 ms, asked from n2); it can prove that n1 is dead"
+			 "\n" },
+		{ .line = "fence test bmc1",
+		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":3}") } },
+			      { "{\"do\":\"operation\"}", { TESTED("done", "off") } },
+			      { "{\"do\":\"node\",\"name\":\"n1\"}",
+				{ OK("{\"state\":\"up\",\"member\":true}") } } },
+		  .exit = 1,
+		  .err = "another machine's; it cannot prove that n1 is dead\n" },
+		{ .line = "fence test bmc1",
+		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":3}") } },
+			      { "{\"do\":\"operation\"}", { TESTED("failed", "no route") } } },
+		  .exit = 1,
+		  .err = "clusterctl: bmc1 does not tell whether n1 has power (139 ms, asked from "
+			 "n2): no route; it cannot prove that n1 is dead\n" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 static void test_changes(void)
 {
 	static const struct scene scenes[] = {
@@ -52,6 +188,18 @@ static void test_changes(void)
 			      { "{\"do\":\"operation\"}",
 				{ OK("{\"id\":9,\"outcome\":\"cancelled\"}") } } },
 		  .err = "operation 9 was cancelled" },
+		{ .line = "vm cancel web1",
+		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":9}") } },
+			      { "{\"do\":\"operation\"}", { CALLED_OFF } } },
+		  .err = "web1 stays on n1; the migration was cancelled\n",
+		  .not_err = "clusterctl" },
+		{ .line = "vm migrate web1 n2",
+		  .script = { { "{\"do\":\"nodes\"}", { OK(NODES) } },
+			      { "{\"do\":\"command\"}", { OK("{\"op\":9}") } },
+			      { "{\"do\":\"operation\"}", { CALLED_OFF } } },
+		  .exit = 1,
+		  .err = "web1 stays on n1; the migration was cancelled\n",
+		  .not_err = "clusterctl" },
 		{ .line = "vm start web1",
 		  .script = { { "{\"do\":\"command\",\"command\":{\"vm_want\":{\"wanted\":"
 				"\"running\",\"cold\":false}}}",
@@ -110,13 +258,6 @@ static void test_changes(void)
 				"\"password=geheim\\n\"}",
 				{ OK("{\"op\":0}") } } },
 		  .err = "bmc is added" },
-		{ .line = "volume add v dir:/srv/v --declared-shared",
-		  .script = { { "{\"do\":\"command\",\"command\":{\"volume_add\":{\"volume\":"
-				"{\"name\":\"v\","
-				"\"driver\":\"dir\",\"target\":\"/srv/v\",\"declared_shared\":"
-				"true}}}}",
-				{ OK("{}") } } },
-		  .err = "v is added" },
 		{ .line = "operation cancel 9",
 		  .script = { { "{\"do\":\"operation\",\"operation\":9}",
 				{ OK("{\"id\":9,\"vm_name\":\"web1\",\"outcome\":\"running\"}") } },
@@ -232,6 +373,16 @@ static size_t count_files(void)
 	return n;
 }
 
+static void write_script(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	fprintf(file, "#!/bin/sh\n%s\n", text);
+	CU_ASSERT_EQUAL(fchmod(fileno(file), 0700), 0);
+	CU_ASSERT_EQUAL(fclose(file), 0);
+}
+
 static void test_edit(void)
 {
 	static const struct scene changed = {
@@ -264,23 +415,65 @@ static void test_edit(void)
 		.exit = 1,
 		.err = "ended with an error",
 	};
-	_cleanup_(freep) char *files = NULL;
+	static const struct scene unchanged_json = {
+		.line = "vm edit web1 --json",
+		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
+			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"<b/>\"}") } } },
+		.out = "{\n  \"op\": 0,\n  \"record\": 5,\n  \"text\": \"\"\n}\n",
+		.err = "web1 is not changed",
+	};
+	static const struct scene pending = {
+		.line = "vm edit web1",
+		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
+			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"1\"}") } },
+			    { "{\"do\":\"vm-edit\"}",
+			      { OK("{\"op\":0,\"text\":\"web1 is changed; it runs on\"}") } } },
+		.err = "web1 is changed; it runs on\n",
+	};
+	static const struct scene interrupted = {
+		.line = "vm edit web1",
+		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
+			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"<b/>\"}") } } },
+		.exit = 1,
+		.err = "Your text is kept in ",
+	};
+	static const struct scene no_terminal = {
+		.line = "vm edit web1",
+		.exit = 2,
+		.err = "the editor /usr/bin/vim needs a terminal, and there is none",
+	};
+	_cleanup_(freep) char *files = NULL, *killer = NULL;
 
 	stage_set_up();
 	files = mem_printf("%s/edit", stage_directory);
+	/* A script of that name is none of those that need a terminal. */
+	killer = mem_printf("%s/editor", stage_directory);
+	write_script(killer, "kill -TERM $PPID; exec false");
 	CU_ASSERT_EQUAL_FATAL(mkdir(files, 0700), 0);
 	setenv("TMPDIR", files, 1);
 	setenv("EDITOR", "sed -i s/1/2/", 1);
 	unsetenv("VISUAL");
 	stage_play(&changed);
 	stage_play(&unchanged);
+	stage_play(&unchanged_json);
+	stage_play(&pending);
 	CU_ASSERT_EQUAL(count_files(), 0);
+	setenv("EDITOR", "/usr/bin/vim -n", 1);
+	stage_play(&no_terminal);
+	CU_ASSERT_EQUAL(count_files(), 0);
+	setenv("EDITOR", "sed -i s/1/2/", 1);
 	stage_play(&refused);
 	CU_ASSERT_EQUAL(count_files(), 1);
 	setenv("EDITOR", "false", 1);
 	stage_play(&broken);
 	CU_ASSERT_EQUAL(count_files(), 2);
+	setenv("EDITOR", killer, 1);
+	stage_play(&interrupted);
+	CU_ASSERT_EQUAL(count_files(), 3);
 }
 
 UNIT_MAIN("clusterctl/change", { "changes", test_changes }, { "restart", test_restart },
-	  { "same-number", test_same_number }, { "timeout", test_timeout }, { "edit", test_edit })
+	  { "same-number", test_same_number }, { "timeout", test_timeout }, { "edit", test_edit },
+	  { "fence-tests", test_fence_tests },
+	  { "already", test_already },
+	  { "volume-add", test_volume_add })

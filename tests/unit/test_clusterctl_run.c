@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What looks, and what goes wrong before anything is done. Changes: test_clusterctl_change.c. */
+#include "base/mem.h"
+#include "clusterctl/quorum.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -324,6 +327,88 @@ static void test_without_quorum(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define LONG_SETTING                                                                               \
+	"[{\"name\":\"fence.budget\",\"value\":\"3\",\"unit\":\"nodes\",\"help\":"                 \
+	"\"how many, or something like it\"}]"
+
+#define WAITS(nodes)                                                                               \
+	OK("{\"standing\":{\"open\":false,\"why_not\":\"alone\"},\"quorum\":{\"needed\":2,"        \
+	   "\"present\":1},\"nodes\":" nodes "}")
+#define VOTER(name, member) "{\"name\":\"" name "\",\"voter\":true,\"member\":" member "}"
+
+/* People at a terminal are told at once what is waited for, and read what fits. */
+static void test_terminal(void)
+{
+	static const struct scene scenes[] = {
+		{ .terminal = true,
+		  .line = "vm pause web1",
+		  .script = { { "{\"do\":\"status\"}",
+				{ WAITS("[" VOTER("n1", "true") "," VOTER("n2", "false") "," VOTER(
+					"n3", "false") "]") } },
+			      { "{\"do\":\"command\"}", { NO("no-quorum", "not so") } } },
+		  .exit = 5,
+		  .out = "no quorum: waiting up to 5 s for n2 or n3\r\nclusterctl: not so\r\n",
+		},
+		{ .terminal = true,
+		  .line = "vm pause web1",
+		  .script = { { "{\"do\":\"status\"}", { OK(STATUS) } },
+			      { "{\"do\":\"command\"}", { OK("{\"text\":\"is paused\"}") } } },
+		  .out = "is paused\r\n",
+		  .not_out = "waiting" },
+		{ .terminal = true,
+		  .line = "vm pause web1",
+		  .script = { { "{\"do\":\"status\"}", { NO("denied", "not you") } },
+			      { "{\"do\":\"command\"}", { NO("denied", "not you") } } },
+		  .exit = 7,
+		  .out = "clusterctl: not you\r\n" },
+		{ .terminal = true,
+		  .line = "settings get",
+		  .script = { { "{\"do\":\"settings\"}", { OK(LONG_SETTING) } } },
+		  .out = "fence.budget      3  nodes  -        how man…\r\n" },
+		{ .line = "settings get",
+		  .script = { { "{\"do\":\"settings\"}", { OK(LONG_SETTING) } } },
+		  .out = "how many, or something like it\n" },
+	};
+
+	unsetenv("COLUMNS");
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+	/* What the environment says of terminals means nothing for a pipe. */
+	setenv("COLUMNS", "40", 1);
+	stage_play(&scenes[4]);
+	unsetenv("COLUMNS");
+}
+
+static void test_quorum_awaited(void)
+{
+	static const struct {
+		const char *status, *text;
+	} cases[] = {
+		{ "{\"standing\":{\"open\":true}}", NULL },
+		{ "{}", NULL },
+		{ "{\"standing\":{\"open\":false,\"why_not\":\"joining: soon\"},\"quorum\":"
+		  "{\"needed\":2,\"present\":2}}",
+		  "waiting up to 5 s: joining: soon" },
+		{ "{\"standing\":{\"open\":false},\"quorum\":{\"needed\":2,\"present\":0},"
+		  "\"nodes\":[" VOTER("a", "false") "," VOTER("b", "false") ",{\"name\":\"c\"}]}",
+		  "no quorum: waiting up to 5 s for a and b" },
+		{ "{\"standing\":{\"open\":false},\"quorum\":{\"needed\":3,\"present\":1},"
+		  "\"nodes\":[" VOTER("a", "false") "," VOTER("b", "false") "," VOTER(
+			  "c", "true") "," VOTER("d", "false") "," VOTER("e", "false") "]}",
+		  "no quorum: waiting up to 5 s for 2 of a, b, d and e" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *status = json_loads(cases[i].status, 0, NULL);
+		_cleanup_(freep) char *text = quorum_awaited(status);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(status);
+		if (cases[i].text)
+			CU_ASSERT_STRING_EQUAL(text, cases[i].text);
+		CU_ASSERT_EQUAL(text == NULL, cases[i].text == NULL);
+		json_decref(status);
+	}
+}
+
 /* Goes on where it was when the daemon comes back. */
 static void test_follow(void)
 {
@@ -348,4 +433,6 @@ UNIT_MAIN("clusterctl/run", { "lists", test_lists }, { "errors", test_errors },
 	  { "hints", test_hints },
 	  { "usage", test_usage }, { "no-daemon", test_no_daemon }, { "status", test_status },
 	  { "follow", test_follow },
-	  { "without-quorum", test_without_quorum })
+	  { "without-quorum", test_without_quorum },
+	  { "terminal", test_terminal },
+	  { "quorum-awaited", test_quorum_awaited })

@@ -1024,8 +1024,11 @@ static void test_texts_of_fencing(void)
 		bool off;
 		const char *said, *event;
 	} cases[] = {
-		{ false, "on", "no proof that it is off, asked from n1: its device says that it is on; it is asked again and again" },
-		{ false, "no route", "no proof that it is off, asked from n1: no route; it is asked again and again" },
+		{ false, "on",
+		  "no proof that it is off, asked from n1: its device says that it is on; it is "
+		  "asked again and again" },
+		{ false, "no route",
+		  "no proof that it is off, asked from n1: no route; it is asked again and again" },
 		{ true, "off", "is off, proven: as its device says" },
 		{ true, "power cut, verified by status",
 		  "is off, proven: power cut, verified by status" },
