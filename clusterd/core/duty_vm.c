@@ -474,9 +474,10 @@ void duty_run(struct turn *turn)
 	if (vm->unmanaged || is(turn, STATE(UNKNOWN)))
 		return;
 	if (!vm_holds(vm, turn->core->node)) {
-		if (here)
+		/* While it was not the cluster's it may have been moved: its holder tells. */
+		if (here && !(vm->look && vm->n_maybe))
 			duty_report(turn, SAYS(PRESENT), CAUSE(UNKNOWN), "");
-		else if (looked_for(turn))
+		else if (!here && looked_for(turn))
 			duty_report(turn, SAYS(ABSENT), CAUSE(UNKNOWN), "looked for, not here");
 		return;
 	}
