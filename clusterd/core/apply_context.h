@@ -74,6 +74,8 @@ void apply_vm_op_end(struct apply *apply, Wire__Vm *vm, Wire__Operation__Outcome
 void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, bool death, const char *why);
 /* The same for every VM that the node may hold. */
 void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
+/* No daemon stands behind what the node said of VMs that it looked for. */
+void apply_looks_forget(struct apply *apply, uint32_t node);
 /* The node is no longer one that fence devices are asked about in vain. */
 void apply_fences_forget(struct apply *apply, uint32_t node);
 

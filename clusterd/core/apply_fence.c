@@ -167,14 +167,15 @@ static bool budget_left(struct apply *apply)
 }
 
 /*
- * Only a lost node is powered off. One that left, or was never here, may at least be asked for:
- * that it is off proves what it proves of any other.
+ * Only a lost node is powered off. One that left, was never here or was off may at least be asked
+ * for: that it is off proves what it proves of any other.
  */
 static bool may_be_proven_off(const Wire__Node *node, bool status_only)
 {
 	return node->state == WIRE__NODE__STATE__LOST ||
 	       (status_only && (node->state == WIRE__NODE__STATE__LEFT ||
-				node->state == WIRE__NODE__STATE__NEW));
+				node->state == WIRE__NODE__STATE__NEW ||
+				node->state == WIRE__NODE__STATE__OFF));
 }
 
 /* Has the device's silence been told of, and is this no other kind of attempt? */
@@ -224,8 +225,9 @@ void apply_fence_begin(struct apply *apply)
 	op->incarnation = begin->incarnation;
 	op->status_only = begin->status_only;
 	op->clock_ms = apply->clock_ms;
+	op->index = apply->index;
 	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
-	if (!is_repeat(target, begin->status_only))
+	if (node->state != WIRE__NODE__STATE__OFF && !is_repeat(target, begin->status_only))
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
 				 "%s through %s, from %s",
 				 begin->status_only ? "is it off? Asked" : "fenced", fence->name,
@@ -278,8 +280,12 @@ static bool is_news(struct apply *apply, const Wire__Operation *op, const char *
 	return news;
 }
 
-/* Attempts that ended the same way would push all else out of the list of operations. */
-static void forget_likes(struct apply *apply, const Wire__Operation *op, const char *text)
+/*
+ * Attempts that ended the same way would push all else out of the list of operations. Never
+ * one that did cut power: the budget of fencing counts it.
+ */
+static void forget_likes(struct apply *apply, const Wire__Operation *op,
+			 Wire__Operation__Outcome outcome, const char *text)
 {
 	for (size_t i = state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i-- > 0;) {
 		const Wire__Operation *like =
@@ -287,7 +293,8 @@ static void forget_likes(struct apply *apply, const Wire__Operation *op, const c
 
 		if (like->id < op->id && like->kind == WIRE__OPERATION__KIND__FENCE &&
 		    like->node == op->node && like->device == op->device &&
-		    like->outcome == WIRE__OPERATION__OUTCOME__FAILED &&
+		    like->outcome == outcome &&
+		    (like->status_only || outcome == WIRE__OPERATION__OUTCOME__FAILED) &&
 		    strcmp(like->text, text) == 0)
 			state_del(apply->state, WIRE__TABLE__TABLE_OPERATION, like->id,
 				  apply->update);
@@ -303,11 +310,12 @@ static void no_proof(struct apply *apply, const Wire__Operation *op, const char 
 				 "no proof that it is off, asked from %s: %s; it is asked again "
 				 "and again", node_name(apply->state, op->to), text);
 	else
-		forget_likes(apply, op, text);
+		forget_likes(apply, op, WIRE__OPERATION__OUTCOME__FAILED, text);
 }
 
 /* Power is verified off: this incarnation of the node is dead, and so is all it ran. */
-static void proof_of_death(struct apply *apply, const Wire__Node *record, const char *text)
+static void proof_of_death(struct apply *apply, const Wire__Node *record,
+			   const Wire__Operation *op, const char *text)
 {
 	/* Of one that was only asked, the bare word of the device would say nothing here. */
 	const char *how = strcmp(text, "off") == 0 ? "as its device says" : text;
@@ -318,13 +326,37 @@ static void proof_of_death(struct apply *apply, const Wire__Node *record, const 
 	node->since_ms = apply->command->time_ms;
 	node->incarnation++;
 	node->boot_id = 0;
+	node->proven = op->index;
 	record_text(&node->held_back, "");
 	record_text(&node->reason, how);
 	state_put(apply->state, WIRE__TABLE__TABLE_NODE, id, &node->base, apply->update);
 	record_free(node);
 	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, id, "is off, proven: %s", how);
 	apply_fences_forget(apply, id);
+	apply_looks_forget(apply, id);
 	apply_node_gone(apply, id, "died");
+}
+
+/* It was off and is: news to nobody, but whoever waits for it to look need not. */
+static void still_off(struct apply *apply, const Wire__Node *record, const Wire__Operation *op,
+		      const char *text)
+{
+	Wire__Node *node = record_copy(&record->base);
+
+	node->proven = op->index;
+	state_put(apply->state, WIRE__TABLE__TABLE_NODE, node->id, &node->base, apply->update);
+	record_free(node);
+	apply_fences_forget(apply, op->node);
+	forget_likes(apply, op, WIRE__OPERATION__OUTCOME__DONE, text);
+}
+
+static void off(struct apply *apply, const Wire__Node *node, const Wire__Operation *op,
+		const char *text)
+{
+	if (node->state == WIRE__NODE__STATE__OFF)
+		still_off(apply, node, op, text);
+	else
+		proof_of_death(apply, node, op, text);
 }
 
 static void test_result(struct apply *apply, const Wire__Operation *op,
@@ -365,6 +397,6 @@ void apply_fence_result(struct apply *apply)
 		no_proof(apply, op, result->text);
 	else if (node && may_be_proven_off(node, op->status_only) &&
 		 node->incarnation == op->incarnation)
-		proof_of_death(apply, node, result->text);
+		off(apply, node, op, result->text);
 	record_free(op);
 }

@@ -30,6 +30,8 @@ static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State n
 	node->since_ms = apply->command->time_ms;
 	record_text(&node->reason, reason);
 	record_text(&node->held_back, "");
+	if (next != WIRE__NODE__STATE__UP)
+		apply_looks_forget(apply, (uint32_t)node->id);
 }
 
 void apply_genesis(struct apply *apply)
@@ -90,6 +92,8 @@ void apply_node_report(struct apply *apply)
 	was_up = node->state == WIRE__NODE__STATE__UP;
 	if (strcmp(node->kernel_boot_id, report->kernel_boot_id) != 0)
 		new_kernel(apply, node);
+	if (node->boot_id != apply->command->boot_id)
+		apply_looks_forget(apply, (uint32_t)node->id);
 	if (!node->clock_up_ms)
 		elapsed_tie(apply->state, node, apply->command->up_ms);
 	record_text(&node->kernel_boot_id, report->kernel_boot_id);
@@ -120,6 +124,15 @@ static bool hold_back(struct apply *apply, Wire__Node *node)
 	return true;
 }
 
+/* May the conductor say so? What is off can only be found to be on again. */
+static bool may_become(const Wire__Node *node, Wire__Node__State next)
+{
+	if (node->state == next)
+		return false;
+	return next == WIRE__NODE__STATE__DAEMON_DOWN ||
+	       (next == WIRE__NODE__STATE__LOST && node->state != WIRE__NODE__STATE__OFF);
+}
+
 /* The conductor about a node that does not speak: it may only take trust away. */
 void apply_node_verdict(struct apply *apply)
 {
@@ -132,10 +145,7 @@ void apply_node_verdict(struct apply *apply)
 		node_close(apply, node);
 		return;
 	}
-	if (node->incarnation != verdict->incarnation || node->state == verdict->state ||
-	    node->state == WIRE__NODE__STATE__OFF ||
-	    (verdict->state != WIRE__NODE__STATE__LOST &&
-	     verdict->state != WIRE__NODE__STATE__DAEMON_DOWN)) {
+	if (node->incarnation != verdict->incarnation || !may_become(node, verdict->state)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the node has moved on");
 		record_free(node);
 		return;

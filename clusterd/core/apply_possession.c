@@ -101,14 +101,25 @@ void apply_node_gone(struct apply *apply, uint32_t node, const char *why)
 		char text[256];
 		Wire__Vm *vm;
 
-		if (!vm_holds(record, node) && !(record->looked & vmop_bit(node)))
+		if (!vm_holds(record, node))
 			continue;
 		vm = record_copy(&record->base);
-		/* The incarnation that looked is no more. */
-		vm->looked &= ~vmop_bit(node);
 		snprintf(text, sizeof(text), "%s %s", node_name(apply->state, node), why);
-		if (vm_holds(vm, node))
-			apply_vm_gone(apply, vm, node, true, text);
+		apply_vm_gone(apply, vm, node, true, text);
+		apply_vm_close(apply, vm);
+	}
+}
+
+void apply_looks_forget(struct apply *apply, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *record = state_at(apply->state, WIRE__TABLE__TABLE_VM, i);
+		Wire__Vm *vm;
+
+		if (!(record->looked & vmop_bit(node)))
+			continue;
+		vm = record_copy(&record->base);
+		vm->looked &= ~vmop_bit(node);
 		apply_vm_close(apply, vm);
 	}
 }
@@ -393,13 +404,14 @@ static void hopeless(struct apply *apply, Wire__Vm *vm)
 }
 
 /* A node that has no right to it has looked, and it is not there. */
-static bool looked(const struct report *report)
+static bool looked(struct apply *apply, const struct report *report)
 {
 	Wire__Vm *vm = report->vm;
 
 	if (!vm->look || report->r->look != vm->look || (vm->looked & vmop_bit(report->id)))
 		return false;
 	vm->looked |= vmop_bit(report->id);
+	vm->looked_at = apply->index;
 	return true;
 }
 
@@ -411,7 +423,7 @@ static bool on_absent(struct apply *apply, const struct report *report)
 	char why[1200];
 
 	if (!vm_holds(vm, report->id))
-		return looked(report);
+		return looked(apply, report);
 	if (owner && before == PHASE(RUN))
 		ended(apply, vm, report);
 	if (owner && (before == PHASE(STARTING) || before == PHASE(RESTORING)))

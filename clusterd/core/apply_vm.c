@@ -494,6 +494,9 @@ static void want_running(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *
 		return;
 	}
 	new_op(apply, vm, WIRE__OPERATION__KIND__START);
+	/* What was found out for an earlier start may be long ago. */
+	if (vm->look)
+		look_begin(vm, apply->index);
 	if (vm->phase == WIRE__VM__PHASE__FAILED) {
 		bool image = vm->image[0] && !want->cold;
 

@@ -15,6 +15,8 @@
 enum { REPEAT_MS = 1000 };
 /* A node that could look has answered by then: it is asked about, and whoever waits is told. */
 enum { LOOK_PATIENCE_MS = 5000 };
+/* The longest that a node whose power was cut is still taken for a member of the ring. */
+enum { GHOST_MS = 60000 };
 /* Placing many takes long, and each frame that is delivered would make it happen again. */
 enum { PLACE_FEW = 16, PLACE_PAUSE_MS = 200 };
 
@@ -23,8 +25,10 @@ struct watched_node {
 	Wire__Node__State state;
 	bool in_ring, ready;
 	uint64_t since_ms;		/* these three are as they are */
+	bool was_out;			/* of the ring, in this state */
 	unsigned attempts;		/* fence calls for this incarnation */
 	uint64_t incarnation, retry_ms;
+	uint64_t asked_for;		/* log entry of what its device was last asked for */
 	uint64_t proposed_ms;
 };
 
@@ -33,7 +37,8 @@ struct watched_vm {
 	Wire__Vm__Phase phase;
 	uint32_t tries;
 	uint64_t since_ms, proposed_ms;
-	uint64_t look_ms;		/* since when looks are waited for; 0 = they are not */
+	uint64_t look;			/* the one that is waited for */
+	uint64_t look_ms;		/* since when; 0 = none is */
 };
 
 struct conductor {
@@ -66,8 +71,11 @@ static struct watched_node *watch_node(struct core *core, const Wire__Node *node
 	bool in_ring = core_in_ring(core, (uint32_t)node->id);
 	bool ready = core_is_ready(core, (uint32_t)node->id);
 
-	if (watched->state != node->state)
+	if (watched->state != node->state) {
 		watched->attempts = watched->retry_ms = 0;
+		watched->was_out = false;
+	}
+	watched->was_out |= !in_ring;
 	if (!watched->since_ms || watched->state != node->state || watched->in_ring != in_ring ||
 	    watched->ready != ready) {
 		watched->state = node->state;
@@ -137,6 +145,13 @@ static bool joined_or_late(struct core *core, uint32_t node, struct update *upda
 	return (core->seen_ring & vmop_bit(node)) || lasted(core, core->grace_ms, 0, update);
 }
 
+/* It came into the ring after its power was cut, and is not only on its way out of it. */
+static bool is_on_again(struct core *core, const struct watched_node *watched,
+			struct update *update)
+{
+	return watched->was_out || lasted(core, watched->since_ms, GHOST_MS, update);
+}
+
 /*
  * Suspected is a node that left the totem ring, and that only now, in an open epoch without
  * it. One in the ring whose daemon is gone is daemon-down; one that left cleanly is left
@@ -176,6 +191,13 @@ static void judge_node(struct core *core, const Wire__Node *node, struct watched
 		if (in_ring)
 			propose_verdict(core, node, watched, WIRE__NODE__STATE__DAEMON_DOWN,
 					"back in the totem ring", update);
+		break;
+	case WIRE__NODE__STATE__OFF:
+		if (in_ring && is_on_again(core, watched, update) &&
+		    lasted(core, watched->since_ms, grace_ms, update))
+			propose_verdict(core, node, watched, WIRE__NODE__STATE__DAEMON_DOWN,
+					"it was switched on again, clusterd does not run there",
+					update);
 		break;
 	default:
 		break;
@@ -223,6 +245,19 @@ static const Wire__Fence *device_for(const struct core *core, uint32_t node, uns
 			}
 	}
 	return n ? found[attempt % n] : NULL;
+}
+
+/* The log entry of the last one that was added for the node, if that is after `since`. */
+static uint64_t newest_device(const struct core *core, uint32_t node, uint64_t since)
+{
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_FENCE); i++) {
+		const Wire__Fence *fence = state_at(core->state, WIRE__TABLE__TABLE_FENCE, i);
+
+		for (size_t t = 0; t < fence->n_targets; t++)
+			if (fence->targets[t]->node == node && fence->id > since)
+				since = fence->id;
+	}
+	return since;
 }
 
 static uint32_t executor_for(const struct core *core, uint32_t node, unsigned attempt)
@@ -298,14 +333,24 @@ static uint64_t retry_delay_ms(unsigned attempts)
 	return delays[attempts < last ? attempts : last];
 }
 
-static void begin_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,
+/* Whoever is only asked costs nothing but lines in the history by waiting. */
+static uint64_t ask_delay_ms(unsigned attempts)
+{
+	static const uint64_t delays[] = { 0, 2000, 5000, 10000, 30000, 60000, 120000, 300000,
+					   600000 };
+	unsigned last = sizeof(delays) / sizeof(delays[0]) - 1;
+
+	return delays[attempts < last ? attempts : last];
+}
+
+static bool begin_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			const Wire__Fence *device, bool status_only, struct update *update)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
 
 	if (proposed_lately(core, &watched->proposed_ms, update))
-		return;
+		return false;
 	begin.node = (uint32_t)node->id;
 	begin.incarnation = node->incarnation;
 	begin.device = device->id;
@@ -316,37 +361,63 @@ static void begin_fence(struct core *core, const Wire__Node *node, struct watche
 	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
 	command.fence_begin = &begin;
 	core_propose(core, &command, update);
+	return true;
 }
 
-/* Does a VM wait for this node to look for it? */
-static bool holds_up_anything(const struct core *core, uint32_t node)
+static struct look_sight sight(const struct core *core)
 {
+	return (struct look_sight){ core->standing.ready_nodes, core->standing.ring };
+}
+
+/*
+ * Does a VM wait for this node, and for nobody who is here? Returns the last log entry that has
+ * to do with it: a look that began or that another node made; 0 if none waits.
+ */
+static uint64_t holds_up_since(const struct core *core, uint32_t node)
+{
+	uint64_t since = 0;
+
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++) {
 		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
+		uint64_t missing, last = vm->look > vm->looked_at ? vm->look : vm->looked_at;
 
-		if (look_awaited(vm) && (look_missing(core->state, vm) & vmop_bit(node)))
-			return true;
+		if (!look_awaited(vm) || last <= since)
+			continue;
+		missing = look_missing_now(core->state, sight(core), vm);
+		if ((missing & vmop_bit(node)) && !(missing & core->standing.ring))
+			since = last;
 	}
-	return false;
+	return since;
 }
 
 /*
  * A node that is not here cannot look. If it is off, nothing runs there: its device is asked,
- * and no more than that, for that a new VM could run there is no reason to cut its power.
+ * and no more than that, for that a new VM could run there is no reason to cut its power. It is
+ * asked at once for each new reason, a device that was added among them.
  */
 static void ask_whether_off(struct core *core, const Wire__Node *node,
 			    struct watched_node *watched, struct update *update)
 {
-	const Wire__Fence *device = device_for(core, (uint32_t)node->id, watched->attempts);
+	uint64_t since = holds_up_since(core, (uint32_t)node->id);
+	const Wire__Fence *device;
 
-	if (node->state != WIRE__NODE__STATE__LOST && node->state != WIRE__NODE__STATE__LEFT &&
-	    node->state != WIRE__NODE__STATE__NEW)
+	if (!since || (node->state != WIRE__NODE__STATE__LOST &&
+		       node->state != WIRE__NODE__STATE__LEFT &&
+		       node->state != WIRE__NODE__STATE__NEW &&
+		       node->state != WIRE__NODE__STATE__OFF))
 		return;
+	since = newest_device(core, (uint32_t)node->id, since);
+	if (watched->asked_for != since) {
+		watched->asked_for = since;
+		watched->attempts = watched->retry_ms = 0;
+	}
+	device = device_for(core, (uint32_t)node->id, watched->attempts);
 	/* It may just be on its way back. */
-	if (device && holds_up_anything(core, (uint32_t)node->id) &&
-	    lasted(core, watched->since_ms, LOOK_PATIENCE_MS, update) &&
-	    lasted(core, watched->retry_ms, 0, update))
-		begin_fence(core, node, watched, device, true, update);
+	if (device && (node->state == WIRE__NODE__STATE__OFF ||
+		       lasted(core, watched->since_ms, LOOK_PATIENCE_MS, update)) &&
+	    lasted(core, watched->retry_ms, 0, update) &&
+	    begin_fence(core, node, watched, device, true, update))
+		watched->retry_ms = core->now_ms + ask_delay_ms(watched->attempts);
 }
 
 static void fence_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
@@ -468,15 +539,16 @@ static bool looked_for(struct core *core, const Wire__Vm *vm, struct update *upd
 	struct watched_vm *watched = watch_vm(core, vm);
 	char why[600];
 
-	if (!look_missing(core->state, vm)) {
+	if (!look_missing_now(core->state, sight(core), vm)) {
 		watched->look_ms = 0;
 		return true;
 	}
-	if (!watched->look_ms)
+	if (!watched->look_ms || watched->look != vm->look)
 		watched->look_ms = core->now_ms;
+	watched->look = vm->look;
 	if (!lasted(core, watched->look_ms, LOOK_PATIENCE_MS, update))
 		return false;
-	look_why(core->state, core->standing.ready_nodes, vm, why, sizeof(why));
+	look_why(core->state, sight(core), vm, why, sizeof(why));
 	if (strcmp(vm->detail, why) != 0)
 		propose_step(core, vm, vm->phase, 0, why, false, update);
 	return false;

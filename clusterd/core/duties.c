@@ -181,7 +181,7 @@ static unsigned watch_rank(const struct core *core, const Wire__Vm *vm)
 	if (look && duty->looked != vm->look)
 		return RANK_AGAIN;
 	/* Those that are to start, too: they may run already. */
-	if (held || look_awaited(vm) ||
+	if (held || look_sought(vm) ||
 	    (vm->phase == WIRE__VM__PHASE__OFF && vm->n_maybe == 0 && !vm->unmanaged &&
 	     vm->wanted != WIRE__VM__WANTED__STOPPED))
 		return RANK_REST;

@@ -8,7 +8,14 @@
 void look_begin(Wire__Vm *vm, uint64_t index)
 {
 	vm->look = index;
-	vm->looked = 0;
+	vm->looked = vm->looked_at = 0;
+}
+
+/* Asked after all that could look had looked: what was off before may have been on since. */
+static bool still_off(const Wire__Node *node, const Wire__Vm *vm)
+{
+	return node->state == WIRE__NODE__STATE__OFF && node->proven > vm->look &&
+	       node->proven > vm->looked_at;
 }
 
 uint64_t look_missing(const struct state *state, const Wire__Vm *vm)
@@ -18,29 +25,49 @@ uint64_t look_missing(const struct state *state, const Wire__Vm *vm)
 	for (size_t i = 0; vm->look && i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
 		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
 
-		if (!node->witness && node->state != WIRE__NODE__STATE__OFF)
+		if (!node->witness && !still_off(node, vm))
 			missing |= vmop_bit((uint32_t)node->id) & ~vm->looked;
 	}
 	return missing;
 }
 
-bool look_awaited(const Wire__Vm *vm)
+uint64_t look_missing_now(const struct state *state, struct look_sight sight, const Wire__Vm *vm)
+{
+	uint64_t missing = look_missing(state, vm);
+
+	for (size_t i = 0; vm->look && i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+		uint64_t bit = vmop_bit((uint32_t)node->id);
+
+		missing |= vm->looked & bit & ~sight.ready;
+		if (!node->witness && node->state == WIRE__NODE__STATE__OFF)
+			missing |= bit & sight.ring;
+	}
+	return missing;
+}
+
+bool look_sought(const Wire__Vm *vm)
 {
 	return vm->look && !vm->unmanaged && vm->n_maybe == 0 &&
 	       vm->wanted != WIRE__VM__WANTED__STOPPED;
+}
+
+bool look_awaited(const Wire__Vm *vm)
+{
+	return look_sought(vm) && vm->phase != WIRE__VM__PHASE__FAILED;
 }
 
 bool look_due(const Wire__Vm *vm, uint32_t node)
 {
 	if (!vm->look || vm->unmanaged || (vm->looked & vmop_bit(node)))
 		return false;
-	return look_awaited(vm) || vm_holds(vm, node);
+	return look_sought(vm) || vm_holds(vm, node);
 }
 
 /* What keeps a node from looking, and what to do about it. */
-static void why_not(uint64_t ready, const Wire__Node *node, char *ret_why, size_t size)
+static void why_not(struct look_sight sight, const Wire__Node *node, char *ret_why, size_t size)
 {
-	bool speaks = (ready & vmop_bit((uint32_t)node->id)) != 0;
+	uint64_t bit = vmop_bit((uint32_t)node->id);
 	char reason[200] = "";
 
 	if (node->facts)
@@ -57,32 +84,42 @@ static void why_not(uint64_t ready, const Wire__Node *node, char *ret_why, size_
 		snprintf(ret_why, size, "is lost, and no fence device has proven it off: bring it "
 			 "back");
 		break;
+	case WIRE__NODE__STATE__OFF:
+		snprintf(ret_why, size, "%s", sight.ring & bit
+			 ? "was off and is on again without clusterd: start it"
+			 : "was off, and no fence device says that it still is: repair its device, "
+			   "or start it");
+		break;
 	default:
-		if (!speaks)
+		if (!(sight.ready & bit))
 			snprintf(ret_why, size, "has no clusterd that runs: start it");
 		else if (node->facts && !node->facts->agent_ok)
 			snprintf(ret_why, size, "has no working libvirt (%s): repair it", reason);
 		else
-			snprintf(ret_why, size, "has not answered yet: is its libvirt slow?");
+			snprintf(ret_why, size, "has not answered yet: its clusterd has just "
+				 "begun, or its libvirt is slow");
 		break;
 	}
 }
 
-void look_why(const struct state *state, uint64_t ready, const Wire__Vm *vm, char *ret_why,
-	      size_t size)
+void look_why(const struct state *state, struct look_sight sight, const Wire__Vm *vm,
+	      char *ret_why, size_t size)
 {
-	uint64_t missing = look_missing(state, vm);
+	uint64_t missing = look_missing_now(state, sight, vm);
+	/* Devices are asked about the others once these have answered. */
+	uint64_t here = missing & sight.ring;
 	const Wire__Node *first = NULL;
 	char why[300] = "", more[40] = "";
 	unsigned n = 0;
 
 	for (uint32_t node = 64; node >= 1; node--)
 		if (missing & vmop_bit(node)) {
-			first = state_node(state, node);
+			if (!here || (here & vmop_bit(node)))
+				first = state_node(state, node);
 			n++;
 		}
 	if (first)
-		why_not(ready, first, why, sizeof(why));
+		why_not(sight, first, why, sizeof(why));
 	if (n > 1)
 		snprintf(more, sizeof(more), " (and %u more)", n - 1);
 	snprintf(ret_why, size,

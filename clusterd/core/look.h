@@ -9,14 +9,18 @@
  * report, however long it takes.
  *
  *   witness        runs no VMs: not asked
- *   off            proven dead: nothing runs there; when it comes back it has to look, because
+ *   off            nothing runs there, if its device said so after all who are here had looked;
+ *                  what it said before says nothing, for it may have been switched on since, and
  *                  libvirt may start guests at boot before clusterd is there to forbid it
  *   new, up, daemon down, left, lost
  *                  may have it: waited for
  *
- * A report holds for the incarnation of the node that made it. The look ends with what it was
- * for: the VM is found, by the node that has it, or started; or an administrator vouches for it
- * (vm accept). From then on Vm.maybe says who may hold it, and a restart waits for nobody's look.
+ * A report holds as long as the daemon that made it is there to forbid a start behind the
+ * cluster's back: it is dropped when the node is no longer up, and when its next daemon reports.
+ *
+ * The look ends with what it was for: the VM is found, by the node that has it, or started; or an
+ * administrator vouches for it (vm accept). From then on Vm.maybe says who may hold it, and a
+ * restart waits for nobody's look.
  */
 
 #include <stdbool.h>
@@ -28,19 +32,26 @@
 /* A new look begins with the log entry of that index, or it ends (0). */
 void look_begin(Wire__Vm *vm, uint64_t index);
 
-/* Nodes whose report is missing, bit n-1; 0: it may be started. */
+/* What a leader sees of the nodes now, bit n-1 each; the log learns of it a moment later. */
+struct look_sight {
+	uint64_t ready;			/* their daemons are in the open epoch */
+	uint64_t ring;			/* they are in the totem ring */
+};
+
+/* Nodes whose word is missing by the log, bit n-1; 0: it may be started. */
 uint64_t look_missing(const struct state *state, const Wire__Vm *vm);
+/* The same, and those whose word holds no more by what is seen. */
+uint64_t look_missing_now(const struct state *state, struct look_sight sight, const Wire__Vm *vm);
+/* May it run somewhere though it is to be started or was given up? */
+bool look_sought(const Wire__Vm *vm);
 /* Is it to be started or restored as soon as nobody is missing? */
 bool look_awaited(const Wire__Vm *vm);
 /* Is this node to look for it? A node that may hold it says whether it does, all others do when
- * it is awaited. */
+ * it is sought. */
 bool look_due(const Wire__Vm *vm, uint32_t node);
 
-/*
- * Who is missing and why, and what to do, as one clean line for Vm.detail. ready: nodes whose
- * daemons are in the open epoch (bit n-1).
- */
-void look_why(const struct state *state, uint64_t ready, const Wire__Vm *vm, char *ret_why,
-	      size_t size);
+/* Who is missing and why, and what to do, as one clean line for Vm.detail. */
+void look_why(const struct state *state, struct look_sight sight, const Wire__Vm *vm,
+	      char *ret_why, size_t size);
 
 #endif

@@ -911,11 +911,22 @@ static void test_unmanaged(void)
 	bench_free(bench);
 }
 
+/* Its device is asked, and no more. */
+static int ask_off(struct bench *bench, uint32_t node, bool off)
+{
+	const Wire__Operation *op;
+	int r = try_fence(bench, node, true);
+
+	op = state_at(bench->state, WIRE__TABLE__TABLE_OPERATION,
+		      state_count(bench->state, WIRE__TABLE__TABLE_OPERATION) - 1);
+	return r ? r : end_fence(bench, op->id, off);
+}
+
 /* Without the word of each node that could have it, no leader starts it, whatever it believes. */
 static void test_look(void)
 {
 	struct bench *bench = bench_new();
-	uint64_t op, old;
+	uint64_t op, old, incarnation;
 
 	CU_ASSERT_EQUAL(report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
 	CU_ASSERT_EQUAL(vm(bench)->look, 0);
@@ -947,6 +958,27 @@ static void test_look(void)
 	report_node(bench, 3, 203, "second boot");
 	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
 	CU_ASSERT_EQUAL(look(bench, 3), 0);
+	/* Nor what a daemon saw that is there no more to forbid a start. */
+	report_node(bench, 3, 303, "second boot");
+	CU_ASSERT_EQUAL(vm(bench)->looked, 1);
+	CU_ASSERT_EQUAL(look(bench, 3), 0);
+	CU_ASSERT_EQUAL(verdict(bench, 3, WIRE__NODE__STATE__DAEMON_DOWN), 0);
+	CU_ASSERT_EQUAL(vm(bench)->looked, 1);
+	report_node(bench, 3, 303, "second boot");
+	CU_ASSERT_EQUAL(look(bench, 3), 0);
+	/* It was off before these looked: by now it may be on. */
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	CU_ASSERT_EQUAL(try_fence(bench, 2, false), STALE);
+	CU_ASSERT_EQUAL(ask_off(bench, 2, false), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	CU_ASSERT_EQUAL(ask_off(bench, 2, true), 0);
+	incarnation = state_node(bench->state, 2)->incarnation;
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__LOST), STALE);
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN), 0);
+	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), STALE);
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT_EQUAL(ask_off(bench, 2, true), 0);
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->incarnation, incarnation + 1);
 	CU_ASSERT_EQUAL(step_vm(bench, WIRE__VM__PHASE__STARTING, 1), 0);
 	CU_ASSERT_EQUAL(vm(bench)->look, 0);
 	bench_free(bench);

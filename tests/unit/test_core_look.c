@@ -84,7 +84,7 @@ static void test_agent_down(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(last_op(world)->text, "waits until n3"));
 	/* Asked for again: it is told again, and nothing starts. */
 	world_want(world, "a", WIRE__VM__WANTED__RUNNING);
-	world_settle(world, 2000);
+	world_settle(world, 10000);
 	CU_ASSERT_EQUAL(last_op(world)->kind, WIRE__OPERATION__KIND__START);
 	CU_ASSERT_EQUAL(last_op(world)->outcome, WIRE__OPERATION__OUTCOME__FAILED);
 	world_start_agent(world, 3);
