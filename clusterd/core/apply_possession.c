@@ -557,6 +557,8 @@ static bool on_saved(struct apply *apply, const struct report *report)
 
 	if (!report->from || vm->phase != PHASE(SAVING))
 		return false;
+	/* The owner had it: that is where it was. */
+	look_begin(vm, 0);
 	vm_release(vm, report->id);
 	vm->owner = 0;
 	vm->last_node = report->id;
