@@ -371,6 +371,11 @@ static bool others_can_act(const struct view_source *source, const Wire__Node *o
 	struct view_source after = *source;
 	size_t present = 0;
 
+	if (source->standing.disputed) {
+		snprintf(ret_why, size, "the nodes' copies of the state differ, so nothing would be "
+			 "done about it");
+		return false;
+	}
 	for (size_t i = 0; cluster && i < cluster->n_voters; i++)
 		present += has_bit(source->standing.members & others, cluster->voters[i]);
 	if (cluster && present < cluster->n_voters / 2 + 1) {

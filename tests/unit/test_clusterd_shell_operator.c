@@ -488,6 +488,10 @@ static void test_protected_of_half(void)
 	load_host(core, 5, STATE(UP), false);
 	source.standing.ring |= 1 << 4;
 	CU_ASSERT_EQUAL(judge_vm_protection(&source, &vm, why, sizeof(why)), PROTECTED);
+	source.standing.disputed = "two copies";
+	CU_ASSERT_EQUAL(judge_vm_protection(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
+	CU_ASSERT_STRING_EQUAL(why, "the nodes' copies of the state differ, so nothing would be "
+				    "done about it");
 	core_free(core);
 }
 
