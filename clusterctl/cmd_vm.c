@@ -297,9 +297,21 @@ int cmd_vm_cancel(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_vm_accept(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { .name = cli_word(call, 0), .done = "%s: taken as it is now" };
+	struct change change = { .name = cli_word(call, 0), .done = "%s: accepted" };
+	bool changed = cli_has(call, "changed"), not_running = cli_has(call, "not-running");
+	struct ctl_error error = { 0 };
 
-	return change_command(ctl, "vm_accept", json_pack("{s:s}", "name", change.name), &change);
+	if (changed && not_running) {
+		error = ctl_error_make(EXIT_USAGE, "invalid",
+				       "--changed and --not-running exclude each other");
+		return ctl_fail(ctl, &error);
+	}
+	return change_command(ctl, "vm_accept",
+			      json_pack("{s:s,s:s}", "name", change.name, "what",
+					changed       ? "changed"
+					: not_running ? "not-running"
+						      : "waiting"),
+			      &change);
 }
 
 int cmd_vm_set(struct ctl *ctl, const struct cli_call *call)

@@ -223,13 +223,20 @@ static const struct cli_command commands[] = {
 	{
 		.words = "vm accept",
 		.args = { { "NAME", CLI_VM, CLI_ONE } },
+		.options = {
+			{ "changed", NULL, "definition and disks are right as they are now" },
+			{ "not-running", NULL, "it does not run where nobody has looked" },
+		},
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_accept,
-		.brief = "take what changed outside as right",
-		.help = "Takes a change that was made outside of the cluster as the truth: a "
-			"definition changed by virsh, or disks whose backing chain is not the "
-			"one it ran with last. vm show says what changed.",
-		.example = "  clusterctl vm accept web1",
+		.brief = "give your word about what it waits for",
+		.help = "Takes your word for what the cluster will not decide; vm show says what "
+			"that is. --changed: a change that was made outside of the cluster is "
+			"right, in the definition by virsh, or in the backing chain of its disks. "
+			"--not-running: it does not run on the nodes that have not looked for it; "
+			"if it does, two guests write to its disks. The option may be left out "
+			"when one of the two waits.",
+		.example = "  clusterctl vm accept --changed web1",
 	},
 	{
 		.words = "vm set",

@@ -387,7 +387,7 @@ static void start_failed(struct apply *apply, Wire__Vm *vm, const struct report 
 	if (r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED)
 		record_textf(&vm->detail,
 			     "%s: %s; if they are right as they are now: "
-			     "clusterctl vm accept %s",
+			     "clusterctl vm accept --changed %s",
 			     node_name(apply->state, report->id), r->text, vm->name);
 	record_text(&vm->chain_seen, r->chain);
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm, "not started on %s: %s",

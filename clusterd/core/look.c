@@ -124,7 +124,7 @@ void look_why(const struct state *state, struct look_sight sight, const Wire__Vm
 		snprintf(more, sizeof(more), " (and %u more)", n - 1);
 	snprintf(ret_why, size,
 		 "waits until %s%s has looked whether it runs there already: the node %s, or vouch "
-		 "that it does not run there with clusterctl vm accept %s",
+		 "that it does not run there with clusterctl vm accept --not-running %s",
 		 first ? first->name : "nobody", more, why, vm->name);
 	record_line(ret_why, size);
 }

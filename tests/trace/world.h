@@ -74,7 +74,7 @@ const char *world_ask(struct world *world, unsigned node, Wire__Command *command
 /* Shorthand for the usual ones. */
 const char *world_add_vm(struct world *world, const char *name, unsigned memory_mib);
 const char *world_set(struct world *world, const char *vm, const char *key, const char *value);
-const char *world_accept(struct world *world, const char *vm);
+const char *world_accept(struct world *world, const char *vm, Wire__VmAccept__What what);
 const char *world_want(struct world *world, const char *vm, Wire__Vm__Wanted wanted);
 const char *world_move(struct world *world, const char *vm, unsigned to, Wire__VmMove__How how);
 

@@ -93,12 +93,13 @@ const char *world_set(struct world *world, const char *vm, const char *key, cons
 	return world_ask(world, any_node(world), &command);
 }
 
-const char *world_accept(struct world *world, const char *vm)
+const char *world_accept(struct world *world, const char *vm, Wire__VmAccept__What what)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__VmAccept accept = WIRE__VM_ACCEPT__INIT;
 
 	accept.name = (char *)vm;
+	accept.what = what;
 	command.body_case = WIRE__COMMAND__BODY_VM_ACCEPT;
 	command.vm_accept = &accept;
 	return world_ask(world, any_node(world), &command);

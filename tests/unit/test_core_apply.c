@@ -251,6 +251,10 @@ static const Wire__Vm *vm(const struct bench *bench)
 }
 
 #define STALE WIRE__VERDICT__CODE__STALE
+#define WRONG_STATE WIRE__VERDICT__CODE__WRONG_STATE
+#define WAITING WIRE__VM_ACCEPT__WHAT__WAITING
+#define CHANGED WIRE__VM_ACCEPT__WHAT__CHANGED
+#define NOT_RUNNING WIRE__VM_ACCEPT__WHAT__NOT_RUNNING
 
 static void test_old_daemon(void)
 {
@@ -984,6 +988,51 @@ static void test_look(void)
 	bench_free(bench);
 }
 
+static int accept(struct bench *bench, Wire__VmAccept__What what)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmAccept accept = WIRE__VM_ACCEPT__INIT;
+
+	accept.name = (char *)"a";
+	accept.what = what;
+	command.body_case = WIRE__COMMAND__BODY_VM_ACCEPT;
+	command.vm_accept = &accept;
+	return apply(bench, 1, 101, &command);
+}
+
+/* The word that its disks are right is none that it runs nowhere, nor the other way round. */
+static void test_accept(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmLive live = WIRE__VM_LIVE__INIT;
+
+	live.vm = vm(bench)->id;
+	live.generation = vm(bench)->generation;
+	live.difference = (char *)"disk vda";
+	command.body_case = WIRE__COMMAND__BODY_VM_LIVE;
+	command.vm_live = &live;
+	CU_ASSERT_EQUAL(apply(bench, vm(bench)->owner, 100 + vm(bench)->owner, &command), 0);
+	CU_ASSERT_EQUAL(accept(bench, NOT_RUNNING), WRONG_STATE);
+	CU_ASSERT_EQUAL(set_managed(bench, "no"), 0);
+	CU_ASSERT_EQUAL(set_managed(bench, "yes"), 0);
+	CU_ASSERT_EQUAL(report_vm(bench, vm(bench)->owner, 100 + vm(bench)->owner,
+				  vm(bench)->generation, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_STRING_EQUAL(vm(bench)->changed_outside, "disk vda");
+	/* Two things wait, and neither is meant until it is said. */
+	CU_ASSERT_EQUAL(accept(bench, WAITING), WRONG_STATE);
+	CU_ASSERT_STRING_EQUAL(vm(bench)->changed_outside, "disk vda");
+	CU_ASSERT_NOT_EQUAL(vm(bench)->look, 0);
+	CU_ASSERT_EQUAL(accept(bench, CHANGED), 0);
+	CU_ASSERT_STRING_EQUAL(vm(bench)->changed_outside, "");
+	CU_ASSERT_NOT_EQUAL(vm(bench)->look, 0);
+	CU_ASSERT_EQUAL(accept(bench, CHANGED), WRONG_STATE);
+	CU_ASSERT_EQUAL(accept(bench, WAITING), 0);
+	CU_ASSERT_EQUAL(vm(bench)->look, 0);
+	CU_ASSERT_EQUAL(accept(bench, WAITING), WRONG_STATE);
+	bench_free(bench);
+}
+
 /* A node that left, or never came, is asked for at most. */
 static void test_fence_left(void)
 {
@@ -1106,6 +1155,6 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_o
 	  { "large", test_large },
 	  { "full", test_full }, { "large_device", test_large_device },
 	  { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged },
-	  { "look", test_look }, { "fence_left", test_fence_left },
+	  { "look", test_look }, { "accept", test_accept }, { "fence_left", test_fence_left },
 	  { "texts", test_texts }, { "texts_of_fencing", test_texts_of_fencing },
 	  { "edit_pending", test_edit_pending })

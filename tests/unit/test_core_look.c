@@ -14,6 +14,10 @@
 		CU_ASSERT_STRING_EQUAL(story, expected);                                           \
 	} while (0)
 
+#define WAITING WIRE__VM_ACCEPT__WHAT__WAITING
+#define CHANGED WIRE__VM_ACCEPT__WHAT__CHANGED
+#define NOT_RUNNING WIRE__VM_ACCEPT__WHAT__NOT_RUNNING
+
 /* Longer than any patience. */
 enum { LONG_MS = 3600 * 1000, STEPS_MAX = 400 };
 
@@ -184,18 +188,23 @@ static void test_vouched(void)
 {
 	struct world *world = world_new(3);
 
-	CU_ASSERT_PTR_NOT_NULL(strstr(world_accept(world, "a"), "there is no VM"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_accept(world, "a", WAITING), "there is no VM"));
 	world_kill_node(world, 3);
 	world_fence_fails(world, "no route to host");
 	world_settle(world, 10000);
 	world_add_vm(world, "a", 512);
 	world_settle(world, LONG_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "clusterctl vm accept a"));
-	CU_ASSERT_STRING_EQUAL(world_accept(world, "a"), "");
+	CU_ASSERT(waits_for(world, "clusterctl vm accept --not-running a"));
+	CU_ASSERT_STRING_EQUAL(world_accept(world, "a", CHANGED),
+			       "nothing that was changed about a waits to be accepted");
+	CU_ASSERT_STRING_EQUAL(world_accept(world, "a", WAITING),
+			       "a: taken not to run on n3, where nobody has looked");
 	world_settle(world, 2000);
 	STORY(world, "n1: a starts\n");
-	CU_ASSERT_PTR_NOT_NULL(strstr(world_accept(world, "a"), "nothing about a waits"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_accept(world, "a", WAITING), "nothing about a waits"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(world_accept(world, "a", NOT_RUNNING), "waits for no node"));
 	world_free(world);
 }
 

@@ -245,8 +245,8 @@ static void test_off_vouched(void)
 	world_settle(world, HOUR_MS);
 	STORY(world, "");
 	CU_ASSERT(waits_for(world, "no fence device says that it still is"));
-	CU_ASSERT(waits_for(world, "clusterctl vm accept a"));
-	world_accept(world, "a");
+	CU_ASSERT(waits_for(world, "clusterctl vm accept --not-running a"));
+	world_accept(world, "a", WIRE__VM_ACCEPT__WHAT__NOT_RUNNING);
 	world_settle(world, 2000);
 	STORY(world, "n2: a starts\n");
 	world_free(world);

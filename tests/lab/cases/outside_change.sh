@@ -35,10 +35,10 @@ note "the chain is changed while it is off: refused until accepted"
 done_ ctl vm stop $name
 lab exec n1 qemu-img convert -O qcow2 /clusterstorage/disks/$name.snap1 /clusterstorage/disks/$name.flat
 mv "$disks/$name.flat" "$disks/$name.snap1"
-refused 1 "clusterctl vm accept $name" ctl vm start $name
+refused 1 "clusterctl vm accept --changed $name" ctl vm start $name
 equal "its state" failed "$(state $name)"
 silent $name
-done_ ctl vm accept $name
+done_ ctl vm accept --changed $name
 count=$(ticks $name)
 done_ ctl vm start $name
 until_true "it ticks" ticked $name "$count" 3
