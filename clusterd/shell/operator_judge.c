@@ -372,8 +372,8 @@ static bool others_can_act(const struct view_source *source, const Wire__Node *o
 	size_t present = 0;
 
 	if (source->standing.disputed) {
-		snprintf(ret_why, size, "the nodes' copies of the state differ, so nothing would be "
-			 "done about it");
+		snprintf(ret_why, size, "the nodes' copies of the state differ, so nothing would "
+			 "be done about it");
 		return false;
 	}
 	for (size_t i = 0; cluster && i < cluster->n_voters; i++)
