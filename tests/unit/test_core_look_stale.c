@@ -419,7 +419,7 @@ static void test_asked_in_vain(void)
 	world_kill_node(world, 3);
 	world_story(world);
 	world_add_vm(world, "b", 512);
-	world_settle(world, 3000);
+	world_settle(world, 10000);
 	STORY(world, "n1: a starts\nn2: b starts\n");
 	world_free(world);
 }
