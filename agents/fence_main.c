@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and
- * ends. */
+/*
+ * clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and ends.
+ *
+ * It is two processes, so that a power device is told nothing more once the call is over, even
+ * if one of them is killed: the worker makes the call, and its keeper outlives it for as long as
+ * anything is left that the worker started. When the keeper is killed, the worker ends the call.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,7 +24,7 @@
 #include "base/cleanup.h"
 #include "wire/message.h"
 
-enum { ORPHAN_TURNS = 300 }; /* of 1 ms */
+enum { ORPHAN_PAUSE_MAX_NS = 50 * 1000000 };
 
 static int say_hello(struct channel *channel)
 {
@@ -96,14 +101,14 @@ static void kill_children(void)
 
 /*
  * What left its process group became a child of this process, the subreaper of its descendants,
- * when its parent ended. Nothing of it may switch a node off when this call has been answered.
- * Bounded, because what the kernel holds cannot be waited for.
+ * when its parent ended. Nothing of it may switch a node off when this call has been answered: what
+ * the kernel holds is waited for, and the daemon gives the call up when its time is over.
  */
 static void end_orphans(void)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct timespec pause = { .tv_nsec = 1000000 };
 
-	for (int turn = 0; turn < ORPHAN_TURNS; turn++) {
+	for (;;) {
 		pid_t pid;
 
 		kill_children();
@@ -112,20 +117,19 @@ static void end_orphans(void)
 		if (pid < 0)
 			return;
 		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < ORPHAN_PAUSE_MAX_NS)
+			pause.tv_nsec *= 2;
 	}
 }
 
 /* SIGTERM, which the daemon sends when the deadline has passed, must reach what we started, too. */
-static int catch_signals(void)
+static void block_signals(sigset_t *ret_set)
 {
-	sigset_t set;
-
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigemptyset(ret_set);
+	sigaddset(ret_set, SIGTERM);
+	sigaddset(ret_set, SIGINT);
+	sigprocmask(SIG_BLOCK, ret_set, NULL);
 }
 
 static int serve(struct channel *channel, int signals)
@@ -141,7 +145,6 @@ static int serve(struct channel *channel, int signals)
 	if (r < 0)
 		return r;
 	if (request->body_case == WIRE__AGENT_REQUEST__BODY_FENCE) {
-		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		reply = fence_call(request->fence, stop_fds);
 		end_orphans();
 		if (request->fence->secret.data)
@@ -154,10 +157,11 @@ static int serve(struct channel *channel, int signals)
 	return send_reply(channel, id, reply);
 }
 
-int main(void)
+static int work(const sigset_t *set)
 {
 	struct channel *channel;
-	int signals = catch_signals(), r = channel_new(CHANNEL_FD, &channel);
+	int signals = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+	int r = channel_new(CHANNEL_FD, &channel);
 
 	if (r < 0) {
 		fprintf(stderr, "clusterd-agent-fence is started by clusterd, which talks to it on "
@@ -169,4 +173,39 @@ int main(void)
 		fprintf(stderr, "agent kind=fence ended reason=\"%s\"\n", strerror(-r));
 	channel_free(channel);
 	return r < 0 ? 1 : 0;
+}
+
+/*
+ * Passes on what it is told until the worker has ended, and ends what that left. It keeps the
+ * channel open meanwhile: the daemon takes its end for the end of the call.
+ */
+static int keep(pid_t worker, const sigset_t *set)
+{
+	sigset_t all = *set;
+	int status = 0, number;
+
+	sigaddset(&all, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	while (waitpid(worker, &status, WNOHANG) == 0)
+		if (sigwait(&all, &number) == 0 && number != SIGCHLD)
+			kill(worker, number);
+	end_orphans();
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int main(void)
+{
+	pid_t keeper = getpid(), worker;
+	sigset_t set;
+
+	block_signals(&set);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	worker = fork();
+	if (worker != 0)
+		return worker < 0 ? 1 : keep(worker, &set);
+	/* A group of its own: what kills the keeper with its group must leave this one to tidy up. */
+	setpgid(0, 0);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	return getppid() == keeper ? work(&set) : 1;
 }
