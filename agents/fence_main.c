@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and ends.
+ * clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and
+ * ends.
  *
  * It is two processes, so that a power device is told nothing more once the call is over, even
  * if one of them is killed: the worker makes the call, and its keeper outlives it for as long as
@@ -203,7 +204,7 @@ int main(void)
 	worker = fork();
 	if (worker != 0)
 		return worker < 0 ? 1 : keep(worker, &set);
-	/* A group of its own: what kills the keeper with its group must leave this one to tidy up. */
+	/* A group of its own: what kills the keeper's group must leave this one to tidy up. */
 	setpgid(0, 0);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
