@@ -218,8 +218,6 @@ void apply_fence_begin(struct apply *apply)
 	}
 	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE, 0, begin->node,
 				   begin->executor, node->reason);
-	if (!begin->status_only)
-		not_held_back(apply, node);
 	op = record_copy(&state_operation(apply->state, apply->op)->base);
 	op->device = begin->device;
 	op->incarnation = begin->incarnation;
@@ -233,6 +231,9 @@ void apply_fence_begin(struct apply *apply)
 				 begin->status_only ? "is it off? Asked" : "fenced", fence->name,
 				 node_name(apply->state, begin->executor));
 	record_free(op);
+	/* The last thing: it puts another record into the place of this one. */
+	if (!begin->status_only)
+		not_held_back(apply, node);
 }
 
 /* Power is back, or known to be off: what the devices say the next time is news again. */
