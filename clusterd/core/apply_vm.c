@@ -627,6 +627,7 @@ static bool image_ok(struct apply *apply, const Wire__Vm *vm, const char *image)
 static bool may_move(struct apply *apply, const Wire__Vm *vm, const Wire__VmMove *move)
 {
 	const Wire__Node *to = state_node(apply->state, move->to);
+	const Wire__Node *from = state_node(apply->state, vm->owner);
 
 	if (!may_want(apply, vm))
 		return false;
@@ -646,6 +647,13 @@ static bool may_move(struct apply *apply, const Wire__Vm *vm, const Wire__VmMove
 	if (move->to == vm->owner) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE, "%s runs on %s already",
 			     vm->name, to->name);
+		return false;
+	}
+	if (!from || from->state != WIRE__NODE__STATE__UP) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY,
+			     "%s cannot be moved now: %s, where it is, is not up; bring that node "
+			     "or its clusterd back",
+			     vm->name, node_name(apply->state, vm->owner));
 		return false;
 	}
 	if (vm->no_ha || !vm_allows_node(vm, move->to)) {
@@ -711,6 +719,7 @@ void apply_vm_move(struct apply *apply)
 void apply_vm_cancel(struct apply *apply)
 {
 	Wire__Vm *vm = apply_vm_open_named(apply, apply->command->vm_cancel->name);
+	const Wire__Node *source;
 
 	if (!vm)
 		return;
@@ -722,7 +731,15 @@ void apply_vm_cancel(struct apply *apply)
 	}
 	vm->cancel = true;
 	apply->id = vm->id;
-	apply->op = vm->op;
+	source = state_node(apply->state, vm->from);
+	/* Whether it has begun, only that node knows: nobody is to wait for its word now. */
+	if (source && source->state == WIRE__NODE__STATE__UP)
+		apply->op = vm->op;
+	else
+		snprintf(apply->text, sizeof(apply->text),
+			 "noted: the migration of %s is called off as soon as %s, where it is, is "
+			 "back or proven dead",
+			 vm->name, node_name(apply->state, vm->from));
 	apply_vm_close(apply, vm);
 }
 

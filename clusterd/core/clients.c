@@ -55,6 +55,26 @@ static const Wire__Volume *volume_for_image(const struct state *state, const Wir
 	return n ? state_at(state, WIRE__TABLE__TABLE_VOLUME, 0) : NULL;
 }
 
+/* Whether the node that has the VM can move it at all. */
+static bool can_send(struct core *core, const Wire__Vm *vm, char *why, size_t size)
+{
+	const Wire__Node *owner = state_node(core->state, vm->owner);
+
+	if (!owner || !core_is_ready(core, vm->owner))
+		snprintf(why, size,
+			 "%s cannot be moved now: the clusterd of %s, where it is, does not "
+			 "answer; bring it back",
+			 vm->name, node_name(core->state, vm->owner));
+	else if (!owner->facts || !owner->facts->agent_ok)
+		snprintf(why, size,
+			 "%s cannot be moved now: %s, where it is, has no working libvirt: %s",
+			 vm->name, owner->name,
+			 owner->facts ? owner->facts->agent_reason : "not heard of yet");
+	else
+		return true;
+	return false;
+}
+
 static Wire__Verdict__Code prepare_move(struct core *core, const Wire__Vm *vm, Wire__VmMove *move,
 					char *why, size_t size)
 {
@@ -63,6 +83,8 @@ static Wire__Verdict__Code prepare_move(struct core *core, const Wire__Vm *vm, W
 
 	if (vm->phase != WIRE__VM__PHASE__RUN || move->to == vm->owner)
 		return WIRE__VERDICT__CODE__OK; /* apply has the sentence for it */
+	if (!can_send(core, vm, why, size))
+		return WIRE__VERDICT__CODE__NOT_READY;
 	if (!move->to) {
 		move->to = place_one(core->state, ready, vm, vmop_bit(vm->owner), why, size);
 		if (!move->to)

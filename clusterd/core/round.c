@@ -274,7 +274,8 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery)
 	const Wire__Hello *body = (const Wire__Hello *)delivery->body;
 	struct round *round = &replica->round;
 
-	if (round->heard & node_bit(delivery->sender) || !round_hello_fits(body)) {
+	if (round->heard & node_bit(delivery->sender) || !round_hello_fits(body) ||
+	    body->against == delivery->sender) {
 		replica->refused++;
 		return;
 	}

@@ -1078,6 +1078,27 @@ static int cancel(struct bench *bench)
 	return apply(bench, 1, 101, &command);
 }
 
+/* Who cannot hear of it does not keep anybody waiting. */
+static void test_source_is_away(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(move_to(bench, 3, WIRE__VM_MOVE__HOW__LIVE, ""), 0);
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN), 0);
+	CU_ASSERT_EQUAL(cancel(bench), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "as soon as n2, where it is, is back"));
+	CU_ASSERT_TRUE(vm(bench)->cancel);
+	bench_free(bench);
+
+	bench = bench_new();
+	CU_ASSERT_EQUAL(verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN), 0);
+	CU_ASSERT_EQUAL(move_to(bench, 3, WIRE__VM_MOVE__HOW__LIVE, ""),
+			WIRE__VERDICT__CODE__NOT_READY);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "n2, where it is, is not up"));
+	CU_ASSERT_EQUAL(vm(bench)->phase, WIRE__VM__PHASE__RUN);
+	bench_free(bench);
+}
+
 /* Sentences are put together of two: none says a thing twice, or ends in a colon. */
 static void test_texts(void)
 {
@@ -1156,5 +1177,6 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_o
 	  { "full", test_full }, { "large_device", test_large_device },
 	  { "timeouts", test_timeouts }, { "unmanaged", test_unmanaged },
 	  { "look", test_look }, { "accept", test_accept }, { "fence_left", test_fence_left },
+	  { "source_is_away", test_source_is_away },
 	  { "texts", test_texts }, { "texts_of_fencing", test_texts_of_fencing },
 	  { "edit_pending", test_edit_pending })

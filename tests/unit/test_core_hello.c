@@ -36,6 +36,9 @@ static void test_hello_is_checked(void)
 		{ "no first entry", false, rig_hello(4, 3, 9, 11) },
 		{ "a newer protocol only", false, rig_hello(4, 3, 9, 11) },
 		{ "an older protocol only", false, rig_hello(4, 3, 9, 11) },
+		{ "against another one", true, rig_hello(4, 3, 9, 11) },
+		{ "against itself", false, rig_hello(4, 3, 9, 11) },
+		{ "against nobody that can be", false, rig_hello(4, 3, 9, 11) },
 	};
 
 	for (size_t i = 2; i < 6; i++) {
@@ -50,6 +53,9 @@ static void test_hello_is_checked(void)
 	cases[14].body.first_index = 0;
 	cases[15].body.proto_min = cases[15].body.proto_max = FRAME_PROTOCOL + 1;
 	cases[16].body.proto_min = cases[16].body.proto_max = 0;
+	cases[17].body.against = 2;
+	cases[18].body.against = 1;
+	cases[19].body.against = REPLICA_NODE_MAX + 1;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct rig rig;
 
