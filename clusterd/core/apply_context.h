@@ -13,6 +13,8 @@
 #include "clusterd/core/record.h"
 #include "clusterd/core/state.h"
 
+enum { STOP_TIMEOUT_MAX_S = 86400 };	/* of a VM */
+
 struct apply {
 	struct state *state;
 	struct update *update;

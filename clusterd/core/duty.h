@@ -4,8 +4,7 @@
 
 /*
  * One VM as this node's duties see it: what the agent says of it, what was asked of the
- * agent and how that ended, what was reported. For the files duties.c, duty_vm.c and
- * duty_ask.c alone.
+ * agent and how that ended, what was reported. For the files duties.c and duty_*.c alone.
  */
 
 #include "clusterd/core/core_private.h"
@@ -71,6 +70,9 @@ struct fence_duty {
 	uint64_t said_ms, said_epoch;
 };
 
+/* An ask without an answer is not repeated before that. */
+enum { UNANSWERED_MS = 1000 };
+
 struct duties {
 	struct idmap vms;		/* by VM id: struct duty */
 	bool agent_up, inventory;
@@ -94,6 +96,26 @@ struct turn {
 	const Wire__Vm *vm;
 	struct duty *duty;
 };
+
+/* What is known of the VM here; begun with nothing if there was nothing. */
+struct duty *duties_vm(struct duties *duties, uint64_t vm);
+
+/* duty_self.c: the report about this node, when something in it is new. */
+void duty_report_self(struct core *core, struct update *update);
+
+/*
+ * duty_watch.c: tells a new agent which domains are ours; again when these or the volumes
+ * change, and as long as there is one to look for that it has not told of.
+ */
+void duty_run_watch(struct core *core, struct update *update);
+/* The last Watch has no answer, or a bad one: what it named was not told. */
+void duty_forget_watch(struct core *core);
+/* Was all that this node holds named to the agent? */
+bool duty_watched_held(const struct core *core);
+
+/* duty_fence.c: the fence calls that the committed operations give to this node. */
+void duty_run_fences(struct core *core, struct update *update);
+void duty_fence_free(void *value);
 
 /* The handler of the VM's phase, for a node that has a part in it. */
 void duty_run(struct turn *turn);

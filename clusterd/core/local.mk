@@ -15,10 +15,17 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply_node.c \
 	%D%/apply_possession.c \
 	%D%/apply_vm.c \
+	%D%/apply_vm_accept.c \
+	%D%/apply_vm_set.c \
+	%D%/apply_vm_want.c \
 	%D%/census.c \
 	%D%/census.h \
 	%D%/clients.c \
 	%D%/commit.c \
+	%D%/conduct.h \
+	%D%/conduct_fence.c \
+	%D%/conduct_node.c \
+	%D%/conduct_vm.c \
 	%D%/conductor.c \
 	%D%/conductor.h \
 	%D%/core.c \
@@ -29,7 +36,10 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/duties.h \
 	%D%/duty.h \
 	%D%/duty_ask.c \
+	%D%/duty_fence.c \
+	%D%/duty_self.c \
 	%D%/duty_vm.c \
+	%D%/duty_watch.c \
 	%D%/elapsed.c \
 	%D%/elapsed.h \
 	%D%/event.h \
@@ -67,6 +77,8 @@ tests_unit_test_core_look_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_look_stale
 tests_unit_test_core_look_stale_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_apply
+unit_tests += tests/unit/test_core_apply_fence
+unit_tests += tests/unit/test_core_apply_given
 unit_tests += tests/unit/test_core_asks
 unit_tests += tests/unit/test_core_log
 unit_tests += tests/unit/test_core_hello

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_CORE_CONDUCT_H
+#define CLUSTERD_CORE_CONDUCT_H
+
+/* What the files of the conductor share: what it remembers, and how it proposes. */
+
+#include "base/idmap.h"
+#include "clusterd/core/core_private.h"
+#include "clusterd/core/look.h"
+
+/* What the leader remembers of a node, on its own clock. */
+struct watched_node {
+	Wire__Node__State state;
+	bool in_ring, ready;
+	uint64_t since_ms;		/* these three are as they are */
+	bool was_out;			/* of the ring, in this state */
+	unsigned attempts;		/* fence calls for this incarnation */
+	uint64_t incarnation, retry_ms;
+	uint64_t asked_for;		/* log entry of what its device was last asked for */
+	uint64_t proposed_ms;
+};
+
+struct watched_vm {
+	uint64_t generation;
+	Wire__Vm__Phase phase;
+	uint32_t tries;
+	uint64_t since_ms, proposed_ms;
+	uint64_t look;			/* the one that is waited for */
+	uint64_t look_ms;		/* since when; 0 = none is */
+};
+
+struct conductor {
+	bool leading;
+	uint64_t epoch;
+	struct watched_node nodes[65];
+	struct idmap vms;
+	uint64_t placed_ms;		/* VMs were given their places last */
+	uint64_t tests_ms;		/* a fence test without an executor was ended last */
+};
+
+/* A node that could look has answered by then: it is asked about, and whoever waits is told. */
+enum { LOOK_PATIENCE_MS = 5000 };
+
+/* conductor.c: was it proposed a moment ago? Else takes note that it is now. */
+bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update);
+/* Has it been like this for so long? Arms a wake-up for when it will have been. */
+bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update);
+/* What this leader sees of the nodes now. */
+struct look_sight conduct_sight(const struct core *core);
+
+/* conduct_node.c: what membership says of a node that does not speak for itself. */
+struct watched_node *conduct_watch_node(struct core *core, const Wire__Node *node);
+void conduct_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		  struct update *update);
+/* The state of a node is to become this one; `held_back`: why no more is done, or "". */
+void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		     Wire__Node__State state, const char *reason, const char *held_back,
+		     struct update *update);
+
+/* conduct_fence.c: proof of its death, if it is lost with VMs or a look waits for it. */
+void conduct_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		   struct update *update);
+/* Fence tests whose executors are gone. */
+void conduct_tests(struct core *core, struct update *update);
+
+/* conduct_vm.c: starts, restores, stops. */
+void conduct_vms(struct core *core, struct update *update);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/conduct.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "clusterd/core/place.h"
+#include "clusterd/core/record.h"
+
+/* Placing many takes long, and each frame that is delivered would make it happen again. */
+enum { PLACE_FEW = 16, PLACE_PAUSE_MS = 200 };
+
+static struct watched_vm *watch_vm(struct core *core, const Wire__Vm *vm)
+{
+	struct watched_vm *watched = idmap_get(&core->conductor->vms, vm->id);
+
+	if (!watched) {
+		watched = mem_new(struct watched_vm);
+		idmap_put(&core->conductor->vms, vm->id, watched);
+	}
+	if (!watched->since_ms || watched->generation != vm->generation ||
+	    watched->phase != vm->phase || watched->tries != vm->tries) {
+		*watched = (struct watched_vm){
+			.generation = vm->generation,
+			.phase = vm->phase,
+			.tries = vm->tries,
+			.since_ms = core->now_ms,
+		};
+	}
+	return watched;
+}
+
+static void propose_step(struct core *core, const Wire__Vm *vm, Wire__Vm__Phase next, uint32_t node,
+			 const char *detail, bool settled, struct update *update)
+{
+	struct watched_vm *watched = watch_vm(core, vm);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmStep step = WIRE__VM_STEP__INIT;
+
+	if (conduct_proposed_lately(core, &watched->proposed_ms, update))
+		return;
+	step.vm = vm->id;
+	step.generation = vm->generation;
+	step.phase = vm->phase;
+	step.next = next;
+	step.node = node;
+	step.detail = (char *)detail;
+	step.settled = settled;
+	command.body_case = WIRE__COMMAND__BODY_VM_STEP;
+	command.vm_step = &step;
+	core_propose(core, &command, update);
+}
+
+uint64_t conductor_pause_ms(uint32_t tries)
+{
+	static const uint64_t pauses[] = { 0, 0, 10000, 60000 };
+
+	return pauses[tries < 3 ? tries : 3];
+}
+
+/* Has every node looked for it that could have it? Says for whom it waits, after a while. */
+static bool looked_for(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	struct watched_vm *watched = watch_vm(core, vm);
+	char why[600];
+
+	if (!look_missing_now(core->state, conduct_sight(core), vm)) {
+		watched->look_ms = 0;
+		return true;
+	}
+	if (!watched->look_ms || watched->look != vm->look)
+		watched->look_ms = core->now_ms;
+	watched->look = vm->look;
+	if (!conduct_lasted(core, watched->look_ms, LOOK_PATIENCE_MS, update))
+		return false;
+	look_why(core->state, conduct_sight(core), vm, why, sizeof(why));
+	if (strcmp(vm->detail, why) != 0)
+		propose_step(core, vm, vm->phase, 0, why, false, update);
+	return false;
+}
+
+/* Nobody waits for its nodes any more; the next one who does is given his time. */
+static void forget_look(struct core *core, const Wire__Vm *vm)
+{
+	struct watched_vm *watched = vm->look ? idmap_get(&core->conductor->vms, vm->id) : NULL;
+
+	if (watched)
+		watched->look_ms = 0;
+}
+
+static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	struct watched_vm *watched;
+
+	if (vm->phase != WIRE__VM__PHASE__OFF || vm->wanted == WIRE__VM__WANTED__STOPPED ||
+	    vm->n_maybe || vm->unmanaged) {
+		forget_look(core, vm);
+		return false;
+	}
+	watched = watch_vm(core, vm);
+	if (!looked_for(core, vm, update))
+		return false;
+	if (vm->tries >= state_setting_number(core->state, "restart.tries_total")) {
+		propose_step(core, vm, WIRE__VM__PHASE__FAILED, 0,
+			     vm->detail[0] ? vm->detail : "too many failures", false, update);
+		return false;
+	}
+	return conduct_lasted(core, watched->since_ms, conductor_pause_ms(vm->tries), update);
+}
+
+/* In place first, while that may help; away from where it would not start. */
+static uint32_t stay_on(const struct core *core, const Wire__Vm *vm)
+{
+	const Wire__Node *last = vm->last_node ? state_node(core->state, vm->last_node) : NULL;
+
+	if (!last || last->state != WIRE__NODE__STATE__UP ||
+	    (vm->tried_nodes & vmop_bit(vm->last_node)) || vm->tries == 0 ||
+	    vm->tries > state_setting_number(core->state, "restart.tries_here"))
+		return 0;
+	return vm->last_node;
+}
+
+static uint64_t shun(const struct core *core, const Wire__Vm *vm)
+{
+	uint64_t nodes = vm->tried_nodes;
+
+	if (vm->tries > state_setting_number(core->state, "restart.tries_here"))
+		nodes |= vmop_bit(vm->last_node);
+	return nodes;
+}
+
+/* Have that many been placed just now? What was proposed then is on its way. */
+static bool placed_lately(struct core *core, size_t n, struct update *update)
+{
+	struct conductor *conductor = core->conductor;
+
+	if (n > PLACE_FEW && conductor->placed_ms &&
+	    core->now_ms < conductor->placed_ms + PLACE_PAUSE_MS) {
+		update_wake(update, conductor->placed_ms + PLACE_PAUSE_MS);
+		return true;
+	}
+	conductor->placed_ms = core->now_ms;
+	return false;
+}
+
+static void start_vms(struct core *core, struct update *update)
+{
+	size_t count = state_count(core->state, WIRE__TABLE__TABLE_VM), n = 0;
+	const Wire__Vm **vms = mem_new_array(const Wire__Vm *, count);
+	uint64_t *shuns = mem_new_array(uint64_t, count);
+	uint32_t *stays = mem_new_array(uint32_t, count);
+	struct placing *places;
+
+	for (size_t i = 0; i < count; i++) {
+		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
+
+		if (!wants_start(core, vm, update))
+			continue;
+		vms[n] = vm;
+		shuns[n] = shun(core, vm);
+		stays[n++] = stay_on(core, vm);
+	}
+	if (n && placed_lately(core, n, update))
+		n = 0;
+	places = mem_new_array(struct placing, n);
+	if (n)
+		place_vms(core->state, core->standing.ready_nodes, vms, n, shuns, stays, places);
+	for (size_t i = 0; i < n; i++) {
+		const Wire__Vm *vm = state_vm(core->state, places[i].vm);
+
+		if (places[i].node)
+			propose_step(core, vm, WIRE__VM__PHASE__STARTING, places[i].node, "", false,
+				     update);
+		else if (strcmp(vm->detail, places[i].why) != 0)
+			propose_step(core, vm, WIRE__VM__PHASE__OFF, 0, places[i].why, false,
+				     update);
+	}
+	free(places);
+	free(vms);
+	free(shuns);
+	free(stays);
+}
+
+/* A saved VM goes where it was sent, else back, else anywhere that has not failed. */
+static void restore_vm(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	const uint32_t first[] = { vm->to, vm->last_node };
+	uint64_t ready = core->standing.ready_nodes;
+	char why[600];
+	uint32_t node;
+
+	if (vm->n_maybe || !looked_for(core, vm, update))
+		return;
+	for (size_t i = 0; i < 2; i++)
+		if (first[i] && !(vm->tried_nodes & vmop_bit(first[i])) &&
+		    place_fits(core->state, ready, vm, first[i], why, sizeof(why))) {
+			propose_step(core, vm, WIRE__VM__PHASE__RESTORING, first[i], "", false,
+				     update);
+			return;
+		}
+	node = place_one(core->state, ready, vm, vm->tried_nodes, why, sizeof(why));
+	if (node)
+		propose_step(core, vm, WIRE__VM__PHASE__RESTORING, node, "", false, update);
+	else if (vm->tried_nodes)
+		propose_step(core, vm,
+			     vm->cold_start_on_lost_save ? WIRE__VM__PHASE__OFF
+							 : WIRE__VM__PHASE__FAILED,
+			     0, vm->detail[0] ? vm->detail : why, false, update);
+	else if (strcmp(vm->detail, why) != 0)
+		propose_step(core, vm, WIRE__VM__PHASE__SAVED, 0, why, false, update);
+}
+
+static void conduct_vm(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	struct watched_vm *watched;
+
+	if (vm->unmanaged)
+		return;
+	if (vm->phase == WIRE__VM__PHASE__SAVED)
+		restore_vm(core, vm, update);
+	if (vm->phase != WIRE__VM__PHASE__RUN)
+		return;
+	watched = watch_vm(core, vm);
+	if (vm->wanted == WIRE__VM__WANTED__STOPPED)
+		propose_step(core, vm, WIRE__VM__PHASE__STOPPING, 0, "", false, update);
+	else if ((vm->tries || vm->tried_nodes) &&
+		 conduct_lasted(core, watched->since_ms,
+				state_setting_number(core->state, "restart.settle_s") * 1000,
+				update))
+		propose_step(core, vm, vm->phase, 0, "", true, update);
+}
+
+/* Removed ones; asked for only when there must be some. */
+static void forget_removed(struct core *core)
+{
+	struct idmap *vms = &core->conductor->vms;
+
+	if (idmap_count(vms) <= state_count(core->state, WIRE__TABLE__TABLE_VM))
+		return;
+	for (size_t i = idmap_count(vms); i-- > 0;) {
+		uint64_t id;
+
+		idmap_at(vms, i, &id);
+		if (!state_vm(core->state, id))
+			free(idmap_remove(vms, id));
+	}
+}
+
+void conduct_vms(struct core *core, struct update *update)
+{
+	forget_removed(core);
+	start_vms(core, update);
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++)
+		conduct_vm(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i), update);
+}

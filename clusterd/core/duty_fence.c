@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The fence calls that this node is to make. */
+#include "clusterd/core/duty.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "wire/message.h"
+
+enum { REPEAT_MS = 1000 };
+
+void duty_fence_free(void *value)
+{
+	struct fence_duty *fence = value;
+
+	wire_free(fence->reply);
+	free(fence);
+}
+
+static const char *plug_of(const Wire__Fence *fence, uint32_t node)
+{
+	for (size_t i = 0; i < fence->n_targets; i++)
+		if (fence->targets[i]->node == node)
+			return fence->targets[i]->plug;
+	return "";
+}
+
+static void ask_fence(struct core *core, struct fence_duty *duty, const Wire__Operation *op,
+		      const Wire__Fence *fence, struct update *update)
+{
+	uint32_t timeout_s = fence->timeout_s ? fence->timeout_s
+		: (uint32_t)state_setting_number(core->state, "fence.timeout_s");
+	struct ask *ask = core_ask(core, AGENT_FENCE, timeout_s * 2000 + 5000, update);
+	Wire__AgentRequest *request = wire_new(&wire__agent_request__descriptor);
+	Wire__FenceCall *call = wire_new(&wire__fence_call__descriptor);
+
+	call->action = op->status_only ? WIRE__FENCE_CALL__ACTION__STATUS
+				       : WIRE__FENCE_CALL__ACTION__OFF_VERIFIED;
+	wire_set(&call->agent, fence->agent);
+	wire_set(&call->plug, plug_of(fence, op->node));
+	wire_set(&call->node_name, node_name(core->state, op->node));
+	call->timeout_ms = timeout_s * 1000;
+	call->params = mem_new_array(Wire__Param *, fence->n_params);
+	for (size_t i = 0; i < fence->n_params; i++)
+		call->params[call->n_params++] = wire_dup(&fence->params[i]->base);
+	request->deadline_ms = ask->deadline_ms;
+	request->body_case = WIRE__AGENT_REQUEST__BODY_FENCE;
+	request->fence = call;
+	ask->request = request;
+	ask->sealed = &fence->secret;
+	ask->sealed_name = fence->name;
+	duty->ask = ask->id;
+}
+
+/* Only OFF proves anything; ON is a good answer to a mere question. */
+static void tell_fence(struct core *core, struct fence_duty *duty, const Wire__Operation *op,
+		       struct update *update)
+{
+	const Wire__AgentReply *reply = duty->reply;
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+
+	if (duty->said_epoch == core->standing.epoch &&
+	    core->now_ms < duty->said_ms + REPEAT_MS) {
+		update_wake(update, duty->said_ms + REPEAT_MS);
+		return;
+	}
+	duty->said_epoch = core->standing.epoch;
+	duty->said_ms = core->now_ms;
+	result.op = op->id;
+	result.off = reply && reply->code == WIRE__AGENT_REPLY__CODE__OFF;
+	result.ok = result.off || (reply && reply->code == WIRE__AGENT_REPLY__CODE__ON &&
+				   op->kind == WIRE__OPERATION__KIND__FENCE_TEST);
+	result.text = (char *)(duty->instead ? duty->instead : reply ? reply->text
+		: "the fence agent gave no answer in time, which proves nothing");
+	result.marks = reply ? reply->marks : NULL;
+	result.n_marks = reply ? reply->n_marks : 0;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
+	command.fence_result = &result;
+	core_propose(core, &command, update);
+}
+
+/* Membership is looked at once more, right before the power is cut. */
+static void begin_fence(struct core *core, struct fence_duty *duty, const Wire__Operation *op,
+			struct update *update)
+{
+	const Wire__Fence *fence =
+		state_get(core->state, WIRE__TABLE__TABLE_FENCE, op->device);
+
+	if (!fence)
+		duty->instead = "the fence device was removed";
+	else if (op->kind == WIRE__OPERATION__KIND__FENCE && core_in_ring(core, op->node))
+		duty->instead = "the node came back before it was fenced";
+	if (duty->instead)
+		duty->over = true;
+	else
+		ask_fence(core, duty, op, fence, update);
+}
+
+static void run_fence(struct core *core, const Wire__Operation *op, struct update *update)
+{
+	struct fence_duty *duty = idmap_get(&core->duties->fences, op->id);
+
+	if (!duty) {
+		duty = mem_new(struct fence_duty);
+		duty->op = op->id;
+		idmap_put(&core->duties->fences, op->id, duty);
+		begin_fence(core, duty, op, update);
+	}
+	if (duty->over)
+		tell_fence(core, duty, op, update);
+}
+
+static void forget_fences(struct core *core)
+{
+	struct idmap *fences = &core->duties->fences;
+
+	for (size_t i = idmap_count(fences); i-- > 0;) {
+		uint64_t id;
+		const Wire__Operation *op;
+
+		idmap_at(fences, i, &id);
+		op = state_operation(core->state, id);
+		if (!op || op->outcome != WIRE__OPERATION__OUTCOME__RUNNING)
+			duty_fence_free(idmap_remove(fences, id));
+	}
+}
+
+void duty_run_fences(struct core *core, struct update *update)
+{
+	forget_fences(core);
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op =
+			state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->outcome == WIRE__OPERATION__OUTCOME__RUNNING && op->to == core->node &&
+		    (op->kind == WIRE__OPERATION__KIND__FENCE ||
+		     op->kind == WIRE__OPERATION__KIND__FENCE_TEST))
+			run_fence(core, op, update);
+	}
+}

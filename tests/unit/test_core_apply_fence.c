@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules of apply about fencing: what proves a death, what the budget allows, what is told. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "clusterd/core/elapsed.h"
+#include "tests/unit/bench.h"
+#include "tests/unit/unit.h"
+
+enum { WINDOW_MS = 600 * 1000 };
+
+static void test_fence(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__OFF), STALE); /* not by decree */
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT(vm_holds(bench_vm(bench), 2)); /* lost is not dead */
+	op = bench_begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, false), 0);
+	CU_ASSERT(vm_holds(bench_vm(bench), 2)); /* tried is not off */
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), STALE);
+	op = bench_begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), 0);
+	CU_ASSERT_FALSE(vm_holds(bench_vm(bench), 2));
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__OFF);
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__LOST), STALE);
+	/* What the dead daemon had on its way counts no more. */
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__PRESENT), STALE);
+	bench_free(bench);
+}
+
+/* The proof is about an incarnation: the node was back, as another one, before it came. */
+static void test_fence_late(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	op = bench_begin_fence(bench, 2);
+	bench_report_node(bench, 2, 202, "second boot");
+	CU_ASSERT_FALSE(vm_holds(bench_vm(bench), 2)); /* a new kernel has no old guests */
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), 0);
+	CU_ASSERT(vm_holds(bench_vm(bench), 2));
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__LOST);
+	bench_free(bench);
+}
+
+static int set_budget(struct bench *bench, const char *value)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__SettingSet set = WIRE__SETTING_SET__INIT;
+
+	set.name = (char *)"fence.budget";
+	set.value = (char *)value;
+	command.body_case = WIRE__COMMAND__BODY_SETTING_SET;
+	command.setting_set = &set;
+	return bench_apply(bench, 1, 101, &command);
+}
+
+/* Asked for at once by a leader for which none of them had begun yet. */
+static void test_fence_budget(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	bench_add_fence(bench, "bmc3", 3);
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	bench_verdict(bench, 3, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, false), 0);
+	CU_ASSERT_EQUAL(bench_try_device(bench, "bmc3", 3, false), STALE);
+	CU_ASSERT_EQUAL(bench_try_device(bench, "bmc3", 3, true), 0);
+	bench_free(bench);
+}
+
+/* A device has nothing to say about a node that it does not fence, nor a node about itself. */
+static void test_other_device(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
+
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	bench_verdict(bench, 3, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 3, false), STALE);
+	begin.node = 2;
+	begin.incarnation = state_node(bench->state, 2)->incarnation;
+	begin.device = state_fence_named(bench->state, "bmc")->id;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
+	command.fence_begin = &begin;
+	begin.executor = 2;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), STALE);
+	begin.executor = 9;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), STALE);
+	begin.executor = 3;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	bench_free(bench);
+}
+
+/* One attempt that fails; how many events that makes. */
+static size_t fail_fence(struct bench *bench, bool status_only, const char *text)
+{
+	size_t before = state_count(bench->state, WIRE__TABLE__TABLE_EVENT), n;
+	const Wire__Operation *op;
+
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, status_only), 0);
+	n = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	op = state_at(bench->state, WIRE__TABLE__TABLE_OPERATION, n - 1);
+	CU_ASSERT_EQUAL(bench_end_fence_saying(bench, op->id, false, text), 0);
+	return state_count(bench->state, WIRE__TABLE__TABLE_EVENT) - before;
+}
+
+/* A device that cannot be reached is told of once, and again when that changes. */
+static void test_fence_silence(void)
+{
+	struct bench *bench = bench_new();
+	size_t operations;
+	uint64_t op;
+
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 2);
+	operations = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	for (unsigned i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 0);
+	CU_ASSERT_EQUAL(state_count(bench->state, WIRE__TABLE__TABLE_OPERATION), operations);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "wrong password"), 1);
+	/* Two nodes ask by turns, with two stories. */
+	for (unsigned i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(
+			fail_fence(bench, false, i % 2 ? "no route to host" : "wrong password"), 0);
+	/* Only asked now; and then told to act again. */
+	CU_ASSERT_EQUAL(fail_fence(bench, true, "no route to host"), 1);
+	CU_ASSERT_EQUAL(fail_fence(bench, true, "no route to host"), 0);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 1);
+	/* It is back and lost anew: all of that is news. */
+	bench_report_node(bench, 2, 202, "first boot");
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(fail_fence(bench, false, "no route to host"), 2);
+	op = bench_begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), 0);
+	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->targets[0]->n_told, 0);
+	bench_free(bench);
+}
+
+/* The leader of the moment has node 2 powered off; it comes back. What the leader was told. */
+static int fence_by(struct bench *bench, uint32_t leader)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
+	uint64_t boot_id = state_node(bench->state, leader)->boot_id;
+	char kernel[20];
+	int code;
+
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	begin.node = 2;
+	begin.incarnation = state_node(bench->state, 2)->incarnation;
+	begin.device = state_fence_named(bench->state, "bmc")->id;
+	begin.executor = 1;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
+	command.fence_begin = &begin;
+	code = bench_apply(bench, leader, boot_id, &command);
+	if (code == 0)
+		bench_end_fence(bench, state_count(bench->state, WIRE__TABLE__TABLE_OPERATION),
+				true);
+	snprintf(kernel, sizeof(kernel), "boot %u", (unsigned)bench->index);
+	bench_report_node(bench, 2, 1000 + bench->index, kernel);
+	return code;
+}
+
+/* The window of the budget passes for all alike, whatever the leader takes the day to be. */
+static void test_wrong_clock(void)
+{
+	static const int64_t wrongs[] = { 0, 3LL * DAY_MS, -3LL * DAY_MS };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrongs); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(wrongs); k++) {
+			struct bench *bench = bench_new();
+
+			CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+			bench->passed_ms = 7200 * 1000;
+			bench->wrong_ms[1] = wrongs[i];
+			bench->wrong_ms[3] = wrongs[k];
+			CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+			bench->passed_ms += WINDOW_MS / 2;
+			CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+			CU_ASSERT_EQUAL(fence_by(bench, 3), STALE);
+			bench->wrong_ms[1] = wrongs[k]; /* somebody set it */
+			CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+			bench->passed_ms += WINDOW_MS / 2;
+			CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
+			CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+			/* Nothing is said for a day; it has passed all the same. */
+			bench->passed_ms += DAY_MS;
+			CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+			bench_free(bench);
+		}
+}
+
+/* Uptimes begin anew with each boot, and a leader that has just booted counts on with the rest. */
+static void test_booted_leader(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	bench->passed_ms = DAY_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+	bench->booted_ms[3] = bench->passed_ms;
+	bench_report_node(bench, 3, 303, "second boot");
+	CU_ASSERT_EQUAL(fence_by(bench, 3), STALE);
+	bench->passed_ms += WINDOW_MS + ELAPSED_STEP_MS;
+	/* By its own word alone. */
+	CU_ASSERT(elapsed_now(bench->state, 3, 303, 1 + WINDOW_MS + ELAPSED_STEP_MS) >=
+		  DAY_MS + WINDOW_MS);
+	CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
+	/* What an older daemon of it says proves nothing: it may be of the kernel before. */
+	CU_ASSERT_EQUAL(elapsed_now(bench->state, 3, 103, DAY_MS),
+			state_cluster(bench->state)->clock_ms);
+	bench_free(bench);
+}
+
+/* A kernel whose time jumps takes the clock along, but it does not stand still for the others. */
+static void test_jump(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	bench->passed_ms = DAY_MS;
+	bench->passed_ms += 3LL * DAY_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
+	bench->passed_ms -= 3LL * DAY_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+	bench->passed_ms += WINDOW_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+	bench_free(bench);
+}
+
+/* A node that left, or never came, is asked for at most. */
+static void test_fence_left(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeFreeze freeze = WIRE__NODE_FREEZE__INIT;
+
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, true), STALE); /* it is up */
+	freeze.freeze_ms = 1000;
+	command.body_case = WIRE__COMMAND__BODY_NODE_FREEZE;
+	command.node_freeze = &freeze;
+	CU_ASSERT_EQUAL(bench_apply(bench, 2, 102, &command), 0);
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, false), STALE);
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, true), 0);
+	CU_ASSERT(vm_holds(bench_vm(bench), 2));
+	CU_ASSERT_EQUAL(bench_end_fence(bench,
+					state_count(bench->state, WIRE__TABLE__TABLE_OPERATION),
+					true),
+			0);
+	CU_ASSERT_FALSE(vm_holds(bench_vm(bench), 2));
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__OFF);
+	bench_free(bench);
+}
+
+static void test_texts_of_fencing(void)
+{
+	static const struct {
+		bool off;
+		const char *said, *event;
+	} cases[] = {
+		{ false, "on",
+		  "no proof that it is off, asked from n1: its device says that it is on; it is "
+		  "asked again and again" },
+		{ false, "no route",
+		  "no proof that it is off, asked from n1: no route; it is asked again and again" },
+		{ true, "off", "is off, proven: as its device says" },
+		{ true, "power cut, verified by status",
+		  "is off, proven: power cut, verified by status" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench *bench = bench_new();
+
+		bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+		CU_ASSERT_EQUAL(bench_end_fence_saying(bench, bench_begin_fence(bench, 2),
+						       cases[i].off, cases[i].said),
+				0);
+		CU_ASSERT(bench_has_event(bench, cases[i].event));
+		CU_ASSERT_PTR_NULL(strstr(state_node(bench->state, 2)->reason, "off"));
+		bench_free(bench);
+	}
+}
+
+UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fence_late },
+	  { "fence_budget", test_fence_budget }, { "other_device", test_other_device },
+	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
+	  { "booted_leader", test_booted_leader }, { "jump", test_jump },
+	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing })
