@@ -53,7 +53,9 @@ static void row_of_fence(struct table *table, const json_t *fence, void *context
 	table_cell(table, field_text(fence, "agent"));
 	table_cell(table, targets);
 	table_cell_toned(table, tested_ms ? TABLE_GOOD : TABLE_WARN,
-			 tested_ms ? show_time(text, tested_ms) : "never");
+			 tested_ms			       ? show_time(text, tested_ms)
+			 : *field_text(fence, "test_result") ? "failed"
+							       : "never");
 	table_cell(table, field_text(fence, "test_result"));
 	table_cell(table, params);
 }

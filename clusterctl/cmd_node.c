@@ -19,7 +19,9 @@ static char *node_fences(const json_t *fences, json_int_t node)
 			if (field_number(target, "node") != node)
 				continue;
 			buf_printf(&out, "%s%s%s", out.len ? ", " : "", field_text(fence, "name"),
-				   field_number(fence, "tested_ms") ? "" : " (untested)");
+				   field_number(fence, "tested_ms")    ? ""
+				   : *field_text(fence, "test_result") ? " (test failed)"
+								       : " (untested)");
 			break;
 		}
 	}

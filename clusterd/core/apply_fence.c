@@ -228,7 +228,7 @@ void apply_fence_begin(struct apply *apply)
 	if (node->state != WIRE__NODE__STATE__OFF && !is_repeat(target, begin->status_only))
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
 				 "%s through %s, from %s",
-				 begin->status_only ? "is it off? Asked" : "fenced", fence->name,
+				 begin->status_only ? "is it off? Asked" : "being fenced", fence->name,
 				 node_name(apply->state, begin->executor));
 	record_free(op);
 	/* The last thing: it puts another record into the place of this one. */
@@ -351,9 +351,25 @@ static void still_off(struct apply *apply, const Wire__Node *record, const Wire_
 	forget_likes(apply, op, WIRE__OPERATION__OUTCOME__DONE, text);
 }
 
+/* A device that gave a proof works, whatever its last test was like. */
+static void device_works(struct apply *apply, const Wire__Operation *op, const char *text)
+{
+	const Wire__Fence *record = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	Wire__Fence *fence;
+
+	if (!record || record->tested_ms)
+		return;
+	fence = record_copy(&record->base);
+	record_text(&fence->test_result, text);
+	fence->tested_ms = apply->command->time_ms;
+	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
+	record_free(fence);
+}
+
 static void off(struct apply *apply, const Wire__Node *node, const Wire__Operation *op,
 		const char *text)
 {
+	device_works(apply, op, text);
 	if (node->state == WIRE__NODE__STATE__OFF)
 		still_off(apply, node, op, text);
 	else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/core/conduct.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -220,6 +221,31 @@ static void ask_whether_off(struct core *core, const Wire__Node *node, struct wa
 		watched->retry_ms = core->now_ms + ask_delay_ms(watched->attempts);
 }
 
+static void note_budget(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			struct update *update)
+{
+	char why[250];
+
+	snprintf(why, sizeof(why),
+		 "not powered off: fence.budget allows %llu nodes in %llu s and no more, so its "
+		 "device is only asked; its VMs wait (clusterctl settings set fence.budget N "
+		 "allows more)",
+		 (unsigned long long)state_setting_number(core->state, "fence.budget"),
+		 (unsigned long long)state_setting_number(core->state, "fence.budget_window_s"));
+	note_held_back(core, node, watched, why, update);
+}
+
+/* Beyond the budget its device is asked, no more: it may be off. */
+static void power_off(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		      const Wire__Fence *device, struct update *update)
+{
+	bool allowed = budget_left(core);
+
+	if (!allowed)
+		note_budget(core, node, watched, update);
+	begin_fence(core, node, watched, device, !allowed, update);
+}
+
 void conduct_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		   struct update *update)
 {
@@ -249,7 +275,7 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 			       "cause is elsewhere; its VMs wait",
 			       update);
 	else if (conduct_lasted(core, watched->retry_ms, 0, update))
-		begin_fence(core, node, watched, device, !budget_left(core), update);
+		power_off(core, node, watched, device, update);
 }
 
 /* A test whose executor is gone has no result either; whoever asked for it may ask again. */

@@ -202,11 +202,13 @@ static void hear_progress(struct core *core, const struct event_frame *frame)
 const Wire__Progress *core_progress(const struct core *core, uint64_t vm)
 {
 	const Wire__Vm *record = state_vm(core->state, vm);
+	const Wire__Progress *progress = idmap_get(&core->progress, vm);
 
-	/* What was heard of an earlier move says nothing about now. */
-	if (!record || !vmop_moving((enum vmop_phase)record->phase))
+	/* What was heard of an earlier move says nothing about this one. */
+	if (!record || !vmop_moving((enum vmop_phase)record->phase) || !progress ||
+	    progress->domain->generation != record->generation)
 		return NULL;
-	return idmap_get(&core->progress, vm);
+	return progress;
 }
 
 /* ------------------------------------------------------------------ leaving */

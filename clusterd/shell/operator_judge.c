@@ -140,6 +140,10 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 		snprintf(ret, size, "not fenced: half of the cluster or more is lost at once");
 		return "bring nodes back";
 	}
+	if (node->held_back[0]) {
+		snprintf(ret, size, "%s", node->held_back);
+		return NULL;
+	}
 	if (op) {
 		snprintf(ret, size, "not fenced yet, it is tried again: %s: %s",
 			 used ? used->name : "a device", op->text);

@@ -59,6 +59,12 @@ static void test_lists(void)
 				{ OK("[{\"name\":\"bmc\",\"targets\":[{\"node\":1}]}]") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .out = "bmc (untested)" },
+		{ .line = "node list",
+		  .script = { { "{\"do\":\"fences\"}",
+				{ OK("[{\"name\":\"bmc\",\"test_result\":\"no route\","
+				     "\"targets\":[{\"node\":1}]}]") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "bmc (test failed)" },
 		{ .line = "operation show 7",
 		  .script = { { "{\"do\":\"operation\",\"operation\":7}",
 				{ OK("{\"id\":7,\"kind\":\"live\",\"begun_ms\":1000,\"marks\":"

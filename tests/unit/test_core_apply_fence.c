@@ -291,8 +291,43 @@ static void test_texts_of_fencing(void)
 	}
 }
 
+static void end_test(struct bench *bench, bool ok, const char *text)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
+
+	test.name = (char *)"bmc";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
+	command.fence_test = &test;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	CU_ASSERT_EQUAL(bench_end_fence_saying(bench,
+					       state_count(bench->state,
+							   WIRE__TABLE__TABLE_OPERATION),
+					       ok, text),
+			0);
+}
+
+/* It failed its test, and then it did its work: so it works. */
+static void test_device_works(void)
+{
+	struct bench *bench = bench_new();
+
+	end_test(bench, false, "no route");
+	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), false), 0);
+	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
+	CU_ASSERT_STRING_EQUAL(state_fence_named(bench->state, "bmc")->test_result, "no route");
+	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
+	CU_ASSERT_NOT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
+	CU_ASSERT_STRING_EQUAL(state_fence_named(bench->state, "bmc")->test_result,
+			       "said the device");
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fence_late },
 	  { "fence_budget", test_fence_budget }, { "other_device", test_other_device },
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
 	  { "booted_leader", test_booted_leader }, { "jump", test_jump },
-	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing })
+	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing },
+	  { "device_works", test_device_works })

@@ -420,7 +420,7 @@ static void test_early_move(void)
 	alone_free(alone);
 }
 
-static bool hears_progress(uint32_t sender, uint8_t first_byte)
+static bool hears_progress(uint32_t sender, uint8_t first_byte, int64_t later)
 {
 	struct alone *alone = alone_begin(1, WIRE__VM__PHASE__SAVING);
 	struct frame_header header = { .type = FRAME_PROGRESS,
@@ -434,6 +434,7 @@ static bool hears_progress(uint32_t sender, uint8_t first_byte)
 
 	open_epoch(alone);
 	ref.vm = 100;
+	ref.generation = state_vm(core_state(alone->core), 100)->generation + (uint64_t)later;
 	progress.domain = &ref;
 	step(alone, (struct event){ .kind = EVENT_FRAME,
 				    .frame = { sender, &header, &progress.base } });
@@ -442,13 +443,15 @@ static bool hears_progress(uint32_t sender, uint8_t first_byte)
 	return heard;
 }
 
-/* Only members say how far a move is. */
+/* Only members say how far a move is, and only of this one. */
 static void test_progress(void)
 {
-	CU_ASSERT(hears_progress(1, 0x12));
-	CU_ASSERT_FALSE(hears_progress(2, 0x12));
-	CU_ASSERT_FALSE(hears_progress(0, 0x12));
-	CU_ASSERT_FALSE(hears_progress(1, 0x13));
+	CU_ASSERT(hears_progress(1, 0x12, 0));
+	CU_ASSERT_FALSE(hears_progress(2, 0x12, 0));
+	CU_ASSERT_FALSE(hears_progress(0, 0x12, 0));
+	CU_ASSERT_FALSE(hears_progress(1, 0x13, 0));
+	CU_ASSERT_FALSE(hears_progress(1, 0x12, -1));
+	CU_ASSERT_FALSE(hears_progress(1, 0x12, 1));
 }
 
 UNIT_MAIN("core/asks", { "watch_size", test_watch_size },

@@ -386,6 +386,44 @@ static void test_held_back(void)
 	}
 }
 
+static void set(struct world *world, const char *name, const char *value)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__SettingSet body = WIRE__SETTING_SET__INIT;
+
+	body.name = (char *)name;
+	body.value = (char *)value;
+	command.body_case = WIRE__COMMAND__BODY_SETTING_SET;
+	command.setting_set = &body;
+	CU_ASSERT_STRING_EQUAL(world_ask(world, 1, &command), "");
+}
+
+/* Beyond the budget nobody's power is cut; it is said why, and it goes on when that is raised. */
+static void test_budget(void)
+{
+	struct world *world = world_new(3);
+	const Wire__Node *node;
+
+	for (unsigned i = 0; i < 3; i++)
+		world_add_vm(world, (const char *[]){ "a", "b", "c" }[i], 512);
+	world_settle(world, 5000);
+	set(world, "fence.budget", "0");
+	world_story(world);
+	world_split(world, 1 << 2);
+	world_settle(world, 20000);
+	STORY(world, "");
+	node = state_node(core_state(world_core(world, 1)), 3);
+	CU_ASSERT_EQUAL(node->state, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_PTR_NOT_NULL(strstr(node->held_back, "fence.budget allows 0 nodes in 600 s"));
+	CU_ASSERT_EQUAL(events_with(world, "fence.budget allows"), 1);
+	set(world, "fence.budget", "1");
+	world_settle(world, 300000);
+	node = state_node(core_state(world_core(world, 1)), 3);
+	CU_ASSERT_EQUAL(node->state, WIRE__NODE__STATE__OFF);
+	CU_ASSERT_STRING_EQUAL(node->held_back, "");
+	world_free(world);
+}
+
 /* A test of a device ends, even if the node that was to carry it out is gone for good. */
 static void test_fence_test(void)
 {
@@ -416,4 +454,4 @@ UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
 	  { "cold_start", test_cold_start }, { "partition_heals", test_partition_heals },
 	  { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends },
 	  { "half_missing", test_half_missing }, { "fence_test", test_fence_test },
-	  { "held_back", test_held_back })
+	  { "held_back", test_held_back }, { "budget", test_budget })
