@@ -12,6 +12,7 @@ check_LIBRARIES += %D%/unit/libunit.a
 	%D%/unit/bench.h \
 	%D%/unit/stage.c \
 	%D%/unit/stage.h \
+	%D%/unit/story.h \
 	%D%/unit/unit.c \
 	%D%/unit/unit.h
 

@@ -228,8 +228,8 @@ void apply_fence_begin(struct apply *apply)
 	if (node->state != WIRE__NODE__STATE__OFF && !is_repeat(target, begin->status_only))
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, begin->node,
 				 "%s through %s, from %s",
-				 begin->status_only ? "is it off? Asked" : "being fenced", fence->name,
-				 node_name(apply->state, begin->executor));
+				 begin->status_only ? "is it off? Asked" : "being fenced",
+				 fence->name, node_name(apply->state, begin->executor));
 	record_free(op);
 	/* The last thing: it puts another record into the place of this one. */
 	if (!begin->status_only)

@@ -81,6 +81,10 @@ const char *world_move(struct world *world, const char *vm, unsigned to, Wire__V
 /* The node that runs the VM, 0 if none; the record as the lowest live node has it. */
 unsigned world_runs(struct world *world, const char *vm);
 const Wire__Vm *world_vm(struct world *world, const char *vm);
+/* It runs on that node and can be nowhere else. */
+bool world_has(struct world *world, const char *vm, unsigned node);
+/* It is off, for a reason with that text; if not, says what is. */
+bool world_waits_for(struct world *world, const char *vm, const char *text);
 const struct core *world_core(struct world *world, unsigned node);
 uint64_t world_now(struct world *world);
 

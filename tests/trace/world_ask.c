@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "wire/command.h"
@@ -154,6 +155,24 @@ unsigned world_runs(struct world *world, const char *vm)
 		if (host_runs(world->machines[n].host, record->id))
 			return n;
 	return 0;
+}
+
+bool world_has(struct world *world, const char *vm, unsigned node)
+{
+	const Wire__Vm *record = world_vm(world, vm);
+
+	return record->phase == WIRE__VM__PHASE__RUN && record->owner == node &&
+	       record->n_maybe == 1 && world_runs(world, vm) == node;
+}
+
+bool world_waits_for(struct world *world, const char *vm, const char *text)
+{
+	const Wire__Vm *record = world_vm(world, vm);
+
+	if (record->phase == WIRE__VM__PHASE__OFF && strstr(record->detail, text))
+		return true;
+	fprintf(stderr, "phase %d: %s\n", record->phase, record->detail);
+	return false;
 }
 
 const struct core *world_core(struct world *world, unsigned node)

@@ -4,15 +4,8 @@
 #include <string.h>
 
 #include "tests/trace/world.h"
+#include "tests/unit/story.h"
 #include "tests/unit/unit.h"
-
-#define STORY(world, expected)                                                                     \
-	do {                                                                                       \
-		const char *story = world_story(world);                                            \
-		if (strcmp(story, expected) != 0)                                                  \
-			fprintf(stderr, "%s:%d story:\n%s", __FILE__, __LINE__, story);            \
-		CU_ASSERT_STRING_EQUAL(story, expected);                                           \
-	} while (0)
 
 static void test_start_stop(void)
 {

@@ -4,15 +4,8 @@
 #include <string.h>
 
 #include "tests/trace/world.h"
+#include "tests/unit/story.h"
 #include "tests/unit/unit.h"
-
-#define STORY(world, expected)                                                                     \
-	do {                                                                                       \
-		const char *story = world_story(world);                                            \
-		if (strcmp(story, expected) != 0)                                                  \
-			fprintf(stderr, "%s:%d story:\n%s", __FILE__, __LINE__, story);            \
-		CU_ASSERT_STRING_EQUAL(story, expected);                                           \
-	} while (0)
 
 #define WAITING WIRE__VM_ACCEPT__WHAT__WAITING
 #define CHANGED WIRE__VM_ACCEPT__WHAT__CHANGED
@@ -27,24 +20,6 @@ static const Wire__Operation *last_op(struct world *world)
 
 	return state_at(state, WIRE__TABLE__TABLE_OPERATION,
 			state_count(state, WIRE__TABLE__TABLE_OPERATION) - 1);
-}
-
-static bool waits_for(struct world *world, const char *text)
-{
-	const Wire__Vm *vm = world_vm(world, "a");
-
-	if (vm->phase == WIRE__VM__PHASE__OFF && strstr(vm->detail, text))
-		return true;
-	fprintf(stderr, "phase %d: %s\n", vm->phase, vm->detail);
-	return false;
-}
-
-static bool found_on(struct world *world, unsigned node)
-{
-	const Wire__Vm *vm = world_vm(world, "a");
-
-	return vm->phase == WIRE__VM__PHASE__RUN && vm->owner == node && vm->n_maybe == 1 &&
-	       world_runs(world, "a") == node;
 }
 
 /* Wherever it is looked for and is not, nothing is waited for. */
@@ -67,7 +42,7 @@ static void test_runs_there(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, 5000);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	CU_ASSERT_EQUAL(last_op(world)->outcome, WIRE__OPERATION__OUTCOME__DONE);
 	world_free(world);
 }
@@ -82,8 +57,9 @@ static void test_agent_down(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, LONG_MS);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(waits_for(world, "waits until n3 has looked whether it runs there already"));
-	CU_ASSERT(waits_for(world, "the vm agent is being restarted"));
+	CU_ASSERT(world_waits_for(world, "a",
+				  "waits until n3 has looked whether it runs there already"));
+	CU_ASSERT(world_waits_for(world, "a", "the vm agent is being restarted"));
 	CU_ASSERT_EQUAL(last_op(world)->outcome, WIRE__OPERATION__OUTCOME__FAILED);
 	CU_ASSERT_PTR_NOT_NULL(strstr(last_op(world)->text, "waits until n3"));
 	/* Asked for again: it is told again, and nothing starts. */
@@ -94,7 +70,7 @@ static void test_agent_down(void)
 	world_start_agent(world, 3);
 	world_settle(world, 5000);
 	STORY(world, "");
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	CU_ASSERT_STRING_EQUAL(world_vm(world, "a")->detail, "");
 	world_free(world);
 }
@@ -122,8 +98,8 @@ static void test_daemon_down(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, LONG_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "n3 has looked"));
-	CU_ASSERT(waits_for(world, "has no clusterd that runs"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "has no clusterd that runs"));
 	world_start_daemon(world, 3);
 	world_settle(world, 2000);
 	STORY(world, "n1: a starts\n");
@@ -175,11 +151,11 @@ static void test_cut_off(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, LONG_MS);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(waits_for(world, "is lost"));
+	CU_ASSERT(world_waits_for(world, "a", "is lost"));
 	world_split(world, 0);
 	world_settle(world, 20000);
 	STORY(world, "");
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -195,7 +171,7 @@ static void test_vouched(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, LONG_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "clusterctl vm accept --not-running a"));
+	CU_ASSERT(world_waits_for(world, "a", "clusterctl vm accept --not-running a"));
 	CU_ASSERT_STRING_EQUAL(world_accept(world, "a", CHANGED),
 			       "nothing that was changed about a waits to be accepted");
 	CU_ASSERT_STRING_EQUAL(world_accept(world, "a", WAITING),
@@ -216,7 +192,7 @@ static void test_boots_meanwhile(void)
 	world_stop_agent(world, 2);
 	world_add_vm(world, "a", 512);
 	world_settle(world, 10000);
-	CU_ASSERT(waits_for(world, "waits until n2 has"));
+	CU_ASSERT(world_waits_for(world, "a", "waits until n2 has"));
 	world_kill_node(world, 3);
 	world_settle(world, 10000);
 	world_run_by_hand(world, 3, "a", false);
@@ -225,11 +201,11 @@ static void test_boots_meanwhile(void)
 	world_settle(world, 10000);
 	world_start_agent(world, 2);
 	world_settle(world, 10000);
-	CU_ASSERT(waits_for(world, "waits until n3 has"));
+	CU_ASSERT(world_waits_for(world, "a", "waits until n3 has"));
 	world_start_agent(world, 3);
 	world_settle(world, 10000);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -257,7 +233,7 @@ static void test_moved_by_hand(void)
 			world_start_agent(world, late);
 		world_settle(world, 20000);
 		STORY(world, "");
-		CU_ASSERT(found_on(world, 2));
+		CU_ASSERT(world_has(world, "a", 2));
 		world_free(world);
 	}
 }
@@ -279,7 +255,7 @@ static void test_repaired_by_hand(void)
 	world_set(world, "a", "managed", "yes");
 	world_settle(world, LONG_MS);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -340,7 +316,7 @@ static bool ends_well(struct world *world, fault_fn *fault, unsigned node)
 	/* Whoever has it may be fenced once it is the cluster's; nobody who only has to look. */
 	if (node == 3 && (fault == node_dies || fault == network_splits))
 		return world_runs(world, "a") && world_vm(world, "a")->n_maybe == 1;
-	return found_on(world, 3) && !strstr(world_story(world), "power of n3");
+	return world_has(world, "a", 3) && !strstr(world_story(world), "power of n3");
 }
 
 /*

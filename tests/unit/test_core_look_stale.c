@@ -4,15 +4,8 @@
 #include <string.h>
 
 #include "tests/trace/world.h"
+#include "tests/unit/story.h"
 #include "tests/unit/unit.h"
-
-#define STORY(world, expected)                                                                     \
-	do {                                                                                       \
-		const char *story = world_story(world);                                            \
-		if (strcmp(story, expected) != 0)                                                  \
-			fprintf(stderr, "%s:%d story:\n%s", __FILE__, __LINE__, story);            \
-		CU_ASSERT_STRING_EQUAL(story, expected);                                           \
-	} while (0)
 
 enum { HOUR_MS = 3600 * 1000, HOUR_ENTRIES = 100 };
 
@@ -34,24 +27,6 @@ static Wire__Node__State node_state(struct world *world, unsigned n)
 static size_t count(struct world *world, Wire__Table table)
 {
 	return state_count(state_of(world), table);
-}
-
-static bool waits_for(struct world *world, const char *text)
-{
-	const Wire__Vm *vm = world_vm(world, "a");
-
-	if (vm->phase == WIRE__VM__PHASE__OFF && strstr(vm->detail, text))
-		return true;
-	fprintf(stderr, "phase %d: %s\n", vm->phase, vm->detail);
-	return false;
-}
-
-static bool found_on(struct world *world, unsigned node)
-{
-	const Wire__Vm *vm = world_vm(world, "a");
-
-	return vm->phase == WIRE__VM__PHASE__RUN && vm->owner == node && vm->n_maybe == 1 &&
-	       world_runs(world, "a") == node;
 }
 
 /* Three nodes; b runs, and n3 is proven off. */
@@ -105,11 +80,11 @@ static void test_off_is_on(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, HOUR_MS);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(waits_for(world, "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
 	world_start_daemon(world, 3);
 	world_settle(world, 10000);
 	STORY(world, "");
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -126,7 +101,7 @@ static void test_off_is_on_now(void)
 	CU_ASSERT_EQUAL(node_state(world, 3), WIRE__NODE__STATE__OFF);
 	world_settle(world, HOUR_MS);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(waits_for(world, "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
 	world_free(world);
 }
 
@@ -143,8 +118,8 @@ static void test_off_is_on_new_leader(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, 20000);
 	CU_ASSERT_EQUAL(node_state(world, 3), WIRE__NODE__STATE__OFF);
-	CU_ASSERT(waits_for(world, "n3 has looked"));
-	CU_ASSERT(waits_for(world, "is on again without clusterd"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "is on again without clusterd"));
 	world_settle(world, 60000);
 	CU_ASSERT_EQUAL(node_state(world, 3), WIRE__NODE__STATE__DAEMON_DOWN);
 	STORY(world, "n3: a started by hand\n");
@@ -159,7 +134,7 @@ static void test_off_is_on_unseen(void)
 	world_stop_agent(world, 2);
 	world_add_vm(world, "a", 512);
 	world_settle(world, 10000);
-	CU_ASSERT(waits_for(world, "n2"));
+	CU_ASSERT(world_waits_for(world, "a", "n2"));
 	world_split(world, 4);
 	world_start_node(world, 3);
 	world_kill_daemon(world, 3);
@@ -167,12 +142,12 @@ static void test_off_is_on_unseen(void)
 	world_start_agent(world, 2);
 	world_settle(world, HOUR_MS);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(waits_for(world, "n3 has looked"));
-	CU_ASSERT(waits_for(world, "no fence device says that it still is"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "no fence device says that it still is"));
 	world_split(world, 0);
 	world_start_daemon(world, 3);
 	world_settle(world, 10000);
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -206,8 +181,8 @@ static void test_off_before_others_looked(void)
 	world_split(world, 16);
 	world_settle(world, HOUR_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "n5 has looked"));
-	CU_ASSERT(waits_for(world, "no fence device says that it still is"));
+	CU_ASSERT(world_waits_for(world, "a", "n5 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "no fence device says that it still is"));
 	world_free(world);
 }
 
@@ -227,11 +202,11 @@ static void test_off_before_others_were_off(void)
 	world_settle(world, 500000);
 	STORY(world, "");
 	CU_ASSERT_EQUAL(node_state(world, 5), WIRE__NODE__STATE__OFF);
-	CU_ASSERT(waits_for(world, "n5 (and 1 more) has looked"));
-	CU_ASSERT(waits_for(world, "is on again without clusterd"));
+	CU_ASSERT(world_waits_for(world, "a", "n5 (and 1 more) has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "is on again without clusterd"));
 	world_settle(world, HOUR_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "n5 (and 1 more) has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "n5 (and 1 more) has looked"));
 	world_free(world);
 }
 
@@ -244,8 +219,8 @@ static void test_off_vouched(void)
 	world_add_vm(world, "a", 512);
 	world_settle(world, HOUR_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "no fence device says that it still is"));
-	CU_ASSERT(waits_for(world, "clusterctl vm accept --not-running a"));
+	CU_ASSERT(world_waits_for(world, "a", "no fence device says that it still is"));
+	CU_ASSERT(world_waits_for(world, "a", "clusterctl vm accept --not-running a"));
 	world_accept(world, "a", WIRE__VM_ACCEPT__WHAT__NOT_RUNNING);
 	world_settle(world, 2000);
 	STORY(world, "n2: a starts\n");
@@ -281,11 +256,11 @@ static void looked_long_ago(enum end end, bool reboot, uint64_t after_ms)
 	world_start_agent(world, 2);
 	world_settle(world, HOUR_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
 	world_start_daemon(world, 3);
 	world_settle(world, 10000);
 	STORY(world, "");
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -313,10 +288,10 @@ static void restarted(uint64_t after_ms)
 	world_start_agent(world, 2);
 	world_settle(world, HOUR_MS);
 	STORY(world, "");
-	CU_ASSERT(waits_for(world, "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
 	world_start_agent(world, 3);
 	world_settle(world, 10000);
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -342,10 +317,10 @@ static void test_asked_again(void)
 	world_start_agent(world, 2);
 	world_settle(world, HOUR_MS);
 	STORY(world, "n3: a started by hand\n");
-	CU_ASSERT(waits_for(world, "n3 has looked"));
+	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
 	world_start_agent(world, 3);
 	world_settle(world, 10000);
-	CU_ASSERT(found_on(world, 3));
+	CU_ASSERT(world_has(world, "a", 3));
 	world_free(world);
 }
 
@@ -364,7 +339,7 @@ static void test_saved(void)
 	CU_ASSERT_STRING_EQUAL(world_move(world, "a", 2, WIRE__VM_MOVE__HOW__QUICK), "");
 	CU_ASSERT_NOT_EQUAL(world_vm(world, "a")->look, 0);
 	world_settle(world, 20000);
-	CU_ASSERT(found_on(world, 2));
+	CU_ASSERT(world_has(world, "a", 2));
 	world_free(world);
 }
 
@@ -396,7 +371,7 @@ static void test_present_elsewhere(void)
 	CU_ASSERT(entries_of_an_hour(world) < HOUR_ENTRIES);
 	world_start_daemon(world, 1);
 	world_settle(world, 20000);
-	CU_ASSERT(found_on(world, 2));
+	CU_ASSERT(world_has(world, "a", 2));
 	world_free(world);
 }
 
