@@ -2,13 +2,15 @@
 #ifndef TESTS_UNIT_STORY_H
 #define TESTS_UNIT_STORY_H
 
+/* What a world did, compared word for word with what is expected. */
+
 #include <CUnit/CUnit.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/trace/world.h"
 
-/* All that has happened in the world since it was asked last, word for word; else it is shown. */
+/* All that has happened in the world since it was asked last; shown if it is something else. */
 #define STORY(world, expected)                                                                     \
 	do {                                                                                       \
 		const char *story = world_story(world);                                            \
