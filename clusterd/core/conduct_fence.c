@@ -82,26 +82,6 @@ static bool budget_left(const struct core *core)
 	       state_setting_number(core->state, "fence.budget");
 }
 
-/*
- * Half of the cluster or more, gone for one cause: then the cause is not those nodes. Looks
- * at the ring as well, because verdicts are committed one by one, and the first of them must
- * not be acted on as if it were alone.
- */
-static bool too_many_lost(const struct core *core)
-{
-	size_t nodes = state_count(core->state, WIRE__TABLE__TABLE_NODE), lost = 0;
-
-	for (size_t i = 0; i < nodes; i++) {
-		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
-		bool trusted = node->state == WIRE__NODE__STATE__UP ||
-			       node->state == WIRE__NODE__STATE__DAEMON_DOWN;
-
-		lost += node->state == WIRE__NODE__STATE__LOST ||
-			(trusted && !core_in_ring(core, (uint32_t)node->id));
-	}
-	return nodes > 2 && lost * 2 >= nodes;
-}
-
 static void note_held_back(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			   const char *why, struct update *update)
 {
@@ -269,7 +249,7 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 			       "no proof of its death is possible: no fence device is set for it; "
 			       "its VMs stay down until it returns (clusterctl fence add)",
 			       update);
-	else if (too_many_lost(core))
+	else if (half_is_lost(core->state, core->standing.ring))
 		note_held_back(core, node, watched,
 			       "not fenced: half of the cluster or more is lost at once, so the "
 			       "cause is elsewhere; its VMs wait",

@@ -174,6 +174,21 @@ bool vm_allows_node(const Wire__Vm *vm, uint32_t node)
 	return false;
 }
 
+bool half_is_lost(const struct state *state, uint64_t ring)
+{
+	size_t nodes = state_count(state, WIRE__TABLE__TABLE_NODE), lost = 0;
+
+	for (size_t i = 0; i < nodes; i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+		bool trusted = node->state == WIRE__NODE__STATE__UP ||
+			       node->state == WIRE__NODE__STATE__DAEMON_DOWN;
+
+		lost += node->state == WIRE__NODE__STATE__LOST ||
+			(trusted && !(ring & vmop_bit((uint32_t)node->id)));
+	}
+	return nodes > 2 && lost * 2 >= nodes;
+}
+
 size_t fences_within(const struct state *state, uint64_t now_ms, uint64_t window_ms)
 {
 	size_t n = 0;

@@ -44,6 +44,13 @@ void vm_from_op(Wire__Vm *vm, const struct vmop *op);
 /* Name of a node for a text: "n2", or "node 7" when there is no record. Static rotation of 4. */
 const char *node_name(const struct state *state, uint32_t node);
 
+/*
+ * Half of the cluster or more, gone for one cause: then the cause is not those nodes, and they
+ * are not fenced. Looks at the ring (bit n-1 = node n) as well, because verdicts are committed
+ * one by one, and the first of them must not be acted on as if it were alone.
+ */
+bool half_is_lost(const struct state *state, uint64_t ring);
+
 /* Nodes that may ever run this VM by the administrator's will. */
 bool vm_allows_node(const Wire__Vm *vm, uint32_t node);
 

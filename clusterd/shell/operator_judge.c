@@ -94,22 +94,6 @@ static const Wire__Operation *last_fencing(const struct state *state, const Wire
 	return NULL;
 }
 
-/* As the conductor sees it: so much loss at once has another cause than these nodes. */
-static bool half_is_lost(const struct view_source *source)
-{
-	size_t nodes = state_count(source->state, WIRE__TABLE__TABLE_NODE), lost = 0;
-
-	for (size_t i = 0; i < nodes; i++) {
-		const Wire__Node *node = state_at(source->state, WIRE__TABLE__TABLE_NODE, i);
-		bool trusted = node->state == WIRE__NODE__STATE__UP ||
-			       node->state == WIRE__NODE__STATE__DAEMON_DOWN;
-
-		lost += node->state == WIRE__NODE__STATE__LOST ||
-			(trusted && !has_bit(source->standing.ring, node->id));
-	}
-	return nodes > 2 && lost * 2 >= nodes;
-}
-
 /*
  * How it stands with the proof that a lost node is dead. Returns what an administrator can do
  * about it; NULL: nothing, it goes on by itself.
@@ -136,7 +120,7 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 		snprintf(ret, size, "not fenced yet: no fence device");
 		return "bring it back, or clusterctl fence add";
 	}
-	if (half_is_lost(source)) {
+	if (half_is_lost(source->state, source->standing.ring)) {
 		snprintf(ret, size, "not fenced: half of the cluster or more is lost at once");
 		return "bring nodes back";
 	}
@@ -387,7 +371,7 @@ static bool others_can_act(const struct view_source *source, const Wire__Node *o
 		return false;
 	}
 	after.standing.ring &= others;
-	if (half_is_lost(&after)) {
+	if (half_is_lost(after.state, after.standing.ring)) {
 		snprintf(ret_why, size, "with %s half of the cluster would be lost, and nothing "
 			 "fenced", owner->name);
 		return false;
