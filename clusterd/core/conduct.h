@@ -41,21 +41,21 @@ struct conductor {
 /* A node that could look has answered by then: it is asked about, and whoever waits is told. */
 enum { LOOK_PATIENCE_MS = 5000 };
 
-/* conductor.c: was it proposed a moment ago? Else takes note that it is now. */
+/* conduct.c: was it proposed a moment ago? Else takes note that it is now. */
 bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update);
 /* Has it been like this for so long? Arms a wake-up for when it will have been. */
 bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update);
 /* What this leader sees of the nodes now. */
 struct look_sight conduct_sight(const struct core *core);
+/* The state of a node is to become this one; `held_back`: why no more is done, or "". */
+void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		     Wire__Node__State state, const char *reason, const char *held_back,
+		     struct update *update);
 
 /* conduct_node.c: what membership says of a node that does not speak for itself. */
 struct watched_node *conduct_watch_node(struct core *core, const Wire__Node *node);
 void conduct_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		  struct update *update);
-/* The state of a node is to become this one; `held_back`: why no more is done, or "". */
-void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
-		     Wire__Node__State state, const char *reason, const char *held_back,
-		     struct update *update);
 
 /* conduct_fence.c: proof of its death, if it is lost with VMs or a look waits for it. */
 void conduct_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,

@@ -33,25 +33,6 @@ struct watched_node *conduct_watch_node(struct core *core, const Wire__Node *nod
 	return watched;
 }
 
-void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
-		     Wire__Node__State state, const char *reason, const char *held_back,
-		     struct update *update)
-{
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__NodeVerdict verdict = WIRE__NODE_VERDICT__INIT;
-
-	if (conduct_proposed_lately(core, &watched->proposed_ms, update))
-		return;
-	verdict.node = (uint32_t)node->id;
-	verdict.incarnation = node->incarnation;
-	verdict.state = state;
-	verdict.reason = (char *)reason;
-	verdict.held_back = (char *)held_back;
-	command.body_case = WIRE__COMMAND__BODY_NODE_VERDICT;
-	command.node_verdict = &verdict;
-	core_propose(core, &command, update);
-}
-
 static void propose_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			    Wire__Node__State state, const char *reason, struct update *update)
 {

@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "clusterd/core/conduct.h"
 
-enum { REPEAT_MS = 1000 };
-
 struct conductor *conductor_new(void)
 {
 	return mem_new(struct conductor);
@@ -20,29 +18,6 @@ void conductor_free(struct conductor *conductor)
 		return;
 	idmap_free(&conductor->vms, free);
 	free(conductor);
-}
-
-bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update)
-{
-	if (*proposed_ms && core->now_ms < *proposed_ms + REPEAT_MS) {
-		update_wake(update, *proposed_ms + REPEAT_MS);
-		return true;
-	}
-	*proposed_ms = core->now_ms;
-	return false;
-}
-
-bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update)
-{
-	if (core->now_ms >= since_ms + wait_ms)
-		return true;
-	update_wake(update, since_ms + wait_ms);
-	return false;
-}
-
-struct look_sight conduct_sight(const struct core *core)
-{
-	return (struct look_sight){ core->standing.ready_nodes, core->standing.ring };
 }
 
 static void conduct_nodes(struct core *core, struct update *update)
@@ -57,6 +32,7 @@ static void conduct_nodes(struct core *core, struct update *update)
 		conduct_fence(core, node, watched, update);
 	}
 }
+
 static void forget_all(struct core *core)
 {
 	struct conductor *conductor = core->conductor;

@@ -56,7 +56,10 @@ void clients_answer(struct core *core, uint64_t request, const Wire__Verdict *ve
 void clients_run(struct core *core, struct update *update);
 void clients_free(struct core *core);
 
-/* core.c: fills in proposer and time, packs and multicasts. Nothing waits for the outcome. */
+/*
+ * core_private.c: fills in proposer and time, packs and multicasts. Nothing waits for the
+ * outcome.
+ */
 void core_propose(struct core *core, Wire__Command *command, struct update *update);
 /* An ask with a fresh id; the caller fills in request. */
 struct ask *core_ask(struct core *core, enum agent_kind agent, uint32_t deadline_ms,

@@ -11,21 +11,6 @@
 #include "clusterd/core/duty.h"
 #include "wire/message.h"
 
-static void duty_free(void *value)
-{
-	struct duty *duty = value;
-
-	free(duty->reason);
-	free(duty->text);
-	wire_free(duty->live);
-	free(duty->live_xml);
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
-		free(duty->done[slot].text);
-		free(duty->done[slot].chain);
-	}
-	free(duty);
-}
-
 struct duties *duties_new(void)
 {
 	return mem_new(struct duties);
@@ -39,18 +24,6 @@ void duties_free(struct duties *duties)
 	idmap_free(&duties->fences, duty_fence_free);
 	wire_free(duties->facts);
 	free(duties);
-}
-
-struct duty *duties_vm(struct duties *duties, uint64_t vm)
-{
-	struct duty *duty = idmap_get(&duties->vms, vm);
-
-	if (duty)
-		return duty;
-	duty = mem_new(struct duty);
-	duty->vm = vm;
-	idmap_put(&duties->vms, vm, duty);
-	return duty;
 }
 
 bool duties_agent_ok(const struct core *core)

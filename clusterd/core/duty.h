@@ -4,7 +4,7 @@
 
 /*
  * One VM as this node's duties see it: what the agent says of it, what was asked of the
- * agent and how that ended, what was reported. For the files duties.c and duty_*.c alone.
+ * agent and how that ended, what was reported. For the files duties.c and duty*.c alone.
  */
 
 #include "clusterd/core/core_private.h"
@@ -99,6 +99,7 @@ struct turn {
 
 /* What is known of the VM here; begun with nothing if there was nothing. */
 struct duty *duties_vm(struct duties *duties, uint64_t vm);
+void duty_free(void *duty);
 
 /* duty_self.c: the report about this node, when something in it is new. */
 void duty_report_self(struct core *core, struct update *update);

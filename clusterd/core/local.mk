@@ -22,6 +22,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/census.h \
 	%D%/clients.c \
 	%D%/commit.c \
+	%D%/conduct.c \
 	%D%/conduct.h \
 	%D%/conduct_fence.c \
 	%D%/conduct_node.c \
@@ -30,10 +31,12 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/conductor.h \
 	%D%/core.c \
 	%D%/core.h \
+	%D%/core_private.c \
 	%D%/core_private.h \
 	%D%/decide.c \
 	%D%/duties.c \
 	%D%/duties.h \
+	%D%/duty.c \
 	%D%/duty.h \
 	%D%/duty_ask.c \
 	%D%/duty_fence.c \

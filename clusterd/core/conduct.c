@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clusterd/core/conduct.h"
+
+enum { REPEAT_MS = 1000 };
+
+bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update)
+{
+	if (*proposed_ms && core->now_ms < *proposed_ms + REPEAT_MS) {
+		update_wake(update, *proposed_ms + REPEAT_MS);
+		return true;
+	}
+	*proposed_ms = core->now_ms;
+	return false;
+}
+
+bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update)
+{
+	if (core->now_ms >= since_ms + wait_ms)
+		return true;
+	update_wake(update, since_ms + wait_ms);
+	return false;
+}
+
+struct look_sight conduct_sight(const struct core *core)
+{
+	return (struct look_sight){ core->standing.ready_nodes, core->standing.ring };
+}
+
+void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		     Wire__Node__State state, const char *reason, const char *held_back,
+		     struct update *update)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeVerdict verdict = WIRE__NODE_VERDICT__INIT;
+
+	if (conduct_proposed_lately(core, &watched->proposed_ms, update))
+		return;
+	verdict.node = (uint32_t)node->id;
+	verdict.incarnation = node->incarnation;
+	verdict.state = state;
+	verdict.reason = (char *)reason;
+	verdict.held_back = (char *)held_back;
+	command.body_case = WIRE__COMMAND__BODY_NODE_VERDICT;
+	command.node_verdict = &verdict;
+	core_propose(core, &command, update);
+}
