@@ -80,5 +80,9 @@ void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
 void apply_looks_forget(struct apply *apply, uint32_t node);
 /* The node is no longer one that fence devices are asked about in vain. */
 void apply_fences_forget(struct apply *apply, uint32_t node);
+/* The node is lost: what its devices said of it shortly before was true. */
+void apply_fences_were_right(struct apply *apply, uint32_t node);
+/* It is up: no fencing of it goes on. */
+void apply_fencing_over(struct apply *apply, uint32_t node);
 
 #endif

@@ -14,6 +14,7 @@ enum {
 	TIMEOUT_MAX_S = 600,
 	DEVICE_MAX = 32 * 1024,		/* the rest of a record has room, too */
 	TOLD_MAX = 4,			/* reasons of a device that are remembered */
+	DYING_MS = 60000,		/* from a node's death to its loss, at most */
 };
 
 static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
@@ -82,6 +83,7 @@ void apply_fence_add(struct apply *apply)
 	for (size_t i = 0; i < fence->n_targets; i++) {
 		fence->targets[i]->n_told = 0;
 		fence->targets[i]->told_asked = false;
+		fence->targets[i]->wrong_ms = 0;
 	}
 	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
 	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "fencing", "device %s (%s) added by %s",
@@ -166,18 +168,6 @@ static bool budget_left(struct apply *apply)
 	       state_setting_number(apply->state, "fence.budget");
 }
 
-/*
- * Only a lost node is powered off. One that left, was never here or was off may at least be asked
- * for: that it is off proves what it proves of any other.
- */
-static bool may_be_proven_off(const Wire__Node *node, bool status_only)
-{
-	return node->state == WIRE__NODE__STATE__LOST ||
-	       (status_only && (node->state == WIRE__NODE__STATE__LEFT ||
-				node->state == WIRE__NODE__STATE__NEW ||
-				node->state == WIRE__NODE__STATE__OFF));
-}
-
 /* Has the device's silence been told of, and is this no other kind of attempt? */
 static bool is_repeat(const Wire__FenceTarget *target, bool status_only)
 {
@@ -205,9 +195,9 @@ void apply_fence_begin(struct apply *apply)
 	const Wire__FenceTarget *target = fence ? target_of(fence, begin->node) : NULL;
 	Wire__Operation *op;
 
-	if (!node || !target || begin->executor == begin->node ||
+	if (!node || !target || target->wrong_ms || begin->executor == begin->node ||
 	    !state_node(apply->state, begin->executor) ||
-	    !may_be_proven_off(node, begin->status_only) ||
+	    !node_may_be_fenced(node, begin->status_only) ||
 	    node->incarnation != begin->incarnation || fencing(apply, begin->node)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "not to be fenced any more");
 		return;
@@ -376,19 +366,89 @@ static void off(struct apply *apply, const Wire__Node *node, const Wire__Operati
 		proof_of_death(apply, node, op, text);
 }
 
+/* Whatever is off there, the node is up: so it is not the node. */
+static uint64_t wrong_since(struct apply *apply, const Wire__FenceResult *result,
+			    const Wire__FenceTarget *target)
+{
+	const Wire__Node *node = state_node(apply->state, target->node);
+
+	if (!result->ok || !node || node->state != WIRE__NODE__STATE__UP)
+		return target->wrong_ms;
+	return result->off ? apply->clock_ms + 1 : 0;
+}
+
 static void test_result(struct apply *apply, const Wire__Operation *op,
 			const Wire__FenceResult *result)
 {
 	const Wire__Fence *record = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	Wire__FenceTarget *target;
 	Wire__Fence *fence;
 
-	if (!record)
+	if (!record || !target_of(record, op->node))
 		return;
 	fence = record_copy(&record->base);
-	record_text(&fence->test_result, result->text);
-	fence->tested_ms = result->ok ? apply->command->time_ms : 0;
+	target = target_of(fence, op->node);
+	target->wrong_ms = wrong_since(apply, result, target);
+	fence->tested_ms = result->ok && !target->wrong_ms ? apply->command->time_ms : 0;
+	if (result->ok && target->wrong_ms)
+		record_textf(&fence->test_result,
+			     "it called %s off while that was up: it switches another machine",
+			     node_name(apply->state, op->node));
+	else
+		record_text(&fence->test_result, result->text);
+	if (target->wrong_ms && !target_of(record, op->node)->wrong_ms)
+		apply_event(apply, WIRE__EVENT__SEVERITY__ERROR, op->id, "fencing",
+			    "device %s proves nothing: %s", fence->name, fence->test_result);
+	apply_op_end(apply, op->id,
+		     fence->tested_ms ? WIRE__OPERATION__OUTCOME__DONE
+				      : WIRE__OPERATION__OUTCOME__FAILED,
+		     "%s", fence->test_result);
 	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
 	record_free(fence);
+}
+
+/* The device was not found to be another machine's since it was asked. */
+static bool is_believed(struct apply *apply, const Wire__Operation *op)
+{
+	const Wire__Fence *fence = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	const Wire__FenceTarget *target = fence ? target_of(fence, op->node) : NULL;
+
+	return !target || !target->wrong_ms;
+}
+
+/*
+ * Lost so soon after a device called it off, the node was on its way out when that was tested:
+ * the device was right, only faster than membership.
+ */
+void apply_fences_were_right(struct apply *apply, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_FENCE); i++) {
+		const Wire__Fence *record = state_at(apply->state, WIRE__TABLE__TABLE_FENCE, i);
+		const Wire__FenceTarget *target = target_of(record, node);
+		Wire__Fence *fence;
+
+		if (!target || !target->wrong_ms ||
+		    apply->clock_ms >= target->wrong_ms + DYING_MS)
+			continue;
+		fence = record_copy(&record->base);
+		target_of(fence, node)->wrong_ms = 0;
+		state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base,
+			  apply->update);
+		record_free(fence);
+	}
+}
+
+/* It is up: what was to be done to it, or to be found out about it, is no more. */
+void apply_fencing_over(struct apply *apply, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
+		    op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+			apply_op_end(apply, op->id, WIRE__OPERATION__OUTCOME__CANCELLED,
+				     "the node came back before it was fenced");
+	}
 }
 
 void apply_fence_result(struct apply *apply)
@@ -412,7 +472,7 @@ void apply_fence_result(struct apply *apply)
 		test_result(apply, op, result);
 	else if (!result->off)
 		no_proof(apply, op, result->text);
-	else if (node && may_be_proven_off(node, op->status_only) &&
+	else if (is_believed(apply, op) && node && node_may_be_fenced(node, op->status_only) &&
 		 node->incarnation == op->incarnation)
 		off(apply, node, op, result->text);
 	record_free(op);

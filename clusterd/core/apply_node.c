@@ -104,6 +104,7 @@ void apply_node_report(struct apply *apply)
 	if (!was_up) {
 		node_move(apply, node, WIRE__NODE__STATE__UP, "");
 		apply_fences_forget(apply, (uint32_t)node->id);
+		apply_fencing_over(apply, (uint32_t)node->id);
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id, "is up");
 	}
 	node_close(apply, node);
@@ -151,6 +152,8 @@ void apply_node_verdict(struct apply *apply)
 		return;
 	}
 	node_move(apply, node, verdict->state, verdict->reason);
+	if (verdict->state == WIRE__NODE__STATE__LOST)
+		apply_fences_were_right(apply, verdict->node);
 	apply_event_node(apply,
 			 verdict->state == WIRE__NODE__STATE__LOST ? WIRE__EVENT__SEVERITY__ERROR
 								   : WIRE__EVENT__SEVERITY__WARNING,

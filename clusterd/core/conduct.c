@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/core/conduct.h"
 
+#include "clusterd/core/record.h"
+
 enum { REPEAT_MS = 1000 };
+/* A machine can be switched on a moment after its device said that it is off. */
+enum { PROOF_MS = 10000 };
 
 bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update)
 {
@@ -23,7 +27,29 @@ bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, stru
 
 struct look_sight conduct_sight(const struct core *core)
 {
-	return (struct look_sight){ core->standing.ready_nodes, core->standing.ring };
+	struct look_sight sight = { .ready = core->standing.ready_nodes,
+				    .ring = core->standing.ring };
+
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
+
+		if (replica_boot_id(core->replica, (uint32_t)node->id) == node->boot_id)
+			sight.said |= sight.ready & vmop_bit((uint32_t)node->id);
+	}
+	return sight;
+}
+
+struct look_sight conduct_strict_sight(const struct core *core)
+{
+	struct look_sight sight = conduct_sight(core);
+
+	for (uint32_t id = 1; id <= 64; id++) {
+		const struct watched_node *watched = &core->conductor->nodes[id];
+
+		if (!watched->proven_ms || core->now_ms >= watched->proven_ms + PROOF_MS)
+			sight.too_old |= vmop_bit(id);
+	}
+	return sight;
 }
 
 void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,

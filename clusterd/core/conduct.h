@@ -11,12 +11,15 @@
 /* What the leader remembers of a node, on its own clock. */
 struct watched_node {
 	Wire__Node__State state;
+	uint64_t state_ms;		/* of the record: when it came into it */
 	bool in_ring, ready;
-	uint64_t since_ms;		/* these three are as they are */
+	uint64_t since_ms;		/* these four are as they are */
 	bool was_out;			/* of the ring, in this state */
 	unsigned attempts;		/* fence calls for this incarnation */
 	uint64_t incarnation, retry_ms;
 	uint64_t asked_for;		/* log entry of what its device was last asked for */
+	uint64_t proven, proven_ms;	/* of OFF: by which entry, and when that was seen to come */
+	uint64_t too_old;		/* the proof that is too old for a start; 0 = none */
 	uint64_t proposed_ms;
 };
 
@@ -27,10 +30,10 @@ struct watched_vm {
 	uint64_t since_ms, proposed_ms;
 	uint64_t look;			/* the one that is waited for */
 	uint64_t look_ms;		/* since when; 0 = none is */
+	uint64_t proof_ms;		/* the same of newer proofs that nodes are off */
 };
 
 struct conductor {
-	bool leading;
 	uint64_t epoch;
 	struct watched_node nodes[65];
 	struct idmap vms;
@@ -45,17 +48,37 @@ enum { LOOK_PATIENCE_MS = 5000 };
 bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update);
 /* Has it been like this for so long? Arms a wake-up for when it will have been. */
 bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update);
-/* What this leader sees of the nodes now. */
+/* What this leader sees of the nodes now; and with proofs of some age taken for none. */
 struct look_sight conduct_sight(const struct core *core);
+struct look_sight conduct_strict_sight(const struct core *core);
 /* The state of a node is to become this one; `held_back`: why no more is done, or "". */
 void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		     Wire__Node__State state, const char *reason, const char *held_back,
 		     struct update *update);
 
 /* conduct_node.c: what membership says of a node that does not speak for itself. */
-struct watched_node *conduct_watch_node(struct core *core, const Wire__Node *node);
+void conduct_watch_node(struct core *core, const Wire__Node *node);
 void conduct_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		  struct update *update);
+
+/*
+ * conduct_attempt.c: the next attempt at its power. Device and executor change each time, since
+ * either may be why it failed, and in the end each node has tried each device. No device: there
+ * is none, or only `wrong`, which switches another machine; or nobody is here to ask it.
+ */
+struct attempt {
+	const Wire__Fence *device, *wrong;
+	uint32_t executor;
+};
+struct attempt conduct_attempt(const struct core *core, const Wire__Node *node,
+			       const struct watched_node *watched);
+/* Proposes it, and says when the next may follow; false: it was proposed a moment ago. */
+bool conduct_begin_attempt(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			   const struct attempt *attempt, bool status_only, struct update *update);
+/* The log entry of the last device that was added for the node, if that is after `since`. */
+uint64_t conduct_newest_device(const struct core *core, uint32_t node, uint64_t since);
+/* The n-th of a table, and its last from then on. */
+uint64_t conduct_delay_ms(const uint64_t *delays, size_t n, unsigned attempts);
 
 /* conduct_fence.c: proof of its death, if it is lost with VMs or a look waits for it. */
 void conduct_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,

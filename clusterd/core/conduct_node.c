@@ -6,20 +6,26 @@
 /* The longest that a node whose power was cut is still taken for a member of the ring. */
 enum { GHOST_MS = 60000 };
 
-struct watched_node *conduct_watch_node(struct core *core, const Wire__Node *node)
+void conduct_watch_node(struct core *core, const Wire__Node *node)
 {
 	struct watched_node *watched = &core->conductor->nodes[node->id];
 	bool in_ring = core_in_ring(core, (uint32_t)node->id);
 	bool ready = core_is_ready(core, (uint32_t)node->id);
 
-	if (watched->state != node->state) {
+	if (watched->state != node->state || watched->state_ms != node->since_ms) {
 		watched->attempts = watched->retry_ms = 0;
 		watched->was_out = false;
 	}
 	watched->was_out |= !in_ring;
-	if (!watched->since_ms || watched->state != node->state || watched->in_ring != in_ring ||
+	/* How old a proof is that was there before this leader looked, nobody knows. */
+	if (watched->proven != node->proven)
+		watched->proven_ms = watched->since_ms ? core->now_ms : 0;
+	watched->proven = node->proven;
+	if (!watched->since_ms || watched->state != node->state ||
+	    watched->state_ms != node->since_ms || watched->in_ring != in_ring ||
 	    watched->ready != ready) {
 		watched->state = node->state;
+		watched->state_ms = node->since_ms;
 		watched->in_ring = in_ring;
 		watched->ready = ready;
 		watched->since_ms = core->now_ms;
@@ -30,7 +36,6 @@ struct watched_node *conduct_watch_node(struct core *core, const Wire__Node *nod
 		watched->attempts = 0;
 		watched->retry_ms = 0;
 	}
-	return watched;
 }
 
 static void propose_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,

@@ -59,25 +59,60 @@ uint64_t conductor_pause_ms(uint32_t tries)
 	return pauses[tries < 3 ? tries : 3];
 }
 
-/* Has every node looked for it that could have it? Says for whom it waits, after a while. */
-static bool looked_for(struct core *core, const Wire__Vm *vm, struct update *update)
+/* By what is seen, is somebody's word missing? Says for whom it waits, after a while. */
+static bool waits_for_look(struct core *core, const Wire__Vm *vm, struct look_sight sight,
+			   uint64_t *since_ms, struct update *update)
 {
 	struct watched_vm *watched = watch_vm(core, vm);
 	char why[600];
 
-	if (!look_missing_now(core->state, conduct_sight(core), vm)) {
-		watched->look_ms = 0;
-		return true;
-	}
-	if (!watched->look_ms || watched->look != vm->look)
-		watched->look_ms = core->now_ms;
+	if (watched->look != vm->look)
+		watched->look_ms = watched->proof_ms = 0;
 	watched->look = vm->look;
-	if (!conduct_lasted(core, watched->look_ms, LOOK_PATIENCE_MS, update))
+	if (!look_missing_now(core->state, sight, vm)) {
+		*since_ms = 0;
 		return false;
-	look_why(core->state, conduct_sight(core), vm, why, sizeof(why));
+	}
+	if (!*since_ms)
+		*since_ms = core->now_ms;
+	if (!conduct_lasted(core, *since_ms, LOOK_PATIENCE_MS, update))
+		return true;
+	look_why(core->state, sight, vm, why, sizeof(why));
 	if (strcmp(vm->detail, why) != 0)
 		propose_step(core, vm, vm->phase, 0, why, false, update);
-	return false;
+	return true;
+}
+
+/* Has every node looked for it that could have it? */
+static bool looked_for(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	return !waits_for_look(core, vm, conduct_sight(core), &watch_vm(core, vm)->look_ms,
+			       update);
+}
+
+/*
+ * Right before it is started: are the nodes that are off for it, off now? There was no room,
+ * or something else to wait for, since that was proven: then their devices are asked once more.
+ */
+static bool still_off(struct core *core, const Wire__Vm *vm, struct update *update)
+{
+	struct look_sight sight = conduct_strict_sight(core);
+	uint64_t missing = look_missing_now(core->state, sight, vm);
+
+	for (uint32_t id = 1; id <= 64; id++) {
+		struct watched_node *node = &core->conductor->nodes[id];
+
+		if (missing & vmop_bit(id))
+			node->too_old = node->proven;
+	}
+	return !waits_for_look(core, vm, sight, &watch_vm(core, vm)->proof_ms, update);
+}
+
+static void propose_on(struct core *core, const Wire__Vm *vm, Wire__Vm__Phase next, uint32_t node,
+		       struct update *update)
+{
+	if (still_off(core, vm, update))
+		propose_step(core, vm, next, node, "", false, update);
 }
 
 /* Nobody waits for its nodes any more; the next one who does is given his time. */
@@ -86,7 +121,7 @@ static void forget_look(struct core *core, const Wire__Vm *vm)
 	struct watched_vm *watched = vm->look ? idmap_get(&core->conductor->vms, vm->id) : NULL;
 
 	if (watched)
-		watched->look_ms = 0;
+		watched->look_ms = watched->proof_ms = 0;
 }
 
 static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *update)
@@ -170,8 +205,7 @@ static void start_vms(struct core *core, struct update *update)
 		const Wire__Vm *vm = state_vm(core->state, places[i].vm);
 
 		if (places[i].node)
-			propose_step(core, vm, WIRE__VM__PHASE__STARTING, places[i].node, "", false,
-				     update);
+			propose_on(core, vm, WIRE__VM__PHASE__STARTING, places[i].node, update);
 		else if (strcmp(vm->detail, places[i].why) != 0)
 			propose_step(core, vm, WIRE__VM__PHASE__OFF, 0, places[i].why, false,
 				     update);
@@ -195,13 +229,12 @@ static void restore_vm(struct core *core, const Wire__Vm *vm, struct update *upd
 	for (size_t i = 0; i < 2; i++)
 		if (first[i] && !(vm->tried_nodes & vmop_bit(first[i])) &&
 		    place_fits(core->state, ready, vm, first[i], why, sizeof(why))) {
-			propose_step(core, vm, WIRE__VM__PHASE__RESTORING, first[i], "", false,
-				     update);
+			propose_on(core, vm, WIRE__VM__PHASE__RESTORING, first[i], update);
 			return;
 		}
 	node = place_one(core->state, ready, vm, vm->tried_nodes, why, sizeof(why));
 	if (node)
-		propose_step(core, vm, WIRE__VM__PHASE__RESTORING, node, "", false, update);
+		propose_on(core, vm, WIRE__VM__PHASE__RESTORING, node, update);
 	else if (vm->tried_nodes)
 		propose_step(core, vm,
 			     vm->cold_start_on_lost_save ? WIRE__VM__PHASE__OFF
@@ -250,6 +283,8 @@ static void forget_removed(struct core *core)
 void conduct_vms(struct core *core, struct update *update)
 {
 	forget_removed(core);
+	for (uint32_t id = 1; id <= 64; id++)
+		core->conductor->nodes[id].too_old = 0;
 	start_vms(core, update);
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++)
 		conduct_vm(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i), update);

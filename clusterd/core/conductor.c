@@ -2,7 +2,6 @@
 #include "clusterd/core/conductor.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "clusterd/core/conduct.h"
@@ -20,26 +19,23 @@ void conductor_free(struct conductor *conductor)
 	free(conductor);
 }
 
+static void watch_nodes(struct core *core)
+{
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_NODE); i++)
+		conduct_watch_node(core, state_at(core->state, WIRE__TABLE__TABLE_NODE, i));
+}
+
 static void conduct_nodes(struct core *core, struct update *update)
 {
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_NODE); i++) {
 		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
-		struct watched_node *watched = conduct_watch_node(core, node);
+		struct watched_node *watched = &core->conductor->nodes[node->id];
 
 		if (core_is_ready(core, (uint32_t)node->id))
 			continue;	/* it speaks for itself */
 		conduct_node(core, node, watched, update);
 		conduct_fence(core, node, watched, update);
 	}
-}
-
-static void forget_all(struct core *core)
-{
-	struct conductor *conductor = core->conductor;
-
-	idmap_free(&conductor->vms, free);
-	memset(conductor->nodes, 0, sizeof(conductor->nodes));
-	conductor->placed_ms = 0;
 }
 
 /* What was proposed in an older epoch may never have been heard. */
@@ -60,15 +56,14 @@ void conductor_run(struct core *core, struct update *update)
 	bool leading = core->standing.open && core->standing.ready &&
 		       core->standing.leader == core->node && state_cluster(core->state);
 
-	if (!leading || !conductor->leading)
-		forget_all(core);
-	else if (conductor->epoch != core->standing.epoch)
-		forget_proposals(conductor);
-	conductor->epoch = core->standing.epoch;
-	conductor->leading = leading;
 	if (!leading)
 		return;
+	if (conductor->epoch != core->standing.epoch)
+		forget_proposals(conductor);
+	conductor->epoch = core->standing.epoch;
+	watch_nodes(core);
+	conduct_vms(core, update);
+	/* These come last, for VMs that are to start ask for newer proofs. */
 	conduct_nodes(core, update);
 	conduct_tests(core, update);
-	conduct_vms(core, update);
 }

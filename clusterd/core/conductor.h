@@ -6,7 +6,9 @@
  * The conductor is what the leader runs: it compares the committed state with what is wanted
  * and what membership shows, and proposes the commands that are missing. It holds no state
  * that matters: a new leader carries on from the records. What it remembers are its own
- * clock readings and what it proposed lately.
+ * clock readings and what it proposed lately. It keeps the readings while no epoch is open or
+ * another node leads, for as long as what they are about is the same: else a node that comes and
+ * goes would make every wait begin anew, for ever.
  */
 
 #include "clusterd/core/core.h"

@@ -80,21 +80,32 @@ static void tell_fence(struct core *core, struct fence_duty *duty, const Wire__O
 	core_propose(core, &command, update);
 }
 
-/* Membership is looked at once more, right before the power is cut. */
+/* Why the device is not to be asked, NULL if it is. Looked at once more, right before that. */
+static const char *reason_not_to(const struct core *core, const Wire__Operation *op)
+{
+	const Wire__Node *node = state_node(core->state, op->node);
+
+	if (!state_get(core->state, WIRE__TABLE__TABLE_FENCE, op->device))
+		return "the fence device was removed";
+	if (op->kind != WIRE__OPERATION__KIND__FENCE)
+		return NULL;
+	if (core_in_ring(core, op->node))
+		return "the node came back before it was fenced";
+	if (!node || node->incarnation != op->incarnation ||
+	    !node_may_be_fenced(node, op->status_only))
+		return "the node is another one by now";
+	return NULL;
+}
+
 static void begin_fence(struct core *core, struct fence_duty *duty, const Wire__Operation *op,
 			struct update *update)
 {
-	const Wire__Fence *fence =
-		state_get(core->state, WIRE__TABLE__TABLE_FENCE, op->device);
-
-	if (!fence)
-		duty->instead = "the fence device was removed";
-	else if (op->kind == WIRE__OPERATION__KIND__FENCE && core_in_ring(core, op->node))
-		duty->instead = "the node came back before it was fenced";
+	duty->instead = reason_not_to(core, op);
 	if (duty->instead)
 		duty->over = true;
 	else
-		ask_fence(core, duty, op, fence, update);
+		ask_fence(core, duty, op,
+			  state_get(core->state, WIRE__TABLE__TABLE_FENCE, op->device), update);
 }
 
 static void run_fence(struct core *core, const Wire__Operation *op, struct update *update)

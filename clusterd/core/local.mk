@@ -24,6 +24,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/commit.c \
 	%D%/conduct.c \
 	%D%/conduct.h \
+	%D%/conduct_attempt.c \
 	%D%/conduct_fence.c \
 	%D%/conduct_node.c \
 	%D%/conduct_vm.c \
@@ -73,6 +74,8 @@ unit_tests += tests/unit/test_core_life
 tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_census
 tests_unit_test_core_census_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_fencing
+tests_unit_test_core_fencing_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_faults
 tests_unit_test_core_faults_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_look

@@ -39,9 +39,9 @@ uint64_t look_missing_now(const struct state *state, struct look_sight sight, co
 		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
 		uint64_t bit = vmop_bit((uint32_t)node->id);
 
-		missing |= vm->looked & bit & ~sight.ready;
+		missing |= vm->looked & bit & ~sight.said;
 		if (!node->witness && node->state == WIRE__NODE__STATE__OFF)
-			missing |= bit & sight.ring;
+			missing |= bit & (sight.ring | sight.too_old);
 	}
 	return missing;
 }

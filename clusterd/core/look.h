@@ -9,9 +9,10 @@
  * report, however long it takes.
  *
  *   witness        runs no VMs: not asked
- *   off            nothing runs there, if its device said so after all who are here had looked;
- *                  what it said before says nothing, for it may have been switched on since, and
- *                  libvirt may start guests at boot before clusterd is there to forbid it
+ *   off            nothing runs there, if its device said so after all who are here had looked,
+ *                  and a moment ago; what it said before says nothing, for it may have been
+ *                  switched on since, and libvirt may start guests at boot before clusterd is
+ *                  there to forbid it
  *   new, up, daemon down, left, lost
  *                  may have it: waited for
  *
@@ -35,7 +36,9 @@ void look_begin(Wire__Vm *vm, uint64_t index);
 /* What a leader sees of the nodes now, bit n-1 each; the log learns of it a moment later. */
 struct look_sight {
 	uint64_t ready;			/* their daemons are in the open epoch */
+	uint64_t said;			/* and are the ones whose words are in the log */
 	uint64_t ring;			/* they are in the totem ring */
+	uint64_t too_old;		/* if they are off, that was proven too long ago */
 };
 
 /* Nodes whose word is missing by the log, bit n-1; 0: it may be started. */

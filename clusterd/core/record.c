@@ -174,6 +174,14 @@ bool vm_allows_node(const Wire__Vm *vm, uint32_t node)
 	return false;
 }
 
+bool node_may_be_fenced(const Wire__Node *node, bool status_only)
+{
+	return node->state == WIRE__NODE__STATE__LOST ||
+	       (status_only && (node->state == WIRE__NODE__STATE__LEFT ||
+				node->state == WIRE__NODE__STATE__NEW ||
+				node->state == WIRE__NODE__STATE__OFF));
+}
+
 bool half_is_lost(const struct state *state, uint64_t ring)
 {
 	size_t nodes = state_count(state, WIRE__TABLE__TABLE_NODE), lost = 0;

@@ -45,6 +45,12 @@ void vm_from_op(Wire__Vm *vm, const struct vmop *op);
 const char *node_name(const struct state *state, uint32_t node);
 
 /*
+ * Only a lost node is powered off. One that left, was never here or was off may at least be asked
+ * for: that it is off proves what it proves of any other.
+ */
+bool node_may_be_fenced(const Wire__Node *node, bool status_only);
+
+/*
  * Half of the cluster or more, gone for one cause: then the cause is not those nodes, and they
  * are not fenced. Looks at the ring (bit n-1 = node n) as well, because verdicts are committed
  * one by one, and the first of them must not be acted on as if it were alone.

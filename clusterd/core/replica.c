@@ -208,6 +208,13 @@ static bool of_epoch(const struct replica *replica, const struct delivery *deliv
 	       delivery->header->boot_id == round->hello[sender - 1].boot_id;
 }
 
+uint64_t replica_boot_id(const struct replica *replica, uint32_t node)
+{
+	const struct round *round = &replica->round;
+
+	return round->nodes & node_bit(node) ? round->hello[node - 1].boot_id : 0;
+}
+
 void replica_frame(struct replica *replica, const struct event *event, struct update *update)
 {
 	const struct event_frame *frame = &event->frame;

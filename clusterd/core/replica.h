@@ -109,6 +109,8 @@ struct replica_standing {
 	uint64_t refused;		/* frames that were not as they must be, ever */
 	const char *why_not;		/* not open or not ready: a sentence; until the next step */
 };
+/* Of the daemon that takes part in the round for that node; 0 if none does. */
+uint64_t replica_boot_id(const struct replica *replica, uint32_t node);
 void replica_standing(const struct replica *replica, struct replica_standing *ret_standing);
 
 #endif

@@ -184,8 +184,15 @@ static bool deliver(struct world *world)
 	return true;
 }
 
+void world_sync_together(struct world *world)
+{
+	world->sync_together = true;
+}
+
 static bool sync_disks(struct world *world)
 {
+	bool did = false;
+
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		struct machine *machine = &world->machines[n];
 		struct event event = world_event(world, EVENT_PERSISTED);
@@ -194,9 +201,11 @@ static bool sync_disks(struct world *world)
 			continue;
 		machine->persisted = event.persisted = machine->to_persist;
 		world_take(world, n, &event);
-		return true;
+		did = true;
+		if (!world->sync_together)
+			break;
 	}
-	return false;
+	return did;
 }
 
 static bool fence_now(struct world *world)
@@ -214,7 +223,7 @@ static bool fence_now(struct world *world)
 	status = world->fences[0].status;
 	world->fences_n--;
 	memmove(&world->fences[0], &world->fences[1], world->fences_n * sizeof(world->fences[0]));
-	if (!status && !world->fence_fails) {
+	if (!status && !world->fence_fails && !world->machines[target].miswired) {
 		char line[80];
 
 		snprintf(line, sizeof(line), "power of n%u off, by n%u", target, node);
@@ -222,9 +231,10 @@ static bool fence_now(struct world *world)
 		if (world->machines[target].power)
 			world_kill_node(world, target);
 	}
-	reply.code = world->fence_fails              ? WIRE__AGENT_REPLY__CODE__FAILED
-		     : world->machines[target].power ? WIRE__AGENT_REPLY__CODE__ON
-						     : WIRE__AGENT_REPLY__CODE__OFF;
+	reply.code = world->fence_fails ? WIRE__AGENT_REPLY__CODE__FAILED
+		     : world->machines[target].power && !world->machines[target].miswired
+			     ? WIRE__AGENT_REPLY__CODE__ON
+			     : WIRE__AGENT_REPLY__CODE__OFF;
 	reply.text = (char *)(world->fence_fails ? world->fence_fails : "power is off");
 	world_reply(world, node, ask, &reply);
 	return true;
@@ -289,6 +299,12 @@ void world_settle(struct world *world, uint64_t idle_ms)
 		world_pass_time(world, next);
 	}
 	world->now_ms = end_ms;
+}
+
+void world_tick(struct world *world)
+{
+	if (!world_step(world))
+		world_pass_time(world, world_next_deadline(world));
 }
 
 bool world_until(struct world *world, const char *text)

@@ -31,8 +31,13 @@ const char *world_story(struct world *world);
 void world_settle(struct world *world, uint64_t idle_ms);
 /* One thing happens; false when nothing is due now. For tests that stop in the middle. */
 bool world_step(struct world *world);
+/* One step; if there is nothing to do, time passes until there is. */
+void world_tick(struct world *world);
 /* Steps until the story contains the text; false if that never came. */
 bool world_until(struct world *world, const char *text);
+
+/* All disks are equally fast: what is due on each is synced before the next frame. */
+void world_sync_together(struct world *world);
 
 /* The plug, the daemon, the agent, the network. */
 void world_kill_node(struct world *world, unsigned node);
@@ -61,6 +66,8 @@ void world_fail_moves(struct world *world, const char *why);
 void world_fail_saves(struct world *world, const char *why);
 void world_fail_restores(struct world *world, unsigned node, const char *why);
 void world_fence_fails(struct world *world, const char *why);
+/* The node's device switches another machine, which is off. */
+void world_miswire(struct world *world, unsigned node, bool yes);
 /*
  * Somebody starts a guest with other tools; before it is the cluster's, or while it is not.
  * marked: with the cluster's mark, as after a virsh migrate.

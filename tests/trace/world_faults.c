@@ -81,6 +81,9 @@ void world_kill_node(struct world *world, unsigned node)
 	struct machine *machine = &world->machines[node];
 
 	machine->power = false;
+	for (size_t i = 0; i < world->fences_n; i++)
+		if (world->fences[i].node == node)
+			world->fences[i--] = world->fences[--world->fences_n];
 	host_power_off(machine->host);
 	for (unsigned n = 1; n <= world->nodes; n++)
 		host_peer_gone(world->machines[n].host, node);
@@ -170,6 +173,11 @@ void world_fail_saves(struct world *world, const char *why)
 void world_fail_restores(struct world *world, unsigned node, const char *why)
 {
 	host_fail(world->machines[node].host, HOST_RESTORE, why);
+}
+
+void world_miswire(struct world *world, unsigned node, bool yes)
+{
+	world->machines[node].miswired = yes;
 }
 
 void world_fence_fails(struct world *world, const char *why)

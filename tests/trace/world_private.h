@@ -23,6 +23,7 @@ struct flight {
 
 struct machine {
 	bool power, daemon;
+	bool miswired; /* its device switches something that is off */
 	bool spoiled; /* its core's state was tampered with */
 	unsigned boots, starts;
 	struct core *core;
@@ -36,6 +37,7 @@ struct machine {
 
 struct world {
 	unsigned nodes;
+	bool sync_together;
 	struct machine machines[WORLD_NODES + 1]; /* by node id; 0 is nobody */
 	struct flight flights[WORLD_FLIGHTS];
 	size_t first, last;

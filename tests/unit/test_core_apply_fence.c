@@ -44,9 +44,11 @@ static void test_fence_late(void)
 	CU_ASSERT_FALSE(vm_holds(bench_vm(bench), 2)); /* a new kernel has no old guests */
 	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
-	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), 0);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), STALE);
 	CU_ASSERT(vm_holds(bench_vm(bench), 2));
 	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_STRING_EQUAL(state_operation(bench->state, op)->text,
+			       "the node came back before it was fenced");
 	bench_free(bench);
 }
 
@@ -325,9 +327,30 @@ static void test_device_works(void)
 	bench_free(bench);
 }
 
+/* Called off between its death and its loss: the device was right, and is believed. */
+static void test_off_before_lost(void)
+{
+	static const struct {
+		uint64_t later_ms;
+		int code;
+	} cases[] = { { 3000, 0 }, { 120000, STALE } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct bench *bench = bench_new();
+
+		end_test(bench, true, "off");
+		CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
+		bench->passed_ms += cases[i].later_ms;
+		bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+		CU_ASSERT_EQUAL(bench_try_fence(bench, 2, false), cases[i].code);
+		bench_free(bench);
+	}
+}
+
 UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fence_late },
 	  { "fence_budget", test_fence_budget }, { "other_device", test_other_device },
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
 	  { "booted_leader", test_booted_leader }, { "jump", test_jump },
 	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing },
-	  { "device_works", test_device_works })
+	  { "device_works", test_device_works },
+	  { "off_before_lost", test_off_before_lost })

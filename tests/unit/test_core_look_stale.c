@@ -421,7 +421,71 @@ static void test_given_up(void)
 	world_free(world);
 }
 
-UNIT_MAIN("core/look_stale", { "still_off", test_still_off }, { "off_is_on", test_off_is_on },
+/*
+ * The proof that n3 is off came at once, but there is no room for the guest for an hour. Then n3 is
+ * switched on where nobody sees it, a is started there, and there is room again.
+ */
+static void test_off_and_no_room(void)
+{
+	struct world *world = world_with_one_off();
+	char name[8];
+
+	for (unsigned i = 0; i < 8; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		world_add_vm(world, name, 1800);
+		world_settle(world, 2500);
+	}
+	world_add_vm(world, "a", 1800);
+	world_settle(world, HOUR_MS);
+	CU_ASSERT(world_waits_for(world, "a", "no node can take a"));
+	world_split(world, 4);
+	world_start_node(world, 3);
+	world_kill_daemon(world, 3);
+	world_run_by_hand(world, 3, "a", false);
+	world_settle(world, HOUR_MS);
+	world_story(world);
+	for (unsigned i = 0; i < 8; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		world_want(world, name, WIRE__VM__WANTED__STOPPED);
+	}
+	world_settle(world, HOUR_MS);
+	CU_ASSERT_PTR_NULL(strstr(world_story(world), "a starts"));
+	CU_ASSERT(world_waits_for(world, "a", "no fence device says that it still is"));
+	/* And once it is off again, a starts. */
+	world_kill_node(world, 3);
+	world_settle(world, HOUR_MS);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "a"), 0);
+	world_free(world);
+}
+
+/*
+ * n2 has looked. Its clusterd restarts, and the guest is started there while it is away. All others
+ * have looked; the new clusterd is READY before it has reported.
+ */
+static void test_word_of_the_last_daemon(void)
+{
+	struct world *world = world_new(3);
+
+	world_sync_together(world);
+	world_stop_agent(world, 3);
+	world_add_vm(world, "a", 512);
+	world_settle(world, 10000);
+	world_kill_daemon(world, 2);
+	world_settle(world, 500);
+	world_run_by_hand(world, 2, "a", false);
+	world_start_agent(world, 3);
+	world_settle(world, 2000);
+	STORY(world, "n2: a started by hand\n");
+	world_start_daemon(world, 2);
+	world_settle(world, 10000);
+	CU_ASSERT(world_has(world, "a", 2));
+	STORY(world, "");
+	world_free(world);
+}
+
+UNIT_MAIN("core/look_stale", { "off_and_no_room", test_off_and_no_room },
+	  { "word_of_the_last_daemon", test_word_of_the_last_daemon }, { "still_off", test_still_off },
+	  { "off_is_on", test_off_is_on },
 	  { "off_is_on_now", test_off_is_on_now },
 	  { "off_is_on_new_leader", test_off_is_on_new_leader },
 	  { "off_is_on_unseen", test_off_is_on_unseen },

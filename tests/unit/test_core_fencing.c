@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Stories of fencing: whose power is cut, what proves a death, and why it is not done. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/trace/world.h"
+#include "tests/unit/story.h"
+#include "tests/unit/unit.h"
+
+static size_t events_with(struct world *world, const char *text)
+{
+	const struct state *state = core_state(world_core(world, 1));
+	size_t n = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
+		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
+
+		n += strstr(event->text, text) != NULL;
+	}
+	return n;
+}
+
+/* Why a node is not fenced is said once, whichever leader said it, and whatever got lost. */
+static void test_held_back(void)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceRemove remove = WIRE__FENCE_REMOVE__INIT;
+
+	remove.name = (char *)"bmc-n5";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_REMOVE;
+	command.fence_remove = &remove;
+	for (unsigned steps = 0; steps < 80; steps += 2) {
+		struct world *world = world_new(5);
+
+		for (unsigned i = 0; i < 5; i++)
+			world_add_vm(world, (const char *[]){ "a", "b", "c", "d", "e" }[i], 512);
+		world_settle(world, 5000);
+		world_ask(world, 2, &command);
+		world_kill_node(world, 5);
+		for (unsigned i = 0; i < steps; i++)
+			if (!world_step(world))
+				world_settle(world, 100);
+		world_kill_daemon(world, 1);
+		world_settle(world, 2000);
+		world_start_daemon(world, 1);
+		world_settle(world, 100000);
+		CU_ASSERT_EQUAL(events_with(world, "no fence device is set for it"), 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(
+			state_node(core_state(world_core(world, 1)), 5)->held_back, "no fence"));
+		world_start_node(world, 5);
+		world_settle(world, 5000);
+		CU_ASSERT_STRING_EQUAL(state_node(core_state(world_core(world, 1)), 5)->held_back,
+				       "");
+		world_free(world);
+	}
+}
+
+static void set(struct world *world, const char *name, const char *value)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__SettingSet body = WIRE__SETTING_SET__INIT;
+
+	body.name = (char *)name;
+	body.value = (char *)value;
+	command.body_case = WIRE__COMMAND__BODY_SETTING_SET;
+	command.setting_set = &body;
+	CU_ASSERT_STRING_EQUAL(world_ask(world, 1, &command), "");
+}
+
+/* Beyond the budget nobody's power is cut; it is said why, and it goes on when that is raised. */
+static void test_budget(void)
+{
+	struct world *world = world_new(3);
+	const Wire__Node *node;
+
+	for (unsigned i = 0; i < 3; i++)
+		world_add_vm(world, (const char *[]){ "a", "b", "c" }[i], 512);
+	world_settle(world, 5000);
+	set(world, "fence.budget", "0");
+	world_story(world);
+	world_split(world, 1 << 2);
+	world_settle(world, 20000);
+	STORY(world, "");
+	node = state_node(core_state(world_core(world, 1)), 3);
+	CU_ASSERT_EQUAL(node->state, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_PTR_NOT_NULL(strstr(node->held_back, "fence.budget allows 0 nodes in 600 s"));
+	CU_ASSERT_EQUAL(events_with(world, "fence.budget allows"), 1);
+	set(world, "fence.budget", "1");
+	world_settle(world, 300000);
+	node = state_node(core_state(world_core(world, 1)), 3);
+	CU_ASSERT_EQUAL(node->state, WIRE__NODE__STATE__OFF);
+	CU_ASSERT_STRING_EQUAL(node->held_back, "");
+	world_free(world);
+}
+
+/* A test of a device ends, even if the node that was to carry it out is gone for good. */
+static void test_fence_test(void)
+{
+	struct world *world = world_new(3);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
+	const struct state *state;
+	const Wire__Operation *op;
+
+	test.name = (char *)"bmc-n1";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
+	command.fence_test = &test;
+	world_ask(world, 3, &command);
+	world_kill_daemon(world, 3);
+	world_settle(world, 20000);
+	state = core_state(world_core(world, 1));
+	op = state_at(state, WIRE__TABLE__TABLE_OPERATION,
+		      state_count(state, WIRE__TABLE__TABLE_OPERATION) - 1);
+	CU_ASSERT_EQUAL(op->kind, WIRE__OPERATION__KIND__FENCE_TEST);
+	CU_ASSERT_EQUAL(op->outcome, WIRE__OPERATION__OUTCOME__FAILED);
+	world_free(world);
+}
+
+/* A call that is under way; NULL if there is none. */
+static const Wire__Operation *call_under_way(struct world *world)
+{
+	const struct state *state = core_state(world_core(world, 1));
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE &&
+		    op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+			return op;
+	}
+	return NULL;
+}
+
+static void add_pdu(struct world *world, uint32_t node)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget target = WIRE__FENCE_TARGET__INIT, *targets = &target;
+
+	target.node = node;
+	target.plug = (char *)"7";
+	fence.name = (char *)"pdu";
+	fence.agent = (char *)"fence_pdu";
+	fence.targets = &targets;
+	fence.n_targets = 1;
+	add.fence = &fence;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
+	command.fence_add = &add;
+	CU_ASSERT_STRING_EQUAL(world_ask(world, 1, &command), "");
+}
+
+/* The VM runs on that node, and what led there is told. */
+static void have_on(struct world *world, const char *vm, unsigned node)
+{
+	world_add_vm(world, vm, 512);
+	world_settle(world, 5000);
+	if (world_runs(world, vm) != node)
+		world_move(world, vm, node, WIRE__VM_MOVE__HOW__LIVE);
+	world_settle(world, 5000);
+	CU_ASSERT(world_has(world, vm, node));
+	world_story(world);
+}
+
+/* The BMC may be reachable from one node alone, and the PDU from the other: each is to try each. */
+static void test_each_device_from_each_node(void)
+{
+	struct world *world = world_new(3);
+	unsigned pairs = 0;
+
+	add_pdu(world, 3);
+	have_on(world, "a", 3);
+	world_fence_fails(world, "no route to host");
+	world_kill_node(world, 3);
+	for (uint64_t end_ms = world_now(world) + 600 * 1000; world_now(world) < end_ms;) {
+		const Wire__Operation *op = call_under_way(world);
+		const Wire__Fence *pdu = state_fence_named(core_state(world_core(world, 1)), "pdu");
+
+		if (op)
+			pairs |= 1u << (op->to - 1 + (op->device == pdu->id ? 2 : 0));
+		world_tick(world);
+	}
+	CU_ASSERT_EQUAL(pairs, 0xf);
+	world_free(world);
+}
+
+/*
+ * n1 was to fence n3 and went down before it did; n3 booted by itself and was up again. Much later
+ * clusterd and Corosync are stopped on n3, guests run on there, and n1 is repaired: the order that
+ * it finds in the log is about a life of n3 that is long over.
+ */
+static void test_order_of_an_earlier_life(void)
+{
+	struct world *world = world_new(3);
+
+	have_on(world, "a", 3);
+	world_kill_node(world, 3);
+	while (!call_under_way(world))
+		world_tick(world);
+	CU_ASSERT_EQUAL(call_under_way(world)->to, 1);
+	world_kill_node(world, 1);
+	world_start_node(world, 3);
+	world_settle(world, 3600 * 1000);
+	CU_ASSERT_EQUAL(state_node(core_state(world_core(world, 2)), 3)->state,
+			WIRE__NODE__STATE__UP);
+	if (world_runs(world, "a") != 3)
+		world_move(world, "a", 3, WIRE__VM_MOVE__HOW__LIVE);
+	world_settle(world, 20000);
+	CU_ASSERT(world_has(world, "a", 3));
+	world_stop_daemon(world, 3);
+	world_settle(world, 2000);
+	world_split(world, 1 << 2);
+	world_story(world);
+	world_start_node(world, 1);
+	world_settle(world, 20000);
+	STORY(world, "");
+	CU_ASSERT_EQUAL(world_runs(world, "a"), 3);
+	world_free(world);
+}
+
+static void test_device(struct world *world, const char *name)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
+
+	test.name = (char *)name;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
+	command.fence_test = &test;
+	world_ask(world, 1, &command);
+	world_settle(world, 1000);
+}
+
+/* What it calls off, while the node is up, is another machine; so it proves nothing. */
+static void test_another_machine(void)
+{
+	struct world *world = world_new(3);
+	const struct state *state = core_state(world_core(world, 1));
+
+	have_on(world, "a", 3);
+	world_miswire(world, 3, true);
+	test_device(world, "bmc-n3");
+	CU_ASSERT_EQUAL(state_fence_named(state, "bmc-n3")->tested_ms, 0);
+	CU_ASSERT_STRING_EQUAL(state_fence_named(state, "bmc-n3")->test_result,
+			       "it called n3 off while that was up: it switches another machine");
+	CU_ASSERT_EQUAL(events_with(world, "device bmc-n3 proves nothing"), 1);
+	world_settle(world, 120000);
+	world_split(world, 1 << 2);
+	world_settle(world, 300000);
+	STORY(world, "");
+	CU_ASSERT_PTR_NOT_NULL(strstr(state_node(state, 3)->held_back, "its device bmc-n3 called"));
+	/* It is back, and the plug is put right. */
+	world_split(world, 0);
+	world_settle(world, 20000);
+	world_miswire(world, 3, false);
+	test_device(world, "bmc-n3");
+	CU_ASSERT_NOT_EQUAL(state_fence_named(state, "bmc-n3")->tested_ms, 0);
+	world_story(world);
+	world_split(world, 1 << 2);
+	world_settle(world, 20000);
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_story(world), "power of n3 off"));
+	world_free(world);
+}
+
+UNIT_MAIN("core/fencing", { "fence_test", test_fence_test }, { "held_back", test_held_back },
+	  { "budget", test_budget },
+	  { "each_device_from_each_node", test_each_device_from_each_node },
+	  { "order_of_an_earlier_life", test_order_of_an_earlier_life },
+	  { "another_machine", test_another_machine })
