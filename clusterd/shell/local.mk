@@ -30,12 +30,17 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/operator.h \
 	%D%/operator_judge.c \
 	%D%/operator_judge.h \
+	%D%/operator_protect.c \
+	%D%/operator_protect.h \
 	%D%/operator_read.c \
 	%D%/operator_read.h \
 	%D%/operator_view.c \
 	%D%/operator_view.h \
 	%D%/operator_write.c \
 	%D%/operator_write.h \
+	%D%/operator_write_fence.c \
+	%D%/operator_write_private.h \
+	%D%/operator_write_vm.c \
 	%D%/seal.c \
 	%D%/seal.h \
 	%D%/shell.c \
@@ -51,7 +56,10 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_agents \
 	tests/unit/test_clusterd_shell_conf \
 	tests/unit/test_clusterd_shell_genesis \
-	tests/unit/test_clusterd_shell_operator \
+	tests/unit/test_clusterd_shell_operator_judge \
+	tests/unit/test_clusterd_shell_operator_protect \
+	tests/unit/test_clusterd_shell_operator_read \
+	tests/unit/test_clusterd_shell_operator_write \
 	tests/unit/test_clusterd_shell_seal \
 	tests/unit/test_clusterd_shell_store
 

@@ -4,8 +4,8 @@
 
 /*
  * A judgement is what operators want to know of a node or a VM and no record says by itself:
- * in a word how it is, why that is not known, whether it would survive its node. Pure
- * functions of the state, of where this node stands, and of the time.
+ * in a word how it is, and why that is not known. Pure functions of the state, of where this
+ * node stands, and of the time.
  */
 
 #include <stdbool.h>
@@ -37,6 +37,7 @@ const char *judge_name(const struct state *state, uint32_t node);
  */
 uint64_t judge_as_of(const struct view_source *source);
 
+
 /* In words of clusterctl(8): "up", "up, drained", "daemon-down", "not seen". */
 const char *judge_node_state(const struct view_source *source, const Wire__Node *node);
 /* Why, and what holds up its fencing; "" if there is nothing to say. */
@@ -58,13 +59,5 @@ struct judge_retry {
 };
 bool judge_vm_retry(const struct view_source *source, const Wire__Vm *vm,
 		    struct judge_retry *ret_retry);
-
-/*
- * Whether the cluster would start it elsewhere if its node died now. NOT_MEANT: nobody wants
- * that. Why as a few words, but for PROTECTED. Room on the other nodes is not looked at.
- */
-enum judge_protection { PROTECTED, NOT_PROTECTED, PROTECTION_NOT_MEANT };
-enum judge_protection judge_vm_protection(const struct view_source *source, const Wire__Vm *vm,
-					  char *ret_why, size_t size);
 
 #endif

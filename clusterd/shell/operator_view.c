@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "clusterd/shell/operator_protect.h"
 #include "wire/json.h"
 
 enum { LIST_MAX = 20, WARNINGS_MAX = 10, WORD_SIZE = 40 };
@@ -107,7 +108,7 @@ static json_t *retry_of(const struct view_source *source, const Wire__Vm *vm)
 static json_t *protection_of(const struct view_source *source, const Wire__Vm *vm)
 {
 	char why[JUDGE_WHY_SIZE];
-	enum judge_protection protection = judge_vm_protection(source, vm, why, sizeof(why));
+	enum protection protection = protect_judge(source, vm, why, sizeof(why));
 	json_t *json = json_object();
 
 	set_bool(json, "ok", protection == PROTECTED);
@@ -290,7 +291,7 @@ static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 	uint64_t protected = 0;
 	const Wire__Vm *vm;
 	char word[WORD_SIZE], why[JUDGE_WHY_SIZE];
-	enum judge_protection protection;
+	enum protection protection;
 
 	each_record(state, WIRE__TABLE__TABLE_VM, i, vm) {
 		const char *phase = wire_enum_word(&wire__vm__phase__descriptor, (int)vm->phase,
@@ -298,7 +299,7 @@ static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 
 		count_word(phases, phase ? phase : "unknown");
 		count_word(states, judge_vm_state(source, vm));
-		protection = judge_vm_protection(source, vm, why, sizeof(why));
+		protection = protect_judge(source, vm, why, sizeof(why));
 		protected += protection == PROTECTED;
 		if (protection == NOT_PROTECTED && json_array_size(unprotected) < LIST_MAX)
 			json_array_append_new(unprotected, json_pack("{s:s, s:s}", "name", vm->name,

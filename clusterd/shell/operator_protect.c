@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterd/shell/operator_protect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "clusterd/core/place.h"
+#include "clusterd/core/record.h"
+
+/* Nobody wants it started elsewhere. */
+static const char *not_meant(const Wire__Vm *vm)
+{
+	bool is_off = vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__FAILED;
+
+	if (vm->unmanaged)
+		return "managed=no";
+	if (vm->no_ha)
+		return "ha=no: bound to its node";
+	return vm->wanted == WIRE__VM__WANTED__STOPPED && is_off ? "off, as it is wanted" : NULL;
+}
+
+/* What is in its own way: its node's death would not be followed by a start. */
+static const char *not_running(const struct view_source *source, const Wire__Vm *vm)
+{
+	if (vm->wanted == WIRE__VM__WANTED__STOPPED)
+		return "not wanted running";
+	if (vm->phase == WIRE__VM__PHASE__FAILED)
+		return "it does not run: given up";
+	if (vm->phase == WIRE__VM__PHASE__SAVED)
+		return "it does not run: saved";
+	if (vm->phase == WIRE__VM__PHASE__OFF || !state_node(source->state, vm->owner))
+		return "it does not run";
+	return source->standing.open ? NULL : "no quorum";
+}
+
+/* One of the devices for the node that did not fail its last test; one never tested will do. */
+static bool has_device(const struct state *state, uint32_t node, const char **ret_failed)
+{
+	*ret_failed = NULL;
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
+		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
+
+		for (size_t t = 0; t < fence->n_targets; t++) {
+			if (fence->targets[t]->node != node)
+				continue;
+			if (fence->tested_ms || !fence->test_result[0])
+				return true;
+			*ret_failed = fence->name;
+		}
+	}
+	return false;
+}
+
+/* Can the death of its node be proven, now and if it came now? */
+static bool death_is_provable(const struct view_source *source, const Wire__Node *owner,
+			      char *ret_why, size_t size)
+{
+	const char *failed;
+
+	if (owner->state == WIRE__NODE__STATE__LEFT)
+		snprintf(ret_why, size, "%s has left: nobody would notice its death soon",
+			 owner->name);
+	else if (owner->state != WIRE__NODE__STATE__UP &&
+		 owner->state != WIRE__NODE__STATE__DAEMON_DOWN)
+		snprintf(ret_why, size, "%s is %s and not proven off", owner->name,
+			 judge_node_state(source, owner));
+	else if (has_device(source->state, (uint32_t)owner->id, &failed))
+		return true;
+	else if (failed)
+		snprintf(ret_why, size, "no proof possible for %s: the last test of fence device "
+			 "%s failed", owner->name, failed);
+	else
+		snprintf(ret_why, size, "no proof possible for %s: no fence device", owner->name);
+	return false;
+}
+
+/* Would those who are left still decide, and act? */
+static bool others_can_act(const struct view_source *source, const Wire__Node *owner,
+			   char *ret_why, size_t size)
+{
+	const Wire__Cluster *cluster = state_cluster(source->state);
+	uint64_t others = ~vmop_bit((uint32_t)owner->id);
+	struct view_source after = *source;
+	size_t present = 0;
+
+	if (source->standing.disputed) {
+		snprintf(ret_why, size, "the nodes' copies of the state differ, so nothing would "
+			 "be done about it");
+		return false;
+	}
+	for (size_t i = 0; cluster && i < cluster->n_voters; i++)
+		present += (source->standing.members & others & vmop_bit(cluster->voters[i])) != 0;
+	if (cluster && present < cluster->n_voters / 2 + 1) {
+		snprintf(ret_why, size, "without %s there would be no quorum", owner->name);
+		return false;
+	}
+	after.standing.ring &= others;
+	if (half_is_lost(after.state, after.standing.ring)) {
+		snprintf(ret_why, size, "with %s half of the cluster would be lost, and nothing "
+			 "fenced", owner->name);
+		return false;
+	}
+	return true;
+}
+
+/* A node that would take it, but for want of room. */
+static bool has_refuge(const struct view_source *source, const Wire__Vm *vm, char *ret_why,
+		       size_t size)
+{
+	const struct state *state = source->state;
+	size_t allowed = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+		const char *blocked;
+		char room[JUDGE_WHY_SIZE];
+
+		if (node->id == vm->owner || node->witness ||
+		    !vm_allows_node(vm, (uint32_t)node->id))
+			continue;
+		blocked = place_blocked(state, source->standing.ready, vm, node, room,
+					sizeof(room));
+		if (!blocked) {
+			ret_why[0] = '\0';
+			return true;
+		}
+		if (allowed++ == 0)
+			snprintf(ret_why, size, "no other node could take it: %s %s", node->name,
+				 blocked);
+	}
+	if (allowed == 0)
+		snprintf(ret_why, size, "only one node may run it");
+	else if (allowed > 1)
+		snprintf(ret_why + strlen(ret_why), size - strlen(ret_why), ", …");
+	return false;
+}
+
+enum protection protect_judge(const struct view_source *source, const Wire__Vm *vm,
+			      char *ret_why, size_t size)
+{
+	const Wire__Node *owner = vm->owner ? state_node(source->state, vm->owner) : NULL;
+	const char *meant = not_meant(vm), *why = meant ? meant : not_running(source, vm);
+
+	snprintf(ret_why, size, "%s", why ? why : "");
+	if (meant)
+		return PROTECTION_NOT_MEANT;
+	if (why || !death_is_provable(source, owner, ret_why, size) ||
+	    !has_refuge(source, vm, ret_why, size) ||
+	    !others_can_act(source, owner, ret_why, size))
+		return NOT_PROTECTED;
+	return PROTECTED;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLUSTERD_SHELL_OPERATOR_PROTECT_H
+#define CLUSTERD_SHELL_OPERATOR_PROTECT_H
+
+/*
+ * Protection is whether the cluster would start a VM elsewhere if its node died now, as far as
+ * its records tell. Pure functions.
+ */
+
+#include <stddef.h>
+
+#include "clusterd/shell/operator_judge.h"
+
+/*
+ * NOT_MEANT: nobody wants that. Why as a few words, but for PROTECTED. Room on the other nodes is
+ * not looked at.
+ */
+enum protection { PROTECTED, NOT_PROTECTED, PROTECTION_NOT_MEANT };
+enum protection protect_judge(const struct view_source *source, const Wire__Vm *vm,
+			      char *ret_why, size_t size);
+
+#endif

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What operators are told of a node or a VM that no record says by itself: states, and why. */
+#include "tests/unit/small.h"
+#include "tests/unit/unit.h"
+
+#include "base/mem.h"
+#include "clusterd/core/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WANTED .wanted = WIRE__VM__WANTED__RUNNING
+
+static void test_vm_state(void)
+{
+	static const struct {
+		Wire__Vm__Phase phase;
+		Wire__Vm__Seen seen;
+		uint32_t owner;
+		const char *state;
+	} cases[] = {
+		{ WIRE__VM__PHASE__OFF, 0, 0, "stopped" },
+		{ WIRE__VM__PHASE__RUN, WIRE__VM__SEEN__ACTIVE, 1, "running" },
+		{ WIRE__VM__PHASE__RUN, WIRE__VM__SEEN__SUSPENDED, 1, "paused" },
+		{ WIRE__VM__PHASE__GO, WIRE__VM__SEEN__ACTIVE, 1, "migrating" },
+		{ WIRE__VM__PHASE__RUN, WIRE__VM__SEEN__ACTIVE, 4, "unknown" },
+		{ WIRE__VM__PHASE__FAILED, 0, 4, "failed" },
+		{ (Wire__Vm__Phase)77, 0, 1, "unknown" },
+	};
+	struct core *core = small_core(0, 0);
+	struct view_source source = small_source(core);
+
+	small_silent(core, 4, WIRE__NODE__STATE__LOST);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		Wire__Vm vm = WIRE__VM__INIT;
+
+		vm.phase = cases[i].phase;
+		vm.seen = cases[i].seen;
+		vm.owner = cases[i].owner;
+		CU_ASSERT_STRING_EQUAL(judge_vm_state(&source, &vm), cases[i].state);
+	}
+	core_free(core);
+}
+
+static void load_fencing(struct core *core, Wire__Operation__Outcome outcome, const char *text)
+{
+	Wire__Operation op = WIRE__OPERATION__INIT;
+
+	op.id = 200;
+	op.kind = WIRE__OPERATION__KIND__FENCE;
+	op.node = 4;
+	op.device = 91;
+	op.outcome = outcome;
+	op.text = (char *)text;
+	small_load(core, WIRE__TABLE__TABLE_OPERATION, op.id, &op.base);
+}
+
+enum device { NO_DEVICE, UNUSED, ACTS, FAILED };
+
+/* A VM nobody can say anything about is told with the cause, and with what helps. */
+static void test_vm_unknown(void)
+{
+	static const struct {
+		Wire__Node__State state;
+		enum device device;
+		bool closed, alone;
+		const char *why;
+	} cases[] = {
+		{ WIRE__NODE__STATE__UP, NO_DEVICE, false, false, "" },
+		{ WIRE__NODE__STATE__UP, NO_DEVICE, true, false,
+		  "no quorum, and n4 is not seen by this node now; bring voters back, until a "
+		  "majority is there" },
+		{ WIRE__NODE__STATE__DAEMON_DOWN, NO_DEVICE, false, false,
+		  "n4 is daemon-down: because; as far as is known it runs on there; start clusterd "
+		  "on n4" },
+		{ WIRE__NODE__STATE__LEFT, NO_DEVICE, false, false,
+		  "n4 has left: because; as far as is known it runs on there; start clusterd on "
+		  "n4" },
+		{ WIRE__NODE__STATE__LOST, NO_DEVICE, false, false,
+		  "n4 is lost and not fenced yet: no fence device; bring it back, or clusterctl "
+		  "fence add" },
+		{ WIRE__NODE__STATE__LOST, UNUSED, false, false,
+		  "n4 is lost and about to be fenced through bmc4" },
+		{ WIRE__NODE__STATE__LOST, ACTS, false, false,
+		  "n4 is lost and being fenced through bmc4" },
+		{ WIRE__NODE__STATE__LOST, FAILED, false, false,
+		  "n4 is lost and not fenced yet, it is tried again: bmc4: no route; bring it "
+		  "back, or mend the device" },
+		{ WIRE__NODE__STATE__LOST, UNUSED, true, false,
+		  "n4 is lost and not fenced yet: no quorum; bring voters back, until a majority "
+		  "is there" },
+		{ WIRE__NODE__STATE__LOST, UNUSED, false, true,
+		  "n4 is lost and not fenced: half of the cluster or more is lost at once; bring "
+		  "nodes back" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core *core = small_core(0, 0);
+		struct view_source source = small_source(core);
+		char why[JUDGE_WHY_SIZE], node_why[JUDGE_WHY_SIZE];
+		Wire__Vm vm = WIRE__VM__INIT;
+
+		small_silent(core, 4, cases[i].state);
+		if (cases[i].device != NO_DEVICE)
+			small_fence(core, 91, "bmc4", 4);
+		if (cases[i].device == ACTS)
+			load_fencing(core, WIRE__OPERATION__OUTCOME__RUNNING, "");
+		if (cases[i].device == FAILED)
+			load_fencing(core, WIRE__OPERATION__OUTCOME__FAILED, "no route");
+		source.standing.open = !cases[i].closed;
+		if (cases[i].alone)
+			source.standing.ring = 1;
+		vm.phase = WIRE__VM__PHASE__RUN;
+		vm.owner = 4;
+		judge_vm_why(&source, &vm, why, sizeof(why));
+		CU_ASSERT_STRING_EQUAL(why, cases[i].why);
+		CU_ASSERT_EQUAL(strcmp(judge_vm_state(&source, &vm), "unknown") == 0, *why != 0);
+		vm.phase = WIRE__VM__PHASE__FAILED;
+		judge_vm_why(&source, &vm, why, sizeof(why));
+		CU_ASSERT_STRING_EQUAL(why, "");
+		/* Nothing of it can run there: nobody fences it, whatever there is. */
+		judge_node_why(&source, state_node(core_state(core), 4), node_why,
+			       sizeof(node_why));
+		if (cases[i].state == WIRE__NODE__STATE__LOST)
+			CU_ASSERT_STRING_EQUAL(node_why, "because; not fenced, because it holds no "
+							 "VM");
+		core_free(core);
+	}
+}
+
+/* Which try comes next, and when; none of what is not to be tried, or is given up. */
+static void test_vm_retry(void)
+{
+	static const struct {
+		Wire__Vm vm;
+		bool closed, retry;
+		uint64_t try, in_ms;
+	} cases[] = {
+		{ { WANTED }, false, false, 0, 0 },
+		{ { WANTED, .tries = 1, .since_ms = 999999 }, false, true,
+		  2, 0 },
+		{ { WANTED, .tries = 2, .since_ms = 998000 }, false, true,
+		  3, 8000 },
+		{ { WANTED, .tries = 3, .since_ms = 990000 }, false, true,
+		  4, 50000 },
+		{ { WANTED, .tries = 3, .since_ms = 900000 }, false, true,
+		  4, 0 },
+		/* The clock of who wrote it down is ahead of ours. */
+		{ { WANTED, .tries = 2, .since_ms = 1005000 }, false, true,
+		  3, 10000 },
+		{ { WANTED, .tries = 4, .since_ms = 1000000 }, false,
+		  false, 0, 0 },
+		{ { WANTED, .tries = 2, .since_ms = 998000 }, true, false,
+		  0, 0 },
+		{ { WANTED, .tries = 2, .unmanaged = 1 }, false, false, 0,
+		  0 },
+		{ { .wanted = WIRE__VM__WANTED__STOPPED, .tries = 2 }, false, false,
+		  0, 0 },
+		{ { WANTED, .phase = WIRE__VM__PHASE__STARTING, .tries = 2 }, false,
+		  false, 0, 0 },
+	};
+	struct core *core = small_core(0, 0);
+
+	small_setting(core, "restart.tries_total", "4");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct view_source source = small_source(core);
+		struct judge_retry retry = { 0 };
+
+		source.standing.open = !cases[i].closed;
+		CU_ASSERT_EQUAL(judge_vm_retry(&source, &cases[i].vm, &retry), cases[i].retry);
+		CU_ASSERT_EQUAL(retry.try, cases[i].try);
+		CU_ASSERT_EQUAL(retry.in_ms, cases[i].in_ms);
+		CU_ASSERT_EQUAL(retry.of, cases[i].retry ? 4 : 0);
+	}
+	core_free(core);
+}
+
+/* The word and the reason for each state that a node can be in. */
+static void test_node_state(void)
+{
+	static const struct {
+		Wire__Node node;
+		bool agent, closed, ring;
+		const char *word, *why;
+	} cases[] = {
+		{ { .state = WIRE__NODE__STATE__UP }, true, false, true, "up", "" },
+		{ { .state = WIRE__NODE__STATE__UP, .drained = 1 }, true, false, true,
+		  "up, drained", "takes no VMs (placement=no)" },
+		{ { .state = WIRE__NODE__STATE__UP, .witness = 1 }, false, false, true,
+		  "up, witness", "" },
+		{ { .state = WIRE__NODE__STATE__UP }, false, false, true, "up, libvirt not ready",
+		  "no socket" },
+		{ { .state = WIRE__NODE__STATE__UP }, true, true, false, "not seen",
+		  "not seen by this node now; it was up" },
+		{ { .state = WIRE__NODE__STATE__UP }, true, true, true, "not seen",
+		  "not seen by this node now, though its corosync is; it was up" },
+		{ { .state = WIRE__NODE__STATE__NEW }, false, false, false, "new",
+		  "its clusterd has never reported" },
+		{ { .state = WIRE__NODE__STATE__DAEMON_DOWN }, true, false, true, "daemon-down",
+		  "because" },
+		{ { .state = WIRE__NODE__STATE__LEFT }, true, false, true, "left", "because" },
+		{ { .state = WIRE__NODE__STATE__OFF }, true, false, false, "off", "because" },
+	};
+	struct core *core = small_core(0, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct view_source source = small_source(core);
+		Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+		Wire__Node node = cases[i].node;
+		char why[JUDGE_WHY_SIZE];
+
+		facts.agent_ok = cases[i].agent;
+		facts.agent_reason = (char *)"no socket";
+		node.id = 5;
+		node.facts = &facts;
+		node.reason = (char *)"because";
+		source.standing.open = !cases[i].closed;
+		source.standing.ring |= cases[i].ring ? 1 << 4 : 0;
+		judge_node_why(&source, &node, why, sizeof(why));
+		CU_ASSERT_STRING_EQUAL(judge_node_state(&source, &node), cases[i].word);
+		CU_ASSERT_STRING_EQUAL(why, cases[i].why);
+		/* One sees oneself. */
+		source.node = 5;
+		if (cases[i].closed)
+			CU_ASSERT_STRING_EQUAL(judge_node_state(&source, &node), "up");
+	}
+	core_free(core);
+}
+
+UNIT_MAIN("clusterd/shell/operator_judge", { "vm state", test_vm_state },
+	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
+	  { "node state", test_node_state })
