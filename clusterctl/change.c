@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "clusterctl/field.h"
+#include "clusterctl/started.h"
 #include "clusterctl/tested.h"
 #include "clusterctl/wait.h"
 
@@ -106,12 +107,14 @@ static void say_ended(struct ctl *ctl, const json_t *operation, const struct cha
 }
 
 /* One document for the whole: the verdict and, if there is one, the operation. */
-static void print_json(struct ctl *ctl, const json_t *verdict, json_t *operation)
+static void print_json(struct ctl *ctl, const json_t *verdict, json_t *operation, json_t *causes)
 {
 	json_t *document = json_copy((json_t *)verdict);
 
 	if (operation)
 		json_object_set(document, "operation", operation);
+	if (causes)
+		json_object_set(document, "not_started", causes);
 	ctl_print_json(document);
 	ctl->silent = true;
 }
@@ -120,7 +123,7 @@ int change_finish(struct ctl *ctl, json_t *verdict, const struct change *change)
 {
 	json_int_t op = field_number(verdict, "op");
 	struct ctl_error error = { 0 };
-	json_t *operation = NULL;
+	json_t *operation = NULL, *causes = NULL;
 	int exit = EXIT_OK;
 
 	if (op && ctl->wait && !wait_operation(ctl, op, &operation, &error)) {
@@ -129,9 +132,13 @@ int change_finish(struct ctl *ctl, json_t *verdict, const struct change *change)
 	}
 	if (operation)
 		exit = (int)wait_exit(operation, change->cancels);
+	if (started_is_failed(operation))
+		causes = started_causes(ctl, operation);
 	if (ctl->json)
-		print_json(ctl, verdict, operation);
-	if (field_is(operation, "kind", "fence-test"))
+		print_json(ctl, verdict, operation, causes);
+	if (causes)
+		started_say(ctl, operation, causes, change->adds);
+	else if (field_is(operation, "kind", "fence-test"))
 		exit = tested_say(ctl, operation, exit);
 	else if (operation)
 		say_ended(ctl, operation, change);
@@ -139,6 +146,7 @@ int change_finish(struct ctl *ctl, json_t *verdict, const struct change *change)
 		say_begun(verdict);
 	else
 		say_accepted(verdict, change);
+	json_decref(causes);
 	json_decref(operation);
 	json_decref(verdict);
 	return exit;

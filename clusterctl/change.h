@@ -13,6 +13,7 @@ struct change {
 	const char
 		*done; /* what to say when the daemon has nothing to say; a %s becomes the name */
 	bool cancels;  /* it is good when the operation ends as cancelled */
+	bool adds;     /* the VM is in the cluster by it, however its first start ends */
 };
 
 /* Takes the request over; returns the exit. */

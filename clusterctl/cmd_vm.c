@@ -111,6 +111,15 @@ static void lines_of_disks(struct table *table, const json_t *essence)
 			   field_text(nic, "kind"), field_text(nic, "source"));
 }
 
+static void lines_of_warnings(struct table *table, const json_t *vm)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach(json_object_get(vm, "warnings"), i, warning)
+		show_line(table, "warning", json_string_value(warning));
+}
+
 static void line_of_protection(struct table *table, const json_t *protected)
 {
 	const char *reason = field_text(protected, "reason");
@@ -163,6 +172,7 @@ static void print_vm(struct ctl *ctl, const json_t *vm, const json_t *nodes)
 		  text_format_mib(text, (uint64_t)field_number(essence, "memory_mib")));
 	show_linef(table, "vcpus", "%" JSON_INTEGER_FORMAT, field_number(essence, "vcpus"));
 	lines_of_disks(table, essence);
+	lines_of_warnings(table, vm);
 	lines_of_settings(table, vm, nodes);
 	table_write(table, stdout, ctl->colour);
 }

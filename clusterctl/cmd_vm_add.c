@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vm add and vm dumpxml: definitions that come and go as files. */
 #include "base/buf.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "clusterctl/change.h"
 #include "clusterctl/commands.h"
@@ -119,15 +118,14 @@ static bool read_definition(const char *path, struct buf *ret, struct ctl_error 
 }
 
 /*
- * The name of the VM that a verdict is about: the definition has it, but only the daemon reads
- * those.
+ * The VM that a verdict is about: the definition has its name, but only the daemon reads those.
+ * NULL if it is not told.
  */
-static char *name_of_record(struct ctl *ctl, const json_t *verdict)
+static json_t *vm_of_record(struct ctl *ctl, const json_t *verdict)
 {
 	json_int_t id = field_number(verdict, json_object_get(verdict, "record") ? "record" : "id");
 	struct ctl_error error = { 0 };
-	json_t *vms = NULL, *vm;
-	char *name = NULL;
+	json_t *vms = NULL, *found = NULL, *vm;
 	size_t i;
 
 	if (!ctl_ask_list(ctl, ctl_request("vms"), &vms, &error)) {
@@ -136,9 +134,23 @@ static char *name_of_record(struct ctl *ctl, const json_t *verdict)
 	}
 	json_array_foreach(vms, i, vm)
 		if (field_number(vm, "id") == id)
-			name = mem_strdup(field_text(vm, "name"));
+			found = json_incref(vm);
 	json_decref(vms);
-	return name;
+	return found;
+}
+
+/* What is not refused and should be mended all the same. */
+static void say_warnings(const json_t *vm, json_t *verdict)
+{
+	json_t *warnings = json_object_get(vm, "warnings");
+	const json_t *warning;
+	size_t i;
+
+	if (!json_is_array(warnings))
+		return;
+	json_object_set(verdict, "warnings", warnings);
+	json_array_foreach(warnings, i, warning)
+		ctl_say("Warning: %s", json_is_string(warning) ? json_string_value(warning) : "?");
 }
 
 /* Sets what vm-add has no field for. */
@@ -161,22 +173,31 @@ static bool set_later(struct ctl *ctl, const char *name, json_t *changes,
 	return false;
 }
 
+static int finish_add(struct ctl *ctl, json_t *verdict, const char *name, json_t *later)
+{
+	struct change change = { .name = name, .done = "%s is added", .adds = true };
+	struct ctl_error error = { 0 };
+
+	if (!json_array_size(later) || set_later(ctl, name, later, &error))
+		return change_finish(ctl, verdict, &change);
+	json_decref(verdict);
+	return ctl_fail(ctl, &error);
+}
+
 static int add(struct ctl *ctl, json_t *request, json_t *later)
 {
 	struct ctl_error error = { 0 };
-	_cleanup_(freep) char *name = NULL;
-	json_t *verdict = NULL;
+	json_t *verdict = NULL, *vm;
+	int exit;
 
 	if (!ctl_change(ctl, request, &verdict, &error))
 		return ctl_fail(ctl, &error);
-	name = name_of_record(ctl, verdict);
-	if (json_array_size(later) && name && !set_later(ctl, name, later, &error)) {
-		json_decref(verdict);
-		return ctl_fail(ctl, &error);
-	}
-	return change_finish(
-		ctl, verdict,
-		&(struct change){ .name = name ? name : "the VM", .done = "%s is added" });
+	vm = vm_of_record(ctl, verdict);
+	say_warnings(vm, verdict);
+	exit = finish_add(ctl, verdict, vm ? field_text(vm, "name") : "the VM",
+			  vm ? later : NULL);
+	json_decref(vm);
+	return exit;
 }
 
 int cmd_vm_add(struct ctl *ctl, const struct cli_call *call)

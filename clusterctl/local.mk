@@ -58,6 +58,8 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/secret.h \
 	%D%/show.c \
 	%D%/show.h \
+	%D%/started.c \
+	%D%/started.h \
 	%D%/table.c \
 	%D%/table.h \
 	%D%/tested.c \

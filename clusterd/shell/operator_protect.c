@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
+#include "domain/path.h"
 
 /* Nobody wants it started elsewhere. */
 static const char *not_meant(const Wire__Vm *vm)
@@ -75,34 +76,136 @@ static bool death_is_provable(const struct view_source *source, const Wire__Node
 	return false;
 }
 
-/* Would those who are left still decide, and act? */
+static size_t voters_present(const struct view_source *source, uint64_t among)
+{
+	const Wire__Cluster *cluster = state_cluster(source->state);
+	size_t n = 0;
+
+	for (size_t i = 0; i < cluster->n_voters; i++)
+		n += (source->standing.members & among & vmop_bit(cluster->voters[i])) != 0;
+	return n;
+}
+
+/*
+ * Would those who are left still decide, and act? Why not is the same for the VMs of all nodes
+ * whose loss is too much, so that it is one cause.
+ */
 static bool others_can_act(const struct view_source *source, const Wire__Node *owner,
 			   char *ret_why, size_t size)
 {
 	const Wire__Cluster *cluster = state_cluster(source->state);
 	uint64_t others = ~vmop_bit((uint32_t)owner->id);
 	struct view_source after = *source;
-	size_t present = 0;
 
 	if (source->standing.disputed) {
 		snprintf(ret_why, size, "the nodes' copies of the state differ, so nothing would "
 			 "be done about it");
 		return false;
 	}
-	for (size_t i = 0; cluster && i < cluster->n_voters; i++)
-		present += (source->standing.members & others & vmop_bit(cluster->voters[i])) != 0;
-	if (cluster && present < cluster->n_voters / 2 + 1) {
-		snprintf(ret_why, size, "without %s there would be no quorum", owner->name);
+	if (cluster && voters_present(source, others) < cluster->n_voters / 2 + 1) {
+		snprintf(ret_why, size,
+			 "no further node may fail: %zu of %zu voters up, %zu needed",
+			 voters_present(source, UINT64_MAX), cluster->n_voters,
+			 cluster->n_voters / 2 + 1);
 		return false;
 	}
 	after.standing.ring &= others;
 	if (half_is_lost(after.state, after.standing.ring)) {
-		snprintf(ret_why, size, "with %s half of the cluster would be lost, and nothing "
-			 "fenced", owner->name);
+		snprintf(ret_why, size, "no further node may fail: half of the cluster would be "
+			 "lost, and nothing fenced");
 		return false;
 	}
 	return true;
 }
+
+/* ---------------------------------------------------------------- disks */
+
+static bool is_kind(const Wire__Disk *disk, const char *kind)
+{
+	return strcmp(disk->kind, kind) == 0;
+}
+
+static bool on_volume(const struct state *state, const char *path)
+{
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VOLUME); i++) {
+		const Wire__Volume *volume = state_at(state, WIRE__TABLE__TABLE_VOLUME, i);
+		const char *target = volume->target;
+
+		if (domain_path_on_volume(path, &target, 1, NULL))
+			return true;
+	}
+	return false;
+}
+
+/* A file that no volume vouches for: as far as is known it is only where it was made. */
+static bool is_stray(const struct state *state, const Wire__Disk *disk)
+{
+	return disk->source[0] && (is_kind(disk, "file") || is_kind(disk, "dir")) &&
+	       !on_volume(state, disk->source);
+}
+
+/* Whether another node has the same device under that name nothing tells. */
+static bool is_device(const struct state *state, const Wire__Disk *disk)
+{
+	return disk->source[0] && is_kind(disk, "block") && !on_volume(state, disk->source);
+}
+
+/* What the page cache of one node has, another one does not see. */
+static bool is_cached(const struct state *state, const Wire__Disk *disk)
+{
+	return disk->source[0] && !disk->readonly && !is_kind(disk, "network") &&
+	       strcmp(disk->cache, "none") != 0 && strcmp(disk->cache, "directsync") != 0;
+}
+
+/* With a read-only one it would not start either. */
+static bool has_all_disks(const struct view_source *source, const Wire__Vm *vm, char *ret_why,
+			  size_t size)
+{
+	for (size_t i = 0; vm->essence && i < vm->essence->n_disks; i++) {
+		if (!is_stray(source->state, vm->essence->disks[i]))
+			continue;
+		snprintf(ret_why, size, "its disk %s lies on no volume, so other nodes may not "
+			 "have it", vm->essence->disks[i]->target);
+		return false;
+	}
+	return true;
+}
+
+static const struct advice {
+	bool (*is_about)(const struct state *state, const Wire__Disk *disk);
+	const char *of_one, *of_many, *what_to_do;
+} advices[PROTECT_ADVICES] = {
+	{ is_stray, "lies on no volume of the cluster", "lie on no volume of the cluster",
+	  "other nodes may not have it, and the VM cannot run there then; keep its disks on a "
+	  "volume (clusterctl volume list), or add what all nodes share (clusterctl volume add)" },
+	{ is_device, "is a device of its node", "are devices of its node",
+	  "make sure that every node has the same one under that name" },
+	{ is_cached, "has another cache mode than 'none'", "have another cache mode than 'none'",
+	  "live migration is not safe then; write cache='none' in its <driver> (clusterctl vm "
+	  "edit)" },
+};
+
+bool protect_advise(const struct state *state, const Wire__Vm *vm, size_t which, struct buf *out)
+{
+	const struct advice *advice = &advices[which];
+	_cleanup_(buf_free) struct buf names = { 0 };
+	size_t n = 0;
+
+	/* One that is bound to its node need not be anywhere else. */
+	for (size_t i = 0; vm->essence && !vm->no_ha && i < vm->essence->n_disks; i++) {
+		const Wire__Disk *disk = vm->essence->disks[i];
+
+		if (advice->is_about(state, disk))
+			buf_printf(&names, "%s%s (%s)", n++ ? ", " : "", disk->target,
+				   disk->source);
+	}
+	if (n)
+		buf_printf(out, "disk%s %s %s: %s", n == 1 ? "" : "s", buf_str(&names),
+			   n == 1 ? advice->of_one : advice->of_many, advice->what_to_do);
+	return n;
+}
+
+/* ---------------------------------------------------------------- all of it */
 
 /* A node that would take it, but for want of room. */
 static bool has_refuge(const struct view_source *source, const Wire__Vm *vm, char *ret_why,
@@ -146,8 +249,9 @@ enum protection protect_judge(const struct view_source *source, const Wire__Vm *
 	if (meant)
 		return PROTECTION_NOT_MEANT;
 	if (why || !death_is_provable(source, owner, ret_why, size) ||
-	    !has_refuge(source, vm, ret_why, size) ||
-	    !others_can_act(source, owner, ret_why, size))
+	    !others_can_act(source, owner, ret_why, size) ||
+	    !has_all_disks(source, vm, ret_why, size) ||
+	    !has_refuge(source, vm, ret_why, size))
 		return NOT_PROTECTED;
 	return PROTECTED;
 }

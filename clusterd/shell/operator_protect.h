@@ -7,8 +7,10 @@
  * its records tell. Pure functions.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "clusterd/shell/operator_judge.h"
 
 /*
@@ -18,5 +20,12 @@
 enum protection { PROTECTED, NOT_PROTECTED, PROTECTION_NOT_MEANT };
 enum protection protect_judge(const struct view_source *source, const Wire__Vm *vm,
 			      char *ret_why, size_t size);
+
+/*
+ * What an administrator should mend of a VM's disks, one sentence of each kind: whether there is
+ * that one, and the sentence behind what is in out.
+ */
+enum { PROTECT_ADVICES = 3 };
+bool protect_advise(const struct state *state, const Wire__Vm *vm, size_t which, struct buf *out);
 
 #endif

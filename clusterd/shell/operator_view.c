@@ -117,6 +117,19 @@ static json_t *protection_of(const struct view_source *source, const Wire__Vm *v
 	return json;
 }
 
+static json_t *warnings_of(const struct view_source *source, const Wire__Vm *vm)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < PROTECT_ADVICES; i++) {
+		_cleanup_(buf_free) struct buf text = { 0 };
+
+		if (protect_advise(source->state, vm, i, &text))
+			json_array_append_new(list, json_string(buf_str(&text)));
+	}
+	return list;
+}
+
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 {
 	const struct state *state = source->state;
@@ -134,6 +147,7 @@ json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 	add_as_of(json, source);
 	json_object_set_new(json, "retry", retry_of(source, vm));
 	json_object_set_new(json, "protected", protection_of(source, vm));
+	json_object_set_new(json, "warnings", warnings_of(source, vm));
 	return json;
 }
 

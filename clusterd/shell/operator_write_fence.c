@@ -78,7 +78,8 @@ static int add_target(struct writing *writing, Wire__Fence *fence, const json_t 
 	if (plug && !json_is_null(plug) && !json_is_string(plug))
 		return REFUSE(writing, "bad-request", "'plug' must be a text");
 	wire_set(&target->plug, json_string_value(plug));
-	return writing_find_node(writing, json_string_value(json_object_get(json, "node")), &target->node);
+	return writing_find_node(writing, json_string_value(json_object_get(json, "node")),
+				 &target->node);
 }
 
 static int take_targets(struct writing *writing, Wire__Fence *fence)

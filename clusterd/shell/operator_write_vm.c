@@ -50,7 +50,8 @@ static int take_vm_keys(struct writing *writing, Wire__Vm *vm)
 
 	error = writing_take_word(writing, "wanted", &wire__vm__wanted__descriptor, &wanted);
 	if (!error)
-		error = writing_take_word(writing, "priority", &wire__vm__priority__descriptor, &priority);
+		error = writing_take_word(writing, "priority", &wire__vm__priority__descriptor,
+					  &priority);
 	if (!error)
 		error = writing_take_bool(writing, "managed", &managed);
 	if (!error)

@@ -116,6 +116,91 @@ static void test_already(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define START_FAILED                                                                               \
+	OK("{\"id\":9,\"kind\":\"start\",\"vm_name\":\"web1\",\"outcome\":\"failed\","             \
+	   "\"text\":\"n2: no disk\"}")
+#define NOT_STARTED                                                                                \
+	OK("[{\"op\":8,\"text\":\"not started on n3: old\"},"                                     \
+	   "{\"op\":9,\"text\":\"not started on n1: no bridge\"},"                                \
+	   "{\"op\":9,\"text\":\"not started on n2: no disk\"},"                                  \
+	   "{\"op\":9,\"text\":\"not started on n1: no bridge\"},{\"op\":9,\"text\":\"given up\"}]")
+
+/* Of a start that failed every node's words, whether the VM is in the cluster, and what next. */
+static void test_start_failed(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "vm add -",
+		  .input = "<domain/>",
+		  .script = { { "{\"do\":\"vm-add\"}", { OK("{\"record\":5,\"op\":9}") } },
+			      { "{\"do\":\"vms\"}", { OK("[" VM1 "]") } },
+			      { "{\"do\":\"operation\"}", { START_FAILED } },
+			      { "{\"do\":\"events\"}", { NOT_STARTED } },
+			      { "{\"do\":\"vm\",\"name\":\"web1\"}",
+				{ OK("{\"state\":\"stopped\","
+				     "\"retry\":{\"try\":3,\"of\":6,\"in_ms\":9000}}") } } },
+		  .exit = 1,
+		  .err = "clusterctl: web1 is in the cluster now, but its first start failed "
+			 "(operation 9):\n"
+			 "  n1: no bridge\n  n2: no disk\n"
+			 "The cluster goes on: tries again in 9 s (try 3 of 6).\n"
+			 "How it stands: clusterctl vm show web1. To take it out: clusterctl vm "
+			 "stop web1, then clusterctl vm remove web1\n" },
+		{ .line = "vm start web1 --json",
+		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":9}") } },
+			      { "{\"do\":\"operation\"}", { START_FAILED } },
+			      { "{\"do\":\"events\"}", { NO("denied", "not you") } },
+			      { "{\"do\":\"vm\"}", { OK("{\"state\":\"failed\"}") } } },
+		  .exit = 1,
+		  .out = "\"not_started\": [\n    \"n2: no disk\"\n  ]\n}\n",
+		  .err = "clusterctl: web1 was not started (operation 9):\n  n2: no disk\n"
+			 "It is not tried again by itself: mend the cause, then clusterctl vm "
+			 "start web1\n",
+		  .not_err = "in the cluster now" },
+		{ .line = "operation wait 9",
+		  .script = { { "{\"do\":\"operation\"}", { START_FAILED } },
+			      { "{\"do\":\"events\"}", { OK("[]") } },
+			      { "{\"do\":\"vm\"}", { NO("no-such", "gone") } } },
+		  .exit = 1,
+		  .err = "web1 was not started (operation 9):\n  n2: no disk\n",
+		  .not_err = "It is" },
+		{ .line = "operation wait 9",
+		  .script = { { "{\"do\":\"operation\"}", { START_FAILED } },
+			      { "{\"do\":\"events\"}", { OK("[]") } },
+			      { "{\"do\":\"vm\"}", { OK("{\"state\":\"stopped\"}") } } },
+		  .exit = 1,
+		  .err = "no disk\nIt is started as soon as that is possible.\n" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
+#define WARNED                                                                                     \
+	"{\"id\":5,\"name\":\"web1\",\"warnings\":[\"disk vda (/a) lies on no volume\"]}"
+
+/* What is taken into the cluster and should be mended is said, on stderr and as JSON. */
+static void test_warnings(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "vm add - --stopped",
+		  .input = "<domain/>",
+		  .script = { { "{\"do\":\"vm-add\"}", { OK("{\"record\":5}") } },
+			      { "{\"do\":\"vms\"}", { OK("[" WARNED "]") } } },
+		  .err = "Warning: disk vda (/a) lies on no volume\nweb1 is added\n" },
+		{ .line = "vm add - --stopped --json",
+		  .input = "<domain/>",
+		  .script = { { "{\"do\":\"vm-add\"}", { OK("{\"record\":5}") } },
+			      { "{\"do\":\"vms\"}", { OK("[" WARNED "]") } } },
+		  .out = "\"warnings\": [\n    \"disk vda (/a) lies on no volume\"\n  ]\n}\n",
+		  .err = "Warning: disk vda (/a) lies on no volume\n" },
+		{ .line = "vm show web1",
+		  .script = { { "{\"do\":\"vm\"}", { OK(WARNED) } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "warning                  disk vda (/a) lies on no volume\n" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 /* What a device says of a node, and whether that would prove anything. */
 static void test_fence_tests(void)
 {
@@ -467,4 +552,5 @@ UNIT_MAIN("clusterctl/change", { "changes", test_changes }, { "restart", test_re
 	  { "same-number", test_same_number }, { "timeout", test_timeout }, { "edit", test_edit },
 	  { "fence-tests", test_fence_tests },
 	  { "already", test_already },
+	  { "start-failed", test_start_failed }, { "warnings", test_warnings },
 	  { "volume-add", test_volume_add })

@@ -104,12 +104,14 @@ static void test_protected(void)
 		{ { RUNS, .owner = 1 }, UP_BOTH, 1, 0, 0, 0, 3, NOT_PROTECTED,
 		  "no other node could take it: n2 takes no VMs (placement=no)" },
 		{ { RUNS, .owner = 1 }, STATE(UP), STATE(LOST), 0, 0, 0, 2, 3, NOT_PROTECTED,
+		  "no further node may fail: 2 of 3 voters up, 2 needed" },
+		{ { RUNS, .owner = 1 }, STATE(UP), STATE(NEW), 0, 0, 0, 0, 3, NOT_PROTECTED,
 		  "no other node could take it: n2 is not up" },
 		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 1, 0, 0, 3, NOT_PROTECTED, "no quorum" },
 		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, 0, 4, 3, NOT_PROTECTED,
-		  "without n1 there would be no quorum" },
+		  "no further node may fail: 2 of 3 voters up, 2 needed" },
 		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, 0, 4, 1, NOT_PROTECTED,
-		  "without n1 there would be no quorum" },
+		  "no further node may fail: 1 of 1 voters up, 1 needed" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -133,8 +135,8 @@ static void test_protected_of_half(void)
 	vm.essence = &essence;
 	essence.virt_type = (char *)"qemu";
 	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
-	CU_ASSERT_STRING_EQUAL(why, "with n1 half of the cluster would be lost, and nothing "
-				    "fenced");
+	CU_ASSERT_STRING_EQUAL(why, "no further node may fail: half of the cluster would be "
+				    "lost, and nothing fenced");
 	small_host(core, 5, STATE(UP), false);
 	source.standing.ring |= 1 << 4;
 	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), PROTECTED);
@@ -145,5 +147,155 @@ static void test_protected_of_half(void)
 	core_free(core);
 }
 
+/* ---------------------------------------------------------------- disks */
+
+static void load_volume(struct core *core, const char *target)
+{
+	Wire__Volume volume = WIRE__VOLUME__INIT;
+
+	volume.id = 95;
+	volume.name = (char *)"data";
+	volume.target = (char *)target;
+	small_load(core, WIRE__TABLE__TABLE_VOLUME, volume.id, &volume.base);
+}
+
+/* A VM with two disks, of which the second is well. */
+struct disk_case {
+	Wire__Disk disk;
+	const char *protection;		/* "": it is protected */
+	const char *advices[PROTECT_ADVICES];	/* how each begins; NULL: there is none */
+	bool no_ha;
+};
+
+static Wire__Disk make_disk(Wire__Disk given, const char *target)
+{
+	Wire__Disk disk = WIRE__DISK__INIT;
+
+	disk.target = (char *)target;
+	disk.kind = given.kind ? given.kind : (char *)"file";
+	disk.source = given.source ? given.source : (char *)"";
+	disk.cache = given.cache ? given.cache : (char *)"none";
+	disk.readonly = given.readonly;
+	return disk;
+}
+
+static void check_advices(const struct core *core, const Wire__Vm *vm, const struct disk_case *c)
+{
+	for (size_t i = 0; i < PROTECT_ADVICES; i++) {
+		_cleanup_(buf_free) struct buf text = { 0 };
+		bool is_given = protect_advise(core_state(core), vm, i, &text);
+		const char *begin = c->advices[i];
+
+		CU_ASSERT_EQUAL(is_given, begin != NULL);
+		if (begin && strncmp(buf_str(&text), begin, strlen(begin)) != 0) {
+			printf("%s\n", buf_str(&text));
+			CU_FAIL("advice");
+		}
+	}
+}
+
+static void check_disk(const struct disk_case *c)
+{
+	struct core *core = small_core(0, 0);
+	struct view_source source;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
+	Wire__Disk well = { .source = (char *)"/srv/vms/b" };
+	Wire__Disk first = make_disk(c->disk, "vda"), second = make_disk(well, "vdb");
+	Wire__Disk *disks[] = { &first, &second };
+	Wire__Vm vm = WIRE__VM__INIT;
+	char why[JUDGE_WHY_SIZE];
+
+	load_volume(core, "/srv/vms");
+	small_voters(core, 3);
+	for (uint32_t id = 1; id <= 2; id++) {
+		Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+		char *volumes[] = { (char *)"data" };
+		Wire__Node node = *state_node(core_state(core), id);
+
+		facts.agent_ok = true;
+		facts.volumes = volumes;
+		facts.n_volumes = 1;
+		node.facts = &facts;
+		small_load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+	}
+	source = small_source(core);
+	essence.virt_type = (char *)"qemu";
+	essence.disks = disks;
+	essence.n_disks = 2;
+	vm.essence = &essence;
+	vm.phase = WIRE__VM__PHASE__RUN;
+	vm.wanted = WIRE__VM__WANTED__RUNNING;
+	vm.owner = 1;
+	vm.no_ha = c->no_ha;
+	protect_judge(&source, &vm, why, sizeof(why));
+	CU_ASSERT_STRING_EQUAL(why, c->protection);
+	check_advices(core, &vm, c);
+	core_free(core);
+}
+
+/* A guest whose disk only one node may have is not called protected, and its adder is told. */
+static void test_disks(void)
+{
+	static char stray[] = "/var/lib/a.img", on_volume[] = "/srv/vms/a", device[] = "/dev/vg/a",
+		    block[] = "block", network[] = "network", none[] = "none",
+		    writeback[] = "writeback", by_default[] = "", direct[] = "directsync";
+	static const char lies[] =
+		"disk vda (/var/lib/a.img) lies on no volume of the cluster: other nodes may not";
+	static const char no[] = "its disk vda lies on no volume, so other nodes may not have it";
+	static const struct disk_case cases[] = {
+		{ { .source = on_volume, .cache = none }, "", { 0 }, false },
+		{ { .source = stray, .cache = none }, no, { lies, NULL, NULL }, false },
+		{ { .source = stray, .cache = none, .readonly = true }, no, { lies, NULL, NULL },
+		  false },
+		{ { .source = stray, .cache = none }, "ha=no: bound to its node", { 0 }, true },
+		{ { .source = device, .kind = block, .cache = none }, "",
+		  { NULL, "disk vda (/dev/vg/a) is a device of its node: make sure", NULL },
+		  false },
+		{ { .source = on_volume, .cache = writeback }, "",
+		  { NULL, NULL, "disk vda (/srv/vms/a) has another cache mode than 'none': live" },
+		  false },
+		{ { .source = on_volume, .cache = by_default }, "",
+		  { NULL, NULL, "disk vda (/srv/vms/a) has another cache mode than 'none': live" },
+		  false },
+		{ { .source = on_volume, .cache = writeback, .readonly = true }, "", { 0 },
+		  false },
+		{ { .source = on_volume, .cache = direct }, "", { 0 }, false },
+		{ { .source = on_volume, .kind = network, .cache = by_default }, "", { 0 },
+		  false },
+		{ { .cache = by_default }, "", { 0 }, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_disk(&cases[i]);
+}
+
+/* Several disks are one sentence, and the view of the VM has it. */
+static void test_warnings(void)
+{
+	struct core *core = small_core(1, 10);
+	Wire__Vm vm = *state_vm_named(core_state(core), "web0");
+	Wire__Essence essence = *vm.essence;
+	Wire__Disk a = make_disk((Wire__Disk){ .source = (char *)"/a" }, "vda");
+	Wire__Disk b = make_disk((Wire__Disk){ .source = (char *)"/b" }, "vdb");
+	Wire__Disk *disks[] = { &a, &b };
+	struct view_source source;
+	const json_t *warnings;
+	json_t *view;
+
+	essence.disks = disks;
+	essence.n_disks = 2;
+	vm.essence = &essence;
+	small_load(core, WIRE__TABLE__TABLE_VM, vm.id, &vm.base);
+	source = small_source(core);
+	view = view_vm(&source, state_vm_named(source.state, "web0"), false);
+	warnings = json_object_get(view, "warnings");
+	CU_ASSERT_EQUAL_FATAL(json_array_size(warnings), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(json_string_value(json_array_get(warnings, 0)),
+				      "disks vda (/a), vdb (/b) lie on no volume"));
+	json_decref(view);
+	core_free(core);
+}
+
 UNIT_MAIN("clusterd/shell/operator_protect", { "protected", test_protected },
-	  { "protected of half", test_protected_of_half })
+	  { "protected of half", test_protected_of_half }, { "disks", test_disks },
+	  { "warnings", test_warnings })
