@@ -6,7 +6,7 @@
 #include "clusterctl/health.h"
 #include "clusterctl/show.h"
 
-enum { PROBLEMS_SHOWN = 20 };
+enum { CAUSES_SHOWN = 20 };
 
 struct sources {
 	json_t *status, *nodes, *vms;
@@ -30,11 +30,13 @@ static void print_head(const json_t *status)
 	printf("\ncluster  %s  %s\n",
 	       *field_text(cluster, "name") ? field_text(cluster, "name") : "-",
 	       field_text(cluster, "uuid"));
-	printf("node     %s  clusterd %s\n", field_text(node, "name"), field_text(node, "version"));
+	printf("node     %s  clusterd %s\n", field_text(node, "name"), field_text(node,
+		"version"));
 	printf("quorum   %s: %" JSON_INTEGER_FORMAT " of %zu voters present, %" JSON_INTEGER_FORMAT
 	       " needed\n",
 	       field_true(quorum, "have") ? "yes" : "no", field_number(quorum, "present"),
-	       json_array_size(json_object_get(quorum, "voters")), field_number(quorum, "needed"));
+	       json_array_size(json_object_get(quorum, "voters")), field_number(quorum,
+	  "needed"));
 	if (show_is_old(status))
 		printf("as of    %s; what happened since is not known on this node\n",
 		       show_time(time, field_number(status, "as_of_ms")));
@@ -78,27 +80,27 @@ static void print_nodes(struct ctl *ctl, const json_t *nodes)
 	table_write(table, stdout, ctl->colour);
 }
 
-static void print_problems(struct ctl *ctl, const struct health *health)
+static void print_causes(struct ctl *ctl, const struct health *health)
 {
 	_cleanup_(table_freep) struct table *table = table_new_plain(2);
-	const json_t *problem;
+	const json_t *cause;
 	size_t i;
 
-	if (json_array_size(health->problems) == 0)
+	if (json_array_size(health->causes) == 0)
 		return;
-	json_array_foreach(health->problems, i, problem) {
-		bool critical = field_is(problem, "level", "critical");
+	json_array_foreach(health->causes, i, cause) {
+		bool critical = field_is(cause, "level", "critical");
 
-		if (i == PROBLEMS_SHOWN)
+		if (i == CAUSES_SHOWN)
 			break;
 		table_cell_toned(table, critical ? TABLE_BAD : TABLE_WARN,
-				 field_text(problem, "level"));
-		table_cell(table, field_text(problem, "text"));
+				 field_text(cause, "level"));
+		table_cell(table, field_text(cause, "text"));
 	}
 	printf("\n");
 	table_write(table, stdout, ctl->colour);
-	if (json_array_size(health->problems) > PROBLEMS_SHOWN)
-		printf("… and %zu more\n", json_array_size(health->problems) - PROBLEMS_SHOWN);
+	if (json_array_size(health->causes) > CAUSES_SHOWN)
+		printf("… and %zu more\n", json_array_size(health->causes) - CAUSES_SHOWN);
 }
 
 static void print_operations(struct ctl *ctl, const json_t *operations)
@@ -131,8 +133,10 @@ static int print_status(struct ctl *ctl, const struct sources *sources)
 	exit = (int)health.level;
 	if (ctl->json) {
 		json_object_set_new(sources->status, "health",
-				    json_pack("{s:s,s:s,s:O}", "level", health_word(health.level),
-					      "line", health.line, "problems", health.problems));
+				    json_pack("{s:s,s:s,s:O,s:O}", "level",
+					      health_word(health.level), "line", health.line,
+					      "problems", health.problems, "causes",
+					      health.causes));
 		ctl_print_json(json_incref(sources->status));
 	} else {
 		_cleanup_(freep) char *line = table_clean(health.line);
@@ -141,7 +145,7 @@ static int print_status(struct ctl *ctl, const struct sources *sources)
 		print_head(sources->status);
 		print_vms(sources->status);
 		print_nodes(ctl, sources->nodes);
-		print_problems(ctl, &health);
+		print_causes(ctl, &health);
 		print_operations(ctl, json_object_get(sources->status, "operations"));
 	}
 	health_free(&health);

@@ -51,7 +51,8 @@ static const struct cli_command commands[] = {
 			"It exits as a monitoring plugin does, unlike every other command: 0 all "
 			"is well, 1 warning (a node is not up, a VM is not protected or not "
 			"where it is wanted), 2 critical (no quorum, or a VM that should run "
-			"does not), 3 unknown (the daemon does not answer).",
+			"is down), 3 unknown (the daemon does not answer). clusterctl(8) has "
+			"the whole table.",
 		.example = "  clusterctl status",
 	},
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "clusterctl/health.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "clusterctl/field.h"
@@ -8,8 +9,20 @@
 
 #include <stdarg.h>
 
+enum { SUBJECTS_NAMED = 5 };
+
+/* What is wrong with one or more VMs for one reason. The strings are its own. */
+struct cause {
+	enum status_exit level;
+	char *one, *many, *why; /* "is not protected", "are not protected", "no fence device" */
+	json_t *subjects;
+};
+
 struct judging {
-	json_t *critical, *warning;
+	json_t *critical, *warning;     /* problems */
+	struct cause *causes;
+	size_t causes_n;
+	const json_t *nodes;
 };
 
 const char *health_word(enum status_exit level)
@@ -19,19 +32,70 @@ const char *health_word(enum status_exit level)
 	return words[level];
 }
 
+static void add_problem(struct judging *judging, enum status_exit level, const char *subject,
+			const char *text)
+{
+	json_array_append_new(level == STATUS_CRITICAL ? judging->critical : judging->warning,
+			      json_pack("{s:s,s:s,s:s}", "level", health_word(level), "subject",
+					subject, "text", text));
+}
+
+static struct cause *add_cause(struct judging *judging, enum status_exit level, const char *one,
+			       const char *many, const char *why)
+{
+	struct cause *cause;
+
+	judging->causes = mem_resize(judging->causes, judging->causes_n + 1,
+				     sizeof(*judging->causes));
+	cause = &judging->causes[judging->causes_n++];
+	*cause = (struct cause){ level, mem_strdup(one), mem_strdup(many), mem_strdup(why),
+				 json_array() };
+	return cause;
+}
+
+/* Of anything but a VM: a cause of its own. */
 static void __attribute__((format(printf, 4, 5)))
 found(struct judging *judging, enum status_exit level, const char *subject, const char *format, ...)
 {
+	struct cause *cause;
 	va_list args;
 	char *text;
 
 	va_start(args, format);
 	text = mem_vprintf(format, args);
 	va_end(args);
-	json_array_append_new(level == STATUS_CRITICAL ? judging->critical : judging->warning,
-			      json_pack("{s:s,s:s,s:s}", "level", health_word(level), "subject",
-					subject, "text", text));
+	add_problem(judging, level, subject, text);
+	cause = add_cause(judging, level, text, "", "");
+	json_array_append_new(cause->subjects, json_string(subject));
 	free(text);
+}
+
+static struct cause *cause_of_vms(struct judging *judging, enum status_exit level,
+				  const char *many, const char *why)
+{
+	for (size_t i = 0; i < judging->causes_n; i++) {
+		struct cause *cause = &judging->causes[i];
+
+		if (cause->level == level && strcmp(cause->many, many) == 0 &&
+		    strcmp(cause->why, why) == 0)
+			return cause;
+	}
+	return NULL;
+}
+
+/* one and many: what follows "VM web1 " and "3 VMs ". VMs with the same are one cause. */
+static void found_vm(struct judging *judging, enum status_exit level, const json_t *vm,
+		     const char *one, const char *many, const char *why)
+{
+	const char *name = field_text(vm, "name");
+	_cleanup_(freep) char *text =
+		mem_printf("VM %s %s%s%s", name, one, *why ? ": " : "", why);
+	struct cause *cause = cause_of_vms(judging, level, many, why);
+
+	if (!cause)
+		cause = add_cause(judging, level, text, many, why);
+	add_problem(judging, level, name, text);
+	json_array_append_new(cause->subjects, json_string(name));
 }
 
 static void judge_quorum(struct judging *judging, const json_t *status)
@@ -80,25 +144,52 @@ static bool state_is_one_of(const char *state, const char *const *states)
 	return false;
 }
 
-/* A VM that is wanted running, by what it is doing. Returns whether it is on its way or well. */
+static bool node_is_silent(const struct judging *judging, const char *name)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach(judging->nodes, i, node)
+		if (field_is(node, "name", name))
+			return field_is(node, "state", "left") ||
+			       field_is(node, "state", "daemon-down");
+	return false;
+}
+
+/*
+ * How bad it is that a VM that should run is not seen running. One that has just been asked for,
+ * or whose node has just died, is stopped or starting while its operation is under way, and that
+ * passes; one whose start has failed, or that waits for something, is down.
+ */
+static enum status_exit level_of_down(const struct judging *judging, const json_t *vm)
+{
+	bool has_op = field_number(vm, "op"), has_failed = field_number(vm, "tries");
+
+	if (field_is(vm, "state", "unknown") && node_is_silent(judging, field_text(vm,
+										   "owner_name")))
+		return STATUS_WARNING;
+	if (field_is(vm, "state", "stopping") || (field_is(vm, "state", "saved") && has_op))
+		return STATUS_WARNING;
+	if (field_is(vm, "state", "starting") && !has_failed)
+		return STATUS_WARNING;
+	if (field_is(vm, "state", "stopped") && has_op && !has_failed && !*field_text(vm, "detail"))
+		return STATUS_WARNING;
+	return STATUS_CRITICAL;
+}
+
+/* A VM that is wanted running, by what it is doing. Returns whether it runs or moves. */
 static bool judge_wanted_vm(struct judging *judging, const json_t *vm)
 {
-	static const char *const dead[] = {
-		"stopped", "failed", "saved", "unknown", "paused", NULL
-	};
-	static const char *const passing[] = { "starting", "stopping", NULL };
-	const char *name = field_text(vm, "name"), *state = field_text(vm, "state");
+	static const char *const alive[] = { "running", "migrating", "saving", "restoring", NULL };
+	const char *state = *field_text(vm, "state") ? field_text(vm, "state") : "unknown";
 	_cleanup_(freep) char *detail = show_vm_detail(vm);
+	_cleanup_(freep) char *one = mem_printf("should run and is %s", state);
+	_cleanup_(freep) char *many = mem_printf("should run and are %s", state);
 
-	/* One that has just been asked for is stopped, and its operation is under way. */
-	if (state_is_one_of(state, passing) ||
-	    (strcmp(state, "stopped") == 0 && field_number(vm, "op")))
-		found(judging, STATUS_WARNING, name, "VM %s should run and is %s%s%s", name,
-		      *state ? state : "unknown", *detail ? ": " : "", detail);
-	else if (!*state || state_is_one_of(state, dead))
-		found(judging, STATUS_CRITICAL, name, "VM %s should run and is %s%s%s", name,
-		      *state ? state : "unknown", *detail ? ": " : "", detail);
-	return *state && !state_is_one_of(state, dead);
+	if (state_is_one_of(state, alive))
+		return true;
+	found_vm(judging, level_of_down(judging, vm), vm, one, many, detail);
+	return false;
 }
 
 static bool has_id(const json_t *ids, json_int_t id)
@@ -116,35 +207,46 @@ static void judge_place(struct judging *judging, const json_t *vm)
 {
 	const json_t *possible = json_object_get(vm, "possible_owners");
 	const json_t *preferred = json_object_get(vm, "preferred_owners");
-	const char *name = field_text(vm, "name");
 	json_int_t owner = field_number(vm, "owner");
+	const char *which = NULL;
 
 	if (!owner || !field_is(vm, "state", "running"))
 		return;
 	if (json_array_size(possible) && !has_id(possible, owner))
-		found(judging, STATUS_WARNING, name,
-		      "VM %s runs on %s, which is none of its owners", name,
-		      field_text(vm, "owner_name"));
+		which = "none of its owners";
 	else if (json_array_size(preferred) && !has_id(preferred, owner))
-		found(judging, STATUS_WARNING, name,
-		      "VM %s runs on %s, which is none of the nodes it prefers", name,
-		      field_text(vm, "owner_name"));
+		which = "none of the nodes it prefers";
+	if (which) {
+		const char *node = field_text(vm, "owner_name");
+		_cleanup_(freep) char *one = mem_printf("runs on %s, which is %s", node, which);
+		_cleanup_(freep) char *many = mem_printf("run on %s, which is %s", node, which);
+
+		found_vm(judging, STATUS_WARNING, vm, one, many, "");
+	}
 }
 
 static void judge_protection(struct judging *judging, const json_t *vm)
 {
 	const json_t *protected = json_object_get(vm, "protected");
-	const char *reason = field_text(protected, "reason");
 
 	if (!field_true(protected, "ok") && !json_is_false(json_object_get(protected, "applies")))
-		found(judging, STATUS_WARNING, field_text(vm, "name"), "VM %s is not protected%s%s",
-		      field_text(vm, "name"), *reason ? ": " : "", reason);
+		found_vm(judging, STATUS_WARNING, vm, "is not protected", "are not protected",
+			 field_text(protected, "reason"));
+}
+
+static void judge_unwanted_vm(struct judging *judging, const json_t *vm, const char *wanted)
+{
+	const char *state = field_text(vm, "state");
+	_cleanup_(freep) char *one = mem_printf("should be %s and is %s", wanted, state);
+	_cleanup_(freep) char *many = mem_printf("should be %s and are %s", wanted, state);
+
+	found_vm(judging, STATUS_WARNING, vm, one, many, field_text(vm, "why"));
 }
 
 static void judge_vm(struct judging *judging, const json_t *vm)
 {
 	static const char *const off[] = { "stopped", "stopping", "failed", NULL };
-	const char *name = field_text(vm, "name"), *state = field_text(vm, "state");
+	const char *state = field_text(vm, "state");
 
 	if (field_true(vm, "unmanaged"))
 		return;
@@ -157,35 +259,81 @@ static void judge_vm(struct judging *judging, const json_t *vm)
 			judge_protection(judging, vm);
 	} else if (field_is(vm, "wanted", "stopped")) {
 		if (!state_is_one_of(state, off))
-			found(judging, STATUS_WARNING, name, "VM %s should be off and is %s", name,
-			      state);
+			judge_unwanted_vm(judging, vm, "off");
 	} else if (strcmp(state, "paused") != 0) {
-		found(judging, STATUS_WARNING, name, "VM %s should be paused and is %s", name,
-		      state);
+		judge_unwanted_vm(judging, vm, "paused");
 	}
 	if (*field_text(vm, "changed_outside"))
-		found(judging, STATUS_WARNING, name, "VM %s was changed outside of the cluster: %s",
-		      name, field_text(vm, "changed_outside"));
+		found_vm(judging, STATUS_WARNING, vm, "was changed outside of the cluster",
+			 "were changed outside of the cluster", field_text(vm, "changed_outside"));
+}
+
+/* ---- what is told ---- */
+
+static char *some_names(const json_t *names)
+{
+	struct buf out = { 0 };
+	size_t n = json_array_size(names);
+
+	for (size_t i = 0; i < n && i < SUBJECTS_NAMED; i++)
+		buf_printf(&out, "%s%s", i ? ", " : "",
+			   json_string_value(json_array_get(names, i)));
+	if (n > SUBJECTS_NAMED)
+		buf_printf(&out, " and %zu more", n - SUBJECTS_NAMED);
+	return buf_steal_str(&out);
+}
+
+static json_t *json_of_cause(const struct cause *cause)
+{
+	size_t n = json_array_size(cause->subjects);
+	_cleanup_(freep) char *names = some_names(cause->subjects), *text = NULL;
+
+	if (n > 1)
+		text = mem_printf("%zu VMs %s%s%s (%s)", n, cause->many, *cause->why ? ": " : "",
+				  cause->why, names);
+	return json_pack("{s:s,s:s,s:O}", "level", health_word(cause->level), "text",
+			 text ? text : cause->one, "subjects", cause->subjects);
+}
+
+static json_t *take_causes(struct judging *judging)
+{
+	static const enum status_exit levels[] = { STATUS_CRITICAL, STATUS_WARNING };
+	json_t *list = json_array();
+
+	for (size_t l = 0; l < ARRAY_SIZE(levels); l++)
+		for (size_t i = 0; i < judging->causes_n; i++)
+			if (judging->causes[i].level == levels[l])
+				json_array_append_new(list, json_of_cause(&judging->causes[i]));
+	for (size_t i = 0; i < judging->causes_n; i++) {
+		struct cause *cause = &judging->causes[i];
+
+		free(cause->one);
+		free(cause->many);
+		free(cause->why);
+		json_decref(cause->subjects);
+	}
+	free(judging->causes);
+	return list;
 }
 
 static char *first_line(const struct health *health, size_t nodes, size_t vms)
 {
 	static const char *const heads[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
-	size_t n = json_array_size(health->problems);
+	size_t n = json_array_size(health->causes);
 
 	if (n == 0)
 		return mem_printf("OK: %zu node%s up, %zu VM%s as wanted", nodes,
 				  nodes == 1 ? "" : "s", vms, vms == 1 ? "" : "s");
 	if (n == 1)
 		return mem_printf("%s: %s", heads[health->level],
-				  field_text(json_array_get(health->problems, 0), "text"));
+				  field_text(json_array_get(health->causes, 0), "text"));
 	return mem_printf("%s: %s (and %zu more)", heads[health->level],
-			  field_text(json_array_get(health->problems, 0), "text"), n - 1);
+			  field_text(json_array_get(health->causes, 0), "text"), n - 1);
 }
 
 void health_judge(const json_t *status, const json_t *nodes, const json_t *vms, struct health *ret)
 {
-	struct judging judging = { json_array(), json_array() };
+	struct judging judging = { json_array(), json_array(), NULL, 0, nodes };
 	const json_t *item;
 	size_t i;
 
@@ -200,6 +348,7 @@ void health_judge(const json_t *status, const json_t *nodes, const json_t *vms, 
 	ret->problems = judging.critical;
 	json_array_extend(ret->problems, judging.warning);
 	json_decref(judging.warning);
+	ret->causes = take_causes(&judging);
 	ret->line = first_line(ret, json_array_size(nodes), json_array_size(vms));
 }
 
@@ -207,5 +356,6 @@ void health_free(struct health *health)
 {
 	free(health->line);
 	json_decref(health->problems);
+	json_decref(health->causes);
 	*health = (struct health){ 0 };
 }

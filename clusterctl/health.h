@@ -2,10 +2,10 @@
 /*
  * Health: whether all is well with the cluster, as a judgement over what the daemon says.
  *
- * Critical: there is no quorum, or a VM that should run does not. Warning: a node is not up, a
- * VM is not protected, or not where or what it is wanted to be. A VM that was set managed=no is
- * nobody's business here, and ha=no says that a VM need not be protected; of one that is down
- * that is the problem, not its protection. A function of its arguments alone.
+ * What is a warning and what is critical stands as a table in clusterctl(8), EXIT STATUS; a unit
+ * test holds it against this. In short: critical is what is down or may be, warning what would
+ * be with one more fault, or passes by itself. Of a VM that is down that is the problem, not its
+ * protection. A function of its arguments alone.
  */
 #ifndef CLUSTERCTL_HEALTH_H
 #define CLUSTERCTL_HEALTH_H
@@ -18,6 +18,7 @@ struct health {
 	enum status_exit level;
 	char *line;       /* "WARNING: n3 is lost: … (and 2 more)" */
 	json_t *problems; /* array of {"level", "subject", "text"}, the worst first */
+	json_t *causes;   /* array of {"level", "text", "subjects"}: one for each reason */
 };
 
 /* Judges the replies of status, nodes and vms. */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/mem.h"
 #include "clusterctl/health.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A cluster in which all is well, of which each case changes something. */
@@ -16,8 +18,71 @@ static const char vms_well[] =
 	"[{\"name\": \"web1\", \"state\": \"running\", \"wanted\": \"running\", \"owner\": 1,"
 	"  \"owner_name\": \"n1\", \"protected\": {\"ok\": true}}]";
 
+/* The rows of the table in clusterctl(8), EXIT STATUS. */
+enum row {
+	WELL,
+	UNMANAGED,
+	UNMEANT,
+	NODE,
+	NO_LIBVIRT,
+	PASSING,
+	RUNS_ON,
+	UNPROTECTED,
+	PLACE,
+	NOT_OFF,
+	CHANGED,
+	NO_QUORUM,
+	DISPUTED,
+	DOWN,
+	RETRIED,
+	UNKNOWN,
+	ROWS
+};
+
+static const struct {
+	enum status_exit level;
+	const char *text;
+} rows[] = {
+	[WELL] = { STATUS_WELL,
+	  "Every VM does what it should: it runs or moves, is paused or off." },
+	[UNMANAGED] = { STATUS_WELL,
+	  "A VM is set managed=no, and does what it likes." },
+	[UNMEANT] = { STATUS_WELL,
+	  "A VM is set ha=no, so it needs no protection." },
+	[NODE] = { STATUS_WARNING,
+	  "A node is not up." },
+	[NO_LIBVIRT] = { STATUS_WARNING,
+	  "A node is up and cannot run VMs." },
+	[PASSING] = { STATUS_WARNING,
+	  "A VM that should run is on its way there: it starts for the first "
+	  "time, or after its node died." },
+	[RUNS_ON] = { STATUS_WARNING,
+	  "A VM is unknown because clusterd on its node was stopped or does not "
+	  "answer; as far as is known it runs on." },
+	[UNPROTECTED] = { STATUS_WARNING,
+	  "A VM is not protected." },
+	[PLACE] = { STATUS_WARNING,
+	  "A VM runs where its owners or prefer do not want it." },
+	[NOT_OFF] = { STATUS_WARNING,
+	  "A VM should be off or paused, and is not." },
+	[CHANGED] = { STATUS_WARNING,
+	  "A VM was changed outside of the cluster." },
+	[NO_QUORUM] = { STATUS_CRITICAL,
+	  "There is no quorum, or this node has not learnt of a cluster yet." },
+	[DISPUTED] = { STATUS_CRITICAL,
+	  "The nodes' copies of the state differ." },
+	[DOWN] = { STATUS_CRITICAL,
+	  "A VM should run and is stopped, saved or failed, or is paused by an "
+	  "error of its disk." },
+	[RETRIED] = { STATUS_CRITICAL,
+	  "A VM should run and its start has failed, also while it is tried again." },
+	[UNKNOWN] = { STATUS_CRITICAL,
+	  "A VM should run and is unknown because its node is lost." },
+};
+
 struct judge_case {
 	const char *name;
+	enum row row;
 	const char *status, *nodes; /* merged over the good ones; of a list over its first */
 	const char *vm;
 	enum status_exit level;
@@ -43,6 +108,8 @@ static void merge(json_t *into, const char *changes)
 	json_decref(json);
 }
 
+static bool row_is_tried[ROWS];
+
 static void check(const struct judge_case *c)
 {
 	json_t *status = load(status_well), *nodes = load(nodes_well), *vms = load(vms_well);
@@ -52,6 +119,8 @@ static void check(const struct judge_case *c)
 	merge(json_array_get(nodes, 0), c->nodes);
 	merge(json_array_get(vms, 0), c->vm);
 	health_judge(status, nodes, vms, &health);
+	CU_ASSERT_EQUAL(rows[c->row].level, c->level);
+	row_is_tried[c->row] = true;
 	if (health.level != c->level || strcmp(health.line, c->line) != 0) {
 		printf("%s: %d %s\n", c->name, (int)health.level, health.line);
 		CU_FAIL("judgement");
@@ -65,86 +134,178 @@ static void check(const struct judge_case *c)
 static void test_cases(void)
 {
 	static const struct judge_case cases[] = {
-		{ "well", NULL, NULL, NULL, STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
-		{ "no quorum", "{\"quorum\": {\"have\": false, \"present\": 1}}", NULL, NULL,
+		{ "well", WELL, NULL, NULL, NULL, STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
+		{ "no quorum", NO_QUORUM, "{\"quorum\": {\"have\": false, \"present\": 1}}", NULL,
+		  NULL,
 		  STATUS_CRITICAL, "CRITICAL: no quorum: 1 of 3 voters present, 2 needed" },
-		{ "not open", "{\"standing\": {\"open\": false, \"why_not\": \"syncing\"}}", NULL,
+		{ "not open", NO_QUORUM,
+		  "{\"standing\": {\"open\": false, \"why_not\": \"syncing\"}}", NULL,
 		  NULL, STATUS_CRITICAL,
 		  "CRITICAL: no quorum: 3 of 3 voters present, 2 needed; syncing" },
-		{ "in the daemon's words",
+		{ "in the daemon's words", NO_QUORUM,
 		  "{\"standing\": {\"open\": false, \"why_not\": \"no quorum: n1 is alone\"}}",
 		  NULL, NULL, STATUS_CRITICAL, "CRITICAL: no quorum: n1 is alone" },
-		{ "copies differ",
+		{ "copies differ", DISPUTED,
 		  "{\"standing\": {\"open\": true, \"disputed\": \"they differ\"}}",
 		  NULL, NULL, STATUS_CRITICAL, "CRITICAL: they differ" },
-		{ "no cluster", "{\"cluster\": null}", NULL, NULL, STATUS_CRITICAL,
+		{ "no cluster", NO_QUORUM, "{\"cluster\": null}", NULL, NULL, STATUS_CRITICAL,
 		  "CRITICAL: this node has not learnt of a cluster yet" },
-		{ "node lost", NULL, "{\"state\": \"lost\", \"why\": \"left the ring\"}", NULL,
+		{ "node lost", NODE, NULL, "{\"state\": \"lost\", \"why\": \"left the ring\"}",
+		  NULL,
 		  STATUS_WARNING, "WARNING: node n1 is lost: left the ring" },
-		{ "node without libvirt", NULL,
+		{ "node without libvirt", NO_LIBVIRT, NULL,
 		  "{\"facts\": {\"agent_ok\": false}, \"why\": \"no libvirt\"}", NULL,
 		  STATUS_WARNING, "WARNING: node n1 cannot run VMs: no libvirt" },
-		{ "node not seen", NULL,
+		{ "node not seen", NODE, NULL,
 		  "{\"state_text\": \"not seen\", \"why\": \"not seen by this node now\"}", NULL,
 		  STATUS_WARNING, "WARNING: node n1 is not seen by this node now" },
-		{ "witness", NULL, "{\"witness\": true, \"facts\": {\"agent_ok\": false}}", NULL,
+		{ "witness", WELL, NULL, "{\"witness\": true, \"facts\": {\"agent_ok\": false}}",
+		  NULL,
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
-		{ "failed", NULL, NULL, "{\"state\": \"failed\", \"detail\": \"no disk\"}",
+		{ "failed", DOWN, NULL, NULL, "{\"state\": \"failed\", \"detail\": \"no disk\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is failed: no disk" },
-		{ "unknown", NULL, NULL, "{\"state\": \"unknown\"}", STATUS_CRITICAL,
+		{ "unknown", UNKNOWN, NULL, NULL, "{\"state\": \"unknown\"}", STATUS_CRITICAL,
 		  "CRITICAL: VM web1 should run and is unknown" },
-		{ "unknown, and why", NULL, NULL,
+		{ "unknown, and why", UNKNOWN, NULL, NULL,
 		  "{\"state\": \"unknown\", \"detail\": \"old\", \"why\": \"n2 is lost\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown: n2 is lost" },
-		{ "suspended", NULL, NULL, "{\"state\": \"paused\", \"seen_reason\": \"ioerror\"}",
+		{ "suspended", DOWN, NULL, NULL,
+		  "{\"state\": \"paused\", \"seen_reason\": \"ioerror\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: ioerror" },
-		{ "just asked for", NULL, NULL, "{\"state\": \"stopped\", \"op\": 4}",
+		{ "just asked for", PASSING, NULL, NULL, "{\"state\": \"stopped\", \"op\": 4}",
 		  STATUS_WARNING, "WARNING: VM web1 should run and is stopped" },
-		{ "stopped", NULL, NULL, "{\"state\": \"stopped\", \"op\": 0}", STATUS_CRITICAL,
+		{ "stopped", DOWN, NULL, NULL, "{\"state\": \"stopped\", \"op\": 0}",
+		  STATUS_CRITICAL,
 		  "CRITICAL: VM web1 should run and is stopped" },
-		{ "tried again", NULL, NULL,
+		{ "tried again", RETRIED, NULL, NULL,
 		  "{\"state\": \"stopped\", \"op\": 0, \"detail\": \"no disk\","
 		  " \"retry\": {\"try\": 4, \"of\": 6, \"in_ms\": 59001}}",
 		  STATUS_CRITICAL,
 		  "CRITICAL: VM web1 should run and is stopped: tries again in 1 min (try 4 of 6): "
 		  "no disk" },
-		{ "starting", NULL, NULL, "{\"state\": \"starting\"}", STATUS_WARNING,
+		/* Between two tries it is as much down as during them. */
+		{ "tried now", RETRIED, NULL, NULL, "{\"state\": \"starting\", \"tries\": 2}",
+		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is starting" },
+		{ "tried under the same operation", RETRIED, NULL, NULL,
+		  "{\"state\": \"stopped\", \"op\": 4, \"tries\": 1}", STATUS_CRITICAL,
+		  "CRITICAL: VM web1 should run and is stopped" },
+		{ "waits for room", DOWN, NULL, NULL,
+		  "{\"state\": \"stopped\", \"op\": 4, \"detail\": \"no node has room\"}",
+		  STATUS_CRITICAL,
+		  "CRITICAL: VM web1 should run and is stopped: no node has room" },
+		{ "saved on its way", PASSING, NULL, NULL, "{\"state\": \"saved\", \"op\": 4}",
+		  STATUS_WARNING, "WARNING: VM web1 should run and is saved" },
+		{ "clusterd stopped", RUNS_ON, NULL,
+		  "{\"state\": \"left\", \"why\": \"stopped\"}",
+		  "{\"state\": \"unknown\", \"why\": \"n1 has left\"}", STATUS_WARNING,
+		  "WARNING: node n1 is left: stopped (and 1 more)" },
+		{ "clusterd away", RUNS_ON, NULL, "{\"state\": \"daemon-down\"}",
+		  "{\"state\": \"unknown\"}", STATUS_WARNING,
+		  "WARNING: node n1 is daemon-down (and 1 more)" },
+		{ "its node is lost", UNKNOWN, NULL, "{\"state\": \"lost\"}",
+		  "{\"state\": \"unknown\"}", STATUS_CRITICAL,
+		  "CRITICAL: VM web1 should run and is unknown (and 1 more)" },
+		{ "starting", PASSING, NULL, NULL, "{\"state\": \"starting\"}", STATUS_WARNING,
 		  "WARNING: VM web1 should run and is starting" },
-		{ "moving", NULL, NULL, "{\"state\": \"migrating\"}", STATUS_WELL,
+		{ "moving", WELL, NULL, NULL, "{\"state\": \"migrating\"}", STATUS_WELL,
 		  "OK: 2 nodes up, 1 VM as wanted" },
-		{ "unprotected", NULL, NULL,
+		{ "unprotected", UNPROTECTED, NULL, NULL,
 		  "{\"protected\": {\"ok\": false, \"reason\": \"no fence\"}}", STATUS_WARNING,
 		  "WARNING: VM web1 is not protected: no fence" },
-		{ "ha=no", NULL, NULL, "{\"protected\": {\"ok\": false, \"applies\": false}}",
+		{ "ha=no", UNMEANT, NULL, NULL,
+		  "{\"protected\": {\"ok\": false, \"applies\": false}}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
-		{ "unprotected without quorum", "{\"quorum\": {\"have\": false, \"present\": 1}}",
+		{ "unprotected without quorum", NO_QUORUM,
+		  "{\"quorum\": {\"have\": false, \"present\": 1}}",
 		  NULL, "{\"current\": false, \"protected\": {\"ok\": false}}", STATUS_CRITICAL,
 		  "CRITICAL: no quorum: 1 of 3 voters present, 2 needed" },
-		{ "unmanaged", NULL, NULL, "{\"unmanaged\": true, \"state\": \"failed\"}",
+		{ "unmanaged", UNMANAGED, NULL, NULL,
+		  "{\"unmanaged\": true, \"state\": \"failed\"}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
-		{ "off as wanted", NULL, NULL,
+		{ "off as wanted", WELL, NULL, NULL,
 		  "{\"wanted\": \"stopped\", \"state\": \"stopped\", \"protected\": {\"ok\": "
 		  "false}}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
-		{ "on though off", NULL, NULL, "{\"wanted\": \"stopped\"}", STATUS_WARNING,
+		{ "on though off", NOT_OFF, NULL, NULL, "{\"wanted\": \"stopped\"}",
+		  STATUS_WARNING,
 		  "WARNING: VM web1 should be off and is running" },
-		{ "paused as wanted", NULL, NULL, "{\"wanted\": \"paused\", \"state\": \"paused\"}",
+		{ "paused as wanted", WELL, NULL, NULL,
+		  "{\"wanted\": \"paused\", \"state\": \"paused\"}",
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
-		{ "not preferred", NULL, NULL, "{\"preferred_owners\": [2, 3]}", STATUS_WARNING,
+		{ "not preferred", PLACE, NULL, NULL, "{\"preferred_owners\": [2, 3]}",
+		  STATUS_WARNING,
 		  "WARNING: VM web1 runs on n1, which is none of the nodes it prefers" },
-		{ "preferred", NULL, NULL, "{\"preferred_owners\": [2, 1]}", STATUS_WELL,
+		{ "preferred", WELL, NULL, NULL, "{\"preferred_owners\": [2, 1]}", STATUS_WELL,
 		  "OK: 2 nodes up, 1 VM as wanted" },
-		{ "not allowed", NULL, NULL, "{\"possible_owners\": [2]}", STATUS_WARNING,
+		{ "not allowed", PLACE, NULL, NULL, "{\"possible_owners\": [2]}", STATUS_WARNING,
 		  "WARNING: VM web1 runs on n1, which is none of its owners" },
-		{ "changed", NULL, NULL, "{\"changed_outside\": \"memory 1 -> 2\"}", STATUS_WARNING,
+		{ "changed", CHANGED, NULL, NULL, "{\"changed_outside\": \"memory 1 -> 2\"}",
+		  STATUS_WARNING,
 		  "WARNING: VM web1 was changed outside of the cluster: memory 1 -> 2" },
-		{ "the worst first", NULL, "{\"state\": \"off\", \"reason\": \"\"}",
+		{ "the worst first", UNKNOWN, NULL, "{\"state\": \"off\", \"reason\": \"\"}",
 		  "{\"state\": \"unknown\", \"protected\": {\"ok\": false, \"reason\": \"\"}}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown (and 1 more)" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		check(&cases[i]);
+	for (size_t i = 0; i < ROWS; i++)
+		CU_ASSERT_TRUE(row_is_tried[i]);
+}
+
+/* The rows of the page are these, no more and no less: a line ".It 1", and one with the text. */
+static void test_page(void)
+{
+	const char *srcdir = getenv("srcdir");
+	_cleanup_(freep) char *path = mem_printf("%s/doc/clusterctl.8", srcdir ? srcdir : ".");
+	char line[400], expected[400];
+	FILE *file = fopen(path, "r");
+	size_t n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	while (fgets(line, sizeof(line), file) && strcmp(line, ".Ic status\n") != 0)
+		;
+	while (fgets(line, sizeof(line), file) && strcmp(line, ".It 3\n") != 0) {
+		if (strncmp(line, ".It ", 4) != 0)
+			continue;
+		CU_ASSERT_FATAL(n < ROWS);
+		CU_ASSERT_EQUAL(line[4] - '0', (int)rows[n].level);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(fgets(line, sizeof(line), file));
+		snprintf(expected, sizeof(expected), "%s\n", rows[n++].text);
+		CU_ASSERT_STRING_EQUAL(line, expected);
+	}
+	CU_ASSERT_EQUAL(n, ROWS);
+	fclose(file);
+}
+
+/* One line for a reason, however many VMs it hits; a program still gets each VM. */
+static void test_causes(void)
+{
+	json_t *status = load(status_well), *nodes = load(nodes_well), *vms = json_array();
+	struct health health = { 0 };
+	const json_t *cause;
+
+	for (int i = 1; i <= 8; i++)
+		json_array_append_new(
+			vms, json_pack("{s:o,s:s,s:s,s:{s:b,s:s}}", "name",
+				       json_sprintf("web%d", i), "state",
+				       i == 8 ? "failed" : "running", "wanted", "running",
+				       "protected", "ok", 0, "reason", "no device"));
+	health_judge(status, nodes, vms, &health);
+	CU_ASSERT_STRING_EQUAL(health.line,
+			       "CRITICAL: VM web8 should run and is failed (and 1 more)");
+	CU_ASSERT_EQUAL(json_array_size(health.problems), 8);
+	CU_ASSERT_EQUAL_FATAL(json_array_size(health.causes), 2);
+	cause = json_array_get(health.causes, 1);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(cause, "text")),
+			       "7 VMs are not protected: no device (web1, web2, web3, web4, web5 "
+			       "and 2 more)");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(cause, "level")), "warning");
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(cause, "subjects")), 7);
+	health_free(&health);
+	json_decref(status);
+	json_decref(nodes);
+	json_decref(vms);
 }
 
 /* Whatever a daemon says, there is a judgement, and never that all is well. */
@@ -163,4 +324,5 @@ static void test_nonsense(void)
 	json_decref(number);
 }
 
-UNIT_MAIN("clusterctl/health", { "cases", test_cases }, { "nonsense", test_nonsense })
+UNIT_MAIN("clusterctl/health", { "cases", test_cases }, { "nonsense", test_nonsense },
+	  { "page", test_page }, { "causes", test_causes })
