@@ -16,13 +16,6 @@ static enum table_tone tone_of_outcome(const char *outcome)
 	return strcmp(outcome, "done") == 0 ? TABLE_GOOD : TABLE_WARN;
 }
 
-static const char *subject(const json_t *operation)
-{
-	if (*field_text(operation, "vm_name"))
-		return field_text(operation, "vm_name");
-	return field_text(operation, "device_name");
-}
-
 static void cell_duration(struct table *table, const json_t *operation)
 {
 	json_int_t begun = field_number(operation, "begun_ms");
@@ -34,30 +27,37 @@ static void cell_duration(struct table *table, const json_t *operation)
 		   ended >= begun && ended ? text_format_ms(text, (uint64_t)(ended - begun)) : "");
 }
 
+/* In the words of who carried it out; of fencing, of the device. The caller frees it. */
+static char *how_it_ended(const json_t *operation)
+{
+	const char *device = field_text(operation, "device_name");
+	const char *text = field_text(operation, "text");
+
+	return mem_printf("%s%s%s", device, *device && *text ? ": " : "", text);
+}
+
 static void row_of_operation(struct table *table, const json_t *operation, void *context)
 {
 	const char *outcome = field_text(operation, "outcome");
+	_cleanup_(freep) char *place = show_operation_place(operation);
+	_cleanup_(freep) char *ended = how_it_ended(operation);
 	char text[SHOW_TIME_SIZE];
 
 	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(operation, "id"));
 	table_cell(table, show_time(text, field_number(operation, "begun_ms")));
 	table_cell(table, field_text(operation, "kind"));
-	table_cell(table, subject(operation));
-	if (*field_text(operation, "to_name"))
-		table_cellf(table, "%s -> %s", field_text(operation, "node_name"),
-			    field_text(operation, "to_name"));
-	else
-		table_cell(table, field_text(operation, "node_name"));
+	table_cell(table, field_text(operation, "subject"));
+	table_cell(table, place);
 	table_cell_toned(table, tone_of_outcome(outcome), outcome);
 	cell_duration(table, operation);
-	table_cell(table, *field_text(operation, "text") ? field_text(operation, "text")
-							 : field_text(operation, "reason"));
+	table_cell(table, field_text(operation, "reason"));
+	table_cell(table, ended);
 }
 
 int cmd_operation_list(struct ctl *ctl, const struct cli_call *call)
 {
 	static const char *const columns[] = { "ID",      "BEGUN", "KIND", "SUBJECT", "NODE",
-					       "OUTCOME", "TOOK",  "TEXT", NULL };
+					       "OUTCOME", "TOOK",  "ASKED BY", "TEXT", NULL };
 
 	return show_list(ctl, &(struct show_list){
 				      .verb = "operations",
@@ -114,14 +114,14 @@ static void lines_of_marks(struct table *table, const json_t *operation, const j
 static void print_operation(struct ctl *ctl, const json_t *operation, const json_t *nodes)
 {
 	_cleanup_(table_freep) struct table *table = table_new_plain(2);
+	_cleanup_(freep) char *place = show_operation_place(operation);
 	char text[SHOW_TIME_SIZE];
 
 	show_linef(table, "id", "%" JSON_INTEGER_FORMAT, field_number(operation, "id"));
 	show_line(table, "kind", field_text(operation, "kind"));
-	show_line(table, "vm", field_text(operation, "vm_name"));
+	show_line(table, "subject", field_text(operation, "subject"));
 	show_line(table, "device", field_text(operation, "device_name"));
-	show_line(table, "node", field_text(operation, "node_name"));
-	show_line(table, "to", field_text(operation, "to_name"));
+	show_line(table, "node", place);
 	show_line(table, "outcome", field_text(operation, "outcome"));
 	show_line(table, "text", field_text(operation, "text"));
 	show_line(table, "asked by", field_text(operation, "reason"));

@@ -112,13 +112,13 @@ static void print_operations(struct ctl *ctl, const json_t *operations)
 	if (json_array_size(operations) == 0)
 		return;
 	json_array_foreach(operations, i, operation) {
+		_cleanup_(freep) char *place = show_operation_place(operation);
+
 		table_cellf(table, "operation %" JSON_INTEGER_FORMAT,
 			    field_number(operation, "id"));
 		table_cell(table, field_text(operation, "kind"));
-		table_cell(table, *field_text(operation, "vm_name")
-					  ? field_text(operation, "vm_name")
-					  : field_text(operation, "device_name"));
-		table_cell(table, field_text(operation, "node_name"));
+		table_cell(table, field_text(operation, "subject"));
+		table_cell(table, place);
 	}
 	printf("\n");
 	table_write(table, stdout, ctl->colour);

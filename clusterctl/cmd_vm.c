@@ -131,6 +131,17 @@ static void line_of_protection(struct table *table, const json_t *protected)
 			   *reason ? ": " : "", reason);
 }
 
+static void line_of_pending(struct table *table, const json_t *vm)
+{
+	const char *name = field_text(vm, "name"), *what = field_text(vm, "pending");
+
+	if (field_true(vm, "pending_restart"))
+		show_linef(table, "pending",
+			   "an edit%s%s%s takes effect at the next start, not by a reboot or a "
+			   "migration: clusterctl vm stop %s, then clusterctl vm start %s",
+			   *what ? " (" : "", what, *what ? ")" : "", name, name);
+}
+
 static void lines_of_state(struct table *table, const json_t *vm)
 {
 	_cleanup_(freep) char *retry = show_vm_retry(vm);
@@ -151,8 +162,7 @@ static void lines_of_state(struct table *table, const json_t *vm)
 	show_line(table, "retry", retry);
 	show_line(table, "paused because", field_text(vm, "seen_reason"));
 	show_line(table, "changed outside", field_text(vm, "changed_outside"));
-	if (field_true(vm, "pending_restart"))
-		show_line(table, "pending", "an edit waits for the next start");
+	line_of_pending(table, vm);
 	show_line(table, "saved in", field_text(vm, "image"));
 	line_of_protection(table, json_object_get(vm, "protected"));
 	if (field_number(vm, "tries"))

@@ -64,6 +64,14 @@ char *show_vm_detail(const json_t *vm)
 	return mem_printf("%s%s%s", retry, *detail ? ": " : "", detail);
 }
 
+char *show_operation_place(const json_t *operation)
+{
+	if (field_is(operation, "kind", "live") || field_is(operation, "kind", "quick"))
+		return mem_printf("%s -> %s", field_text(operation, "node_name"),
+				  field_text(operation, "to_name"));
+	return mem_strdup(field_text(operation, "on_name"));
+}
+
 void show_node_state(struct table *table, const json_t *node)
 {
 	const char *state = field_text(node, "state"), *text = field_text(node, "state_text");

@@ -49,6 +49,9 @@ char *show_vm_detail(const json_t *vm);
 /* "tries again in 8 s (try 3 of 6)"; NULL if it is not to be tried again. The caller frees it. */
 char *show_vm_retry(const json_t *vm);
 
+/* "n1", where an operation is carried out, or "n1 -> n2" of a move. The caller frees it. */
+char *show_operation_place(const json_t *operation);
+
 /* The cell with the state of a node. */
 void show_node_state(struct table *table, const json_t *node);
 

@@ -3,14 +3,16 @@
 
 #include "clusterd/shell/operator_view.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "clusterd/shell/operator_protect.h"
+#include "domain/essence.h"
 #include "wire/json.h"
 
-enum { LIST_MAX = 20, WARNINGS_MAX = 10, WORD_SIZE = 40 };
+enum { LIST_MAX = 20, WARNINGS_MAX = 10, WORD_SIZE = 40, DIFFERENCE_SIZE = 600 };
 
 static void set_text(json_t *object, const char *key, const char *text)
 {
@@ -130,6 +132,16 @@ static json_t *warnings_of(const struct view_source *source, const Wire__Vm *vm)
 	return list;
 }
 
+/* What the next start will change of how it runs now. */
+static void add_pending(json_t *json, const Wire__Vm *vm)
+{
+	char text[DIFFERENCE_SIZE] = "";
+
+	if (vm->pending_restart && vm->live && vm->essence)
+		domain_essence_diff(vm->live, vm->essence, text, sizeof(text));
+	set_text(json, "pending", text);
+}
+
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 {
 	const struct state *state = source->state;
@@ -148,6 +160,7 @@ json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 	json_object_set_new(json, "retry", retry_of(source, vm));
 	json_object_set_new(json, "protected", protection_of(source, vm));
 	json_object_set_new(json, "warnings", warnings_of(source, vm));
+	add_pending(json, vm);
 	return json;
 }
 
@@ -193,6 +206,44 @@ json_t *view_volume(const struct view_source *source, const Wire__Volume *volume
 	return json;
 }
 
+static bool is_fencing(const Wire__Operation *operation)
+{
+	return operation->kind == WIRE__OPERATION__KIND__FENCE ||
+	       operation->kind == WIRE__OPERATION__KIND__FENCE_TEST;
+}
+
+/* What it is about: a VM, or the node that is to be off. The record of a VM goes before it does. */
+static json_t *subject_of(const struct state *state, const Wire__Operation *operation)
+{
+	const Wire__Vm *vm = operation->vm ? state_vm(state, operation->vm) : NULL;
+
+	if (is_fencing(operation))
+		return json_string(judge_name(state, operation->node));
+	if (!vm && operation->vm)
+		return json_sprintf("VM %" PRIu64 " (removed)", operation->vm);
+	return json_string(vm ? vm->name : "");
+}
+
+/* The node that a start was tried on last. */
+static uint32_t placed_on(const Wire__Operation *operation)
+{
+	for (size_t i = operation->n_marks; i-- > 0;)
+		if (strcmp(operation->marks[i]->what, "placed") == 0)
+			return operation->marks[i]->node;
+	return 0;
+}
+
+/* The node that carries it out; of a move the one that the VM leaves. */
+static uint32_t carried_out_on(const Wire__Operation *operation)
+{
+	if (is_fencing(operation))
+		return operation->to;
+	if (operation->kind == WIRE__OPERATION__KIND__START ||
+	    operation->kind == WIRE__OPERATION__KIND__RESTART)
+		return placed_on(operation);
+	return operation->node;
+}
+
 json_t *view_operation(const struct view_source *source, const Wire__Operation *operation)
 {
 	const struct state *state = source->state;
@@ -204,6 +255,8 @@ json_t *view_operation(const struct view_source *source, const Wire__Operation *
 	set_text(json, "node_name", judge_name(state, operation->node));
 	set_text(json, "to_name", judge_name(state, operation->to));
 	set_text(json, "device_name", device ? device->name : "");
+	json_object_set_new(json, "subject", subject_of(state, operation));
+	set_text(json, "on_name", judge_name(state, carried_out_on(operation)));
 	return json;
 }
 

@@ -44,8 +44,17 @@ static void test_lists(void)
 				     "\"retry\":{\"try\":2,\"of\":6,\"in_ms\":0}}") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .out = "retry                    try 2 of 6 is next\n" },
+		{ .line = "vm show a",
+		  .script = { { "{\"do\":\"vm\"}",
+				{ OK("{\"name\":\"a\",\"pending_restart\":true,"
+				     "\"pending\":\"memory 512 -> 1024 MiB\"}") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "pending                  an edit (memory 512 -> 1024 MiB) takes effect "
+			 "at the next start, not by a reboot or a migration: clusterctl vm stop a, "
+			 "then clusterctl vm start a\n" },
 		{ .line = "vm list --json",
-		  .script = { { "{\"do\":\"vms\"}", { MORE("[{\"a\":1}]"), OK("[{\"a\":2}]") } } },
+		  .script = { { "{\"do\":\"vms\"}", { MORE("[{\"a\":1}]"),
+		  OK("[{\"a\":2}]") } } },
 		  .out = "[\n  {\n    \"a\": 1\n  },\n  {\n    \"a\": 2\n  }\n]\n" },
 		{ .line = "vm list --json",
 		  .script = { { "{\"do\":\"vms\"}", { OK("[]") } } },
@@ -71,6 +80,20 @@ static void test_lists(void)
 				     "[{\"what\":\"copied\",\"at_ms\":1250,\"node\":2}]}") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .out = "+250 ms  copied on n2" },
+		{ .line = "operation list",
+		  .script = { { "{\"do\":\"operations\"}",
+				{ OK("[{\"id\":7,\"kind\":\"live\",\"subject\":\"web1\","
+				     "\"node_name\":\"n1\",\"to_name\":\"n2\","
+				     "\"on_name\":\"n1\",\"outcome\":\"running\","
+				     "\"reason\":\"root\"},{\"id\":8,\"kind\":\"fence\","
+				     "\"subject\":\"n3\",\"node_name\":\"n3\","
+				     "\"to_name\":\"n1\",\"on_name\":\"n1\","
+				     "\"device_name\":\"bmc3\",\"outcome\":\"done\","
+				     "\"reason\":\"lost\",\"text\":\"off\"}]") } } },
+		  .out = "ID  BEGUN  KIND   SUBJECT  NODE      OUTCOME  TOOK  ASKED BY  TEXT\n"
+			 " 7  -      live   web1     n1 -> n2  running  -     root      -\n"
+			 " 8  -      fence  n3       n1        done     -     lost      bmc3: "
+			 "off\n" },
 		{ .line = "events --limit 2",
 		  .script = { { "{\"do\":\"events\",\"limit\":2}",
 				{ OK("[{\"id\":1,\"severity\":\"error\",\"subject\":\"vm web1\","
@@ -349,7 +372,8 @@ static void test_terminal(void)
 		{ .terminal = true,
 		  .line = "vm pause web1",
 		  .script = { { "{\"do\":\"status\"}",
-				{ WAITS("[" VOTER("n1", "true") "," VOTER("n2", "false") "," VOTER(
+				{ WAITS("[" VOTER("n1", "true") "," VOTER("n2",
+				  "false") "," VOTER(
 					"n3", "false") "]") } },
 			      { "{\"do\":\"command\"}", { NO("no-quorum", "not so") } } },
 		  .exit = 5,
@@ -424,7 +448,8 @@ static void test_follow(void)
 				{ MORE("[{\"id\":4,\"text\":\"a\"}]"), MORE("[]"),
 				  MORE("[{\"id\":5,\"text\":\"b\"}]"), HANG_UP } },
 			      { "{\"do\":\"events\",\"after\":5,\"follow\":true}",
-				{ MORE("[{\"id\":6,\"text\":\"c\"}]"), NO("denied", "enough") } } },
+				{ MORE("[{\"id\":6,\"text\":\"c\"}]"), NO("denied",
+				  "enough") } } },
 		  .exit = 7,
 		  .out = "{\"id\":4,\"text\":\"a\"}\n{\"id\":5,\"text\":\"b\"}\n{\"id\":6,"
 			 "\"text\":\"c\"}\n",

@@ -234,7 +234,76 @@ static void test_as_of(void)
 	core_free(core);
 }
 
+/* What an operation is about and where it is done are the same words for every kind of it. */
+static void test_operations(void)
+{
+	static const struct {
+		Wire__Operation__Kind kind;
+		uint64_t vm;
+		uint32_t node, to;
+		const char *subject, *on;
+	} cases[] = {
+		{ WIRE__OPERATION__KIND__STOP, 100, 1, 0, "web0", "n1" },
+		{ WIRE__OPERATION__KIND__LIVE, 100, 1, 2, "web0", "n1" },
+		{ WIRE__OPERATION__KIND__START, 100, 0, 0, "web0", "n2" },
+		{ WIRE__OPERATION__KIND__RESTART, 100, 1, 0, "web0", "n2" },
+		{ WIRE__OPERATION__KIND__STOP, 77, 1, 0, "VM 77 (removed)", "n1" },
+		{ WIRE__OPERATION__KIND__FENCE, 0, 1, 2, "n1", "n2" },
+		{ WIRE__OPERATION__KIND__FENCE_TEST, 0, 1, 2, "n1", "n2" },
+	};
+	struct core *core = small_core(1, 10);
+	const struct view_source source = small_source(core);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		Wire__Operation operation = WIRE__OPERATION__INIT;
+		Wire__Mark first = WIRE__MARK__INIT, last = WIRE__MARK__INIT;
+		Wire__Mark *marks[] = { &first, &last };
+		json_t *view;
+
+		first.what = last.what = (char *)"placed";
+		first.node = 1;
+		last.node = 2;
+		operation.kind = cases[i].kind;
+		operation.vm = cases[i].vm;
+		operation.node = cases[i].node;
+		operation.to = cases[i].to;
+		operation.marks = marks;
+		operation.n_marks = 2;
+		view = view_operation(&source, &operation);
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(view, "subject")),
+				       cases[i].subject);
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(view, "on_name")),
+				       cases[i].on);
+		json_decref(view);
+	}
+	core_free(core);
+}
+
+/* Of an edit that waits, what the next start will change. */
+static void test_pending(void)
+{
+	struct core *core = small_core(1, 10);
+	const struct view_source source = small_source(core);
+	Wire__Vm vm = *state_vm_named(source.state, "web0");
+	Wire__Essence live = *vm.essence, edited = *vm.essence;
+
+	edited.memory_mib = 1024;
+	vm.essence = &edited;
+	vm.live = &live;
+	for (int pending = 0; pending <= 1; pending++) {
+		json_t *view;
+
+		vm.pending_restart = pending;
+		view = view_vm(&source, &vm, false);
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(view, "pending")),
+				       pending ? "memory 512 -> 1024 MiB" : "");
+		json_decref(view);
+	}
+	core_free(core);
+}
+
 UNIT_MAIN("clusterd/shell/operator_read", { "pages", test_pages },
 	  { "xml in parts", test_xml_in_parts }, { "bad questions", test_bad_questions },
 	  { "events", test_events }, { "follow", test_follow }, { "no secrets", test_no_secrets },
-	  { "volume nodes", test_volume_nodes }, { "as of", test_as_of })
+	  { "volume nodes", test_volume_nodes }, { "as of", test_as_of },
+	  { "operations", test_operations }, { "pending", test_pending })
