@@ -67,6 +67,14 @@ static char *where_it_runs(struct ctl *ctl, const json_t *operation)
 	return text;
 }
 
+/* "stopped" is said where it is not on record how it went off. */
+static void say_off(const char *name, const char *how)
+{
+	bool is_told = *how && strcmp(how, "stopped") != 0;
+
+	ctl_say("%s is off%s%s", name, is_told ? ": " : "", is_told ? how : "");
+}
+
 static void say_done(struct ctl *ctl, const json_t *operation, const struct change *change)
 {
 	const char *name = field_text(operation, "vm_name"), *text = field_text(operation, "text");
@@ -75,6 +83,8 @@ static void say_done(struct ctl *ctl, const json_t *operation, const struct chan
 
 	if (where)
 		ctl_say("%s", where);
+	else if (*name && field_is(operation, "kind", "stop"))
+		say_off(name, text);
 	else if (*text && *name && !strstr(text, name))
 		ctl_say("%s: %s", name, text);
 	else

@@ -79,8 +79,8 @@ static bool parse_id(const struct cli_call *call, json_int_t *ret_id, struct ctl
 		return true;
 	}
 	*ret_error = ctl_error_make(EXIT_USAGE, "invalid",
-				    "'%s' is no operation: they have numbers, see clusterctl "
-				    "operation list",
+				    "'%s' is no operation: they have numbers; clusterctl operation "
+				    "list shows all",
 				    cli_word(call, 0));
 	return false;
 }

@@ -166,7 +166,7 @@ static void send_refusal(struct client *client, const struct refusal *refusal, j
 	json_t *text = json_string(refusal->text);
 
 	json_object_set_new(error, "code", json_string(refusal->code));
-	json_object_set_new(error, "text", text ? text : json_string("Refused"));
+	json_object_set_new(error, "text", text ? text : json_string("refused"));
 	json_object_set_new(record, "error", error);
 	send_record(client, record);
 	end_request(client);
@@ -192,7 +192,7 @@ static void send_data(struct client *client, json_t *data, bool last)
 	json_object_set_new(record, "data", data);
 	if (!send_record(client, record)) {
 		client->seq--;
-		send_no(client, "limit", "The answer is larger than %d KiB: ask for less",
+		send_no(client, "limit", "the answer is larger than %d KiB: ask for less",
 			OPERATOR_RECORD_MAX / 1024);
 	} else if (last)
 		end_request(client);
@@ -350,14 +350,14 @@ static void handle(struct client *client, const json_t *request)
 	client->id = id_is_fine(id) ? json_incref(id) : json_null();
 	client->seq = 0;
 	if (!json_is_object(request))
-		send_no(client, "bad-request", "A request is one JSON object: see doc/operator.md");
+		send_no(client, "bad-request", "a request is one JSON object: see doc/operator.md");
 	else if (!id_is_fine(id))
 		send_no(client, "bad-request", "'id' must be a number from 0 to 2^53");
 	else if (!verb || (!reading_knows(verb) && !writing_knows(verb)))
-		send_no(client, "bad-request", "There is no request '%.60s': see doc/operator.md",
+		send_no(client, "bad-request", "there is no request '%.60s': see doc/operator.md",
 			verb ? verb : "");
 	else if (!client->operator->core)
-		send_no(client, "not-ready", "This node does not know yet which one it is, "
+		send_no(client, "not-ready", "this node does not know yet which one it is, "
 			"because Corosync does not answer: systemctl status corosync");
 	else if (reading_knows(verb))
 		begin_reading(client, verb, request);
@@ -436,7 +436,7 @@ static void check_client(struct client *client, uint64_t now)
 		log_info("operator dropped user=%s reason=\"does not read\"", client->peer.name);
 		drop(client);
 	} else if (client->state == WAITING && age > OPERATOR_ANSWER_MS)
-		send_no(client, "unknown-outcome", "The cluster did not answer within %d s, so it "
+		send_no(client, "unknown-outcome", "the cluster did not answer within %d s, so it "
 			"is not known whether it is done: look, or repeat it with the same "
 			"'request'", OPERATOR_ANSWER_MS / 1000);
 	else if (client->state == IDLE && !client->unsent && age > OPERATOR_IDLE_MS)
@@ -497,7 +497,7 @@ static bool is_full(const struct operator *operator, const struct local_peer *pe
 static void greet(struct operator *operator, int fd, const struct local_peer *peer)
 {
 	static const char full[] = "{\"id\":null,\"seq\":0,\"last\":true,\"ok\":false,\"error\":"
-				   "{\"code\":\"limit\",\"text\":\"Too many clients are connected: "
+				   "{\"code\":\"limit\",\"text\":\"too many clients are connected: "
 				   "try again later\"}}";
 
 	/* Those that went away only wait for the sweep. */

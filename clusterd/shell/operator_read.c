@@ -58,7 +58,15 @@ void refuse(struct refusal *refusal, const char *code, const char *format, ...)
 
 static int no_such(struct refusal *refusal, const char *what, const char *name, const char *list)
 {
-	refuse(refusal, "no-such", "There is no %s '%s': see clusterctl %s list", what, name, list);
+	refuse(refusal, "no-such", "there is no %s '%s'; clusterctl %s list shows all", what, name,
+	       list);
+	return -ENOENT;
+}
+
+int refuse_vm(struct refusal *refusal, const char *name)
+{
+	refuse(refusal, "no-such", "there is no VM '%s' in this cluster; clusterctl vm list shows "
+	       "all", name);
 	return -ENOENT;
 }
 
@@ -236,7 +244,7 @@ static int page_vm(struct reading *reading, const struct view_source *source, js
 	const Wire__Vm *vm = state_vm_named(source->state, reading->name);
 
 	if (!vm)
-		return no_such(ret_refusal, "VM", reading->name, "vm");
+		return refuse_vm(ret_refusal, reading->name);
 	*ret_data = view_vm(source, vm, true);
 	make_fit(*ret_data);
 	*ret_last = true;
@@ -265,11 +273,11 @@ static int page_xml(struct reading *reading, const struct view_source *source, j
 	char hex[20];
 
 	if (!vm)
-		return no_such(ret_refusal, "VM", reading->name, "vm");
+		return refuse_vm(ret_refusal, reading->name);
 	digest = digest_bytes(vm->xml, strlen(vm->xml));
 	marked_xml(vm, &xml);
 	if ((reading->begun && digest != reading->digest) || reading->next > xml.len) {
-		refuse(ret_refusal, "stale", "The definition of %s was changed while it was "
+		refuse(ret_refusal, "stale", "the definition of %s was changed while it was "
 		       "read: read it again", vm->name);
 		return -ENOENT;
 	}
@@ -308,7 +316,7 @@ static int page_progress(struct reading *reading, const struct view_source *sour
 	json_t *json = json_null();
 
 	if (!vm)
-		return no_such(ret_refusal, "VM", reading->name, "vm");
+		return refuse_vm(ret_refusal, reading->name);
 	progress = core_progress(reading->core, vm->id);
 	if (progress) {
 		json = wire_to_json(&progress->base, true);
@@ -425,7 +433,7 @@ static int take_keys(struct reading *reading, const json_t *request, struct refu
 			return -EINVAL;
 		}
 		if (!take_key(reading, key, value)) {
-			refuse(ret_refusal, "bad-request", "The value of '%s' is not possible: see "
+			refuse(ret_refusal, "bad-request", "the value of '%s' is not possible: see "
 			       "doc/operator.md", name);
 			return -EINVAL;
 		}

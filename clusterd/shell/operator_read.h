@@ -24,6 +24,8 @@ struct refusal {
 };
 void refuse(struct refusal *refusal, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* There is no such VM, in the words of the core. Returns -ENOENT. */
+int refuse_vm(struct refusal *refusal, const char *name);
 
 /* What is read. */
 struct reading_source {

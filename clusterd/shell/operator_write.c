@@ -112,8 +112,8 @@ int writing_find_node(struct writing *writing, const char *name, uint32_t *ret)
 	const Wire__Node *node = name ? state_node_named(writing->source->state, name) : NULL;
 
 	if (!node)
-		return REFUSE(writing, "no-such", "There is no node '%s': see clusterctl node "
-			      "list", name ? name : "");
+		return REFUSE(writing, "no-such", "there is no node '%s'; clusterctl node list "
+			      "shows all", name ? name : "");
 	*ret = (uint32_t)node->id;
 	return 0;
 }
@@ -149,7 +149,7 @@ int writing_only_keys(struct writing *writing, const char *const *keys)
 		for (size_t i = 0; !known && keys[i]; i++)
 			known = strcmp(name, keys[i]) == 0;
 		if (!known)
-			return REFUSE(writing, "bad-request", "There is no key '%.60s' in this "
+			return REFUSE(writing, "bad-request", "there is no key '%.60s' in this "
 				      "request: leave it out", name);
 	}
 	return 0;
@@ -232,7 +232,7 @@ static int finish(struct writing *writing)
 	error = wire_command_pack(command, &packed, &field);
 	if (error == -EMSGSIZE)
 		return REFUSE(writing, "limit", "%s is larger than it may be",
-			      field ? field : "The command");
+			      field ? field : "the command");
 	if (error)
 		return REFUSE(writing, "invalid", "%s is not clean text", field ? field : "It");
 	return 0;
@@ -242,7 +242,7 @@ int writing_command(const char *verb, const json_t *request, const struct writin
 		    Wire__Command **ret, struct refusal *ret_refusal)
 {
 	struct writing writing = { source, request, NULL, ret_refusal };
-	int error = REFUSE(&writing, "bad-request", "There is no request '%.60s'", verb);
+	int error = REFUSE(&writing, "bad-request", "there is no request '%.60s'", verb);
 
 	writing.command = wire_new(&wire__command__descriptor);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)

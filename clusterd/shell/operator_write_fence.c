@@ -37,10 +37,10 @@ static int add_param(struct writing *writing, Wire__Fence *fence, const char *ke
 
 	if (!text_valid_name(key, WIRE_NAME_MAX) || !text ||
 	    strlen(text) != json_string_length(value) || strchr(text, '\n'))
-		return REFUSE(writing, "invalid", "The parameter '%.60s' must be a name and a "
+		return REFUSE(writing, "invalid", "the parameter '%.60s' must be a name and a "
 			      "text of one line", key);
 	if (writing_is_secret(key))
-		return REFUSE(writing, "invalid", "The parameter '%s' is a secret: give it with "
+		return REFUSE(writing, "invalid", "the parameter '%s' is a secret: give it with "
 			      "--secret-stdin", key);
 	param = wire_new(&wire__param__descriptor);
 	wire_set(&param->key, key);
@@ -115,7 +115,7 @@ static int seal_secret(struct writing *writing, Wire__Fence *fence, const char *
 {
 	_cleanup_(seal_freep) struct seal *seal = NULL;
 	struct buf sealed = { 0 };
-	char why[WHY_SIZE] = "The key file cannot be read";
+	char why[WHY_SIZE] = "the key file cannot be read";
 	int error;
 
 	if (seal_load(writing->source->secret_key, &seal, why, sizeof(why)) < 0)
@@ -123,7 +123,7 @@ static int seal_secret(struct writing *writing, Wire__Fence *fence, const char *
 	error = seal_close(seal, fence->name, secret, strlen(secret), &sealed);
 	if (error) {
 		buf_free(&sealed);
-		return REFUSE(writing, "invalid", "The secret cannot be sealed: it may have at "
+		return REFUSE(writing, "invalid", "the secret cannot be sealed: it may have at "
 			      "most %d bytes", SEAL_CLEAR_MAX);
 	}
 	fence->secret.data = sealed.data;
@@ -139,7 +139,7 @@ static int take_secret(struct writing *writing, Wire__Fence *fence)
 		return 0;
 	if (!secret || !lines_are_fine(secret) ||
 	    !wire_text_ok(secret, strlen(secret), true))
-		return REFUSE(writing, "invalid", "The secret must be lines key=value, like "
+		return REFUSE(writing, "invalid", "the secret must be lines key=value, like "
 			      "password=…");
 	return seal_secret(writing, fence, secret);
 }
@@ -163,7 +163,7 @@ static int check_agent(struct writing *writing, const char *agent)
 			return 0;
 	}
 	return REFUSE(writing, "invalid",
-		      "The fence agent %s is not installed on %s: install it on every node (apt "
+		      "the fence agent %s is not installed on %s: install it on every node (apt "
 		      "install fence-agents), because any of them may have to fence", agent,
 		      node ? node->name : "this node");
 }

@@ -108,7 +108,7 @@ static int check_digest(struct writing *writing, const Wire__Vm *vm, uint64_t *r
 	if (error || !told)
 		return error;
 	if (told != of_text && !(vm->essence && told == vm->essence->digest))
-		return REFUSE(writing, "stale", "The definition of %s was changed by somebody "
+		return REFUSE(writing, "stale", "the definition of %s was changed by somebody "
 			      "else meanwhile: edit again, from the new one", vm->name);
 	*ret = of_text;
 	return 0;
@@ -131,9 +131,10 @@ int writing_vm_edit(struct writing *writing)
 	if (error)
 		return error;
 	vm = state_vm_named(writing->source->state, name);
-	if (!vm)
-		return REFUSE(writing, "no-such", "There is no VM '%s': see clusterctl vm list",
-			      name);
+	if (!vm) {
+		refuse_vm(writing->refusal, name);
+		return -EINVAL;
+	}
 	error = check_digest(writing, vm, &edit->digest);
 	if (!error)
 		error = read_definition(writing, vm->uuid, vm->no_ha, &domain);
@@ -141,7 +142,7 @@ int writing_vm_edit(struct writing *writing)
 		return error;
 	if (strcmp(domain_uuid(domain), vm->uuid) != 0 ||
 	    strcmp(domain_name(domain), vm->name) != 0)
-		return REFUSE(writing, "invalid", "The name and the uuid of %s stay as they are: "
+		return REFUSE(writing, "invalid", "the name and the uuid of %s stay as they are: "
 			      "put them back, or add another VM", vm->name);
 	wire_set(&edit->name, vm->name);
 	edit->xml = canonical(domain);

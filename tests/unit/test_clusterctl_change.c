@@ -18,6 +18,10 @@
 	OK("{\"id\":9,\"kind\":\"live\",\"vm_name\":\"web1\",\"node_name\":\"n1\","                \
 	   "\"outcome\":\"cancelled\",\"text\":\"it stays on n1\"}")
 
+#define OFF(text)                                                                                  \
+	OK("{\"id\":9,\"kind\":\"stop\",\"vm_name\":\"web1\",\"outcome\":\"done\","             \
+	   "\"text\":\"" text "\"}")
+
 #define TESTED(outcome, text)                                                                      \
 	OK("{\"id\":3,\"kind\":\"fence-test\",\"device_name\":\"bmc1\",\"node_name\":\"n1\","      \
 	   "\"to_name\":\"n2\",\"begun_ms\":1000,\"ended_ms\":1139,\"outcome\":\"" outcome         \
@@ -237,6 +241,14 @@ static void test_changes(void)
 			      { "{\"do\":\"operation\",\"operation\":9}", { RUNNING("9") } },
 			      { "{\"do\":\"operation\",\"operation\":9}", { DONE("9") } } },
 		  .err = "it is off\n" },
+		{ .line = "vm stop web1",
+		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":9}") } },
+			      { "{\"do\":\"operation\"}", { OFF("shut down in 2100 ms") } } },
+		  .err = "web1 is off: shut down in 2100 ms\n" },
+		{ .line = "vm stop web1",
+		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":9}") } },
+			      { "{\"do\":\"operation\"}", { OFF("stopped") } } },
+		  .err = "web1 is off\n" },
 		{ .line = "vm stop web1 --no-wait",
 		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":9}") } } },
 		  .err = "operation 9 has begun" },

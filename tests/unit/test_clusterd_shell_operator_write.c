@@ -168,6 +168,36 @@ static void test_refused_commands(void)
 	core_free(core);
 }
 
+/* What is not there is said in one way, by whatever is asked. */
+static void test_same_words(void)
+{
+	static const char text[] =
+		"there is no VM 'nope' in this cluster; clusterctl vm list shows all";
+	static const char *const reads[] = {
+		"{'do':'vm','name':'nope'}", "{'do':'dumpxml','name':'nope'}",
+		"{'do':'progress','name':'nope'}",
+	};
+	struct core *core = small_core(1, 10);
+	struct refusal refusal;
+	size_t pages;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reads); i++) {
+		CU_ASSERT_PTR_NULL(small_read(core, reads[i], &pages, &refusal));
+		CU_ASSERT_STRING_EQUAL(refusal.text, text);
+	}
+	CU_ASSERT_PTR_NULL(write_one(core, "{'do':'vm-edit','name':'nope','xml':'<a/>'}",
+				     &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.text, text);
+	CU_ASSERT_PTR_NULL(small_read(core, "{'do':'node','name':'n9'}", &pages, &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.text,
+			       "there is no node 'n9'; clusterctl node list shows all");
+	CU_ASSERT_PTR_NULL(write_one(core, "{'do':'vm-add','xml':'<a/>','possible_owners':['n9']}",
+				     &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.text,
+			       "there is no node 'n9'; clusterctl node list shows all");
+	core_free(core);
+}
+
 /* What this node would not find when it had to fence is refused; other nonsense is for apply. */
 static void test_fence_agent(void)
 {
@@ -175,8 +205,8 @@ static void test_fence_agent(void)
 		const char *agent, *text;
 	} cases[] = {
 		{ "fence_ipmilan", NULL },
-		{ "fence_nothere", "The fence agent fence_nothere is not installed on n1: " },
-		{ "fence_text", "The fence agent fence_text is not installed on n1: " },
+		{ "fence_nothere", "the fence agent fence_nothere is not installed on n1: " },
+		{ "fence_text", "the fence agent fence_text is not installed on n1: " },
 		{ "sh", NULL },
 		{ "fence_../../bin/sh", NULL },
 	};
@@ -343,6 +373,7 @@ static void test_marked(void)
 }
 
 UNIT_MAIN("clusterd/shell/operator_write", { "command", test_command },
-	  { "refused commands", test_refused_commands }, { "fence-add", test_fence_add },
+	  { "refused commands", test_refused_commands },
+	  { "same words", test_same_words }, { "fence-add", test_fence_add },
 	  { "fence agent", test_fence_agent }, { "secret names", test_secret_names },
 	  { "vm-add", test_vm_add }, { "marked", test_marked })
