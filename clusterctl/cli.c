@@ -2,6 +2,7 @@
 #include "clusterctl/cli.h"
 
 #include "base/cleanup.h"
+#include "clusterctl/meant.h"
 #include "clusterctl/nearest.h"
 #include "clusterctl/secret.h"
 
@@ -11,7 +12,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { NAMES_MAX = 128, KEY_MAX = 64 };
+enum { NAMES_MAX = 128, KEY_MAX = 64, MEANT_MAX = 5 };
 
 struct parser {
 	const struct cli *cli;
@@ -204,6 +205,22 @@ static size_t next_words(struct parser *p, size_t known, char names[][KEY_MAX], 
 	return n;
 }
 
+/* Of a word that is near none that could stand there. */
+static void end_with_commands(struct parser *p, const char *typed)
+{
+	const struct cli_command *meant[MEANT_MAX];
+	struct cli_call *call = p->call;
+	size_t n = meant_commands(p->cli, call->words, call->words_n, typed, meant, MEANT_MAX);
+
+	for (size_t i = 0; i < n && i < MEANT_MAX; i++)
+		fprintf(p->err, "%s'%s'",
+			i == 0	     ? "; did you mean "
+			: i + 1 == n ? " or "
+				     : ", ",
+			meant[i]->words);
+	fprintf(p->err, "%s\n", n > MEANT_MAX ? ", …?" : n ? "?" : "");
+}
+
 static int unknown_word(struct parser *p)
 {
 	char names[NAMES_MAX][KEY_MAX];
@@ -216,7 +233,10 @@ static int unknown_word(struct parser *p)
 	for (size_t i = 0; i < call->words_n; i++)
 		fprintf(p->err, "%s ", call->words[i]);
 	fprintf(p->err, "%s'", typed);
-	end_complaint(p, "", typed, list, n);
+	if (nearest_word(typed, list, n))
+		end_complaint(p, "", typed, list, n);
+	else
+		end_with_commands(p, typed);
 	point_to_help(p);
 	return -EINVAL;
 }
@@ -276,13 +296,34 @@ static int check_secret(struct parser *p, const char *word)
 	return -EINVAL;
 }
 
+static int unknown_key(struct parser *p, const char *key)
+{
+	const struct cli_command *command = p->call->command;
+	const struct cli_key *meant = meant_key(command, key);
+	const char *list[NAMES_MAX];
+	size_t n = 0;
+
+	for (const struct cli_key *known = command->keys; known->name && n < NAMES_MAX; known++)
+		list[n++] = known->name;
+	complain(p, "unknown key '%s'", key);
+	/* What it does here, which may be the opposite. */
+	if (meant)
+		fprintf(p->err, "; did you mean '%s' (%s)?\n", meant->name, meant->help);
+	else
+		end_complaint(p, "", key, list, n);
+	fprintf(p->err, "Keys:");
+	for (size_t i = 0; i < n; i++)
+		fprintf(p->err, " %s", list[i]);
+	fprintf(p->err, "\n");
+	return -EINVAL;
+}
+
 /* A word that must be KEY=VALUE with a key that the command knows. */
 static int check_key(struct parser *p, const char *word)
 {
 	const struct cli_command *command = p->call->command;
-	const char *list[NAMES_MAX], *value;
+	const char *value;
 	char key[KEY_MAX];
-	size_t n = 0;
 
 	if (!cli_split(word, key, sizeof(key), &value)) {
 		complain(p, "'%s' is not of the form KEY=VALUE\n", word);
@@ -291,14 +332,17 @@ static int check_key(struct parser *p, const char *word)
 	}
 	if (!command->keys || cli_key(command, key))
 		return 0;
-	for (const struct cli_key *known = command->keys; known->name && n < NAMES_MAX; known++)
-		list[n++] = known->name;
-	complain(p, "unknown key '%s'", key);
-	end_complaint(p, "", key, list, n);
-	fprintf(p->err, "Keys:");
-	for (size_t i = 0; i < n; i++)
-		fprintf(p->err, " %s", list[i]);
-	fprintf(p->err, "\n");
+	return unknown_key(p, key);
+}
+
+/* A KEY=VALUE in the place of the name that was left out. */
+static int missing_name(struct parser *p, const char *word)
+{
+	int r = check_key(p, word);
+
+	complain(p, "%s is missing before '%s'\n", p->call->command->args[0].name, word);
+	if (r == 0)
+		point_to_help(p);
 	return -EINVAL;
 }
 
@@ -326,6 +370,9 @@ static int check_words(struct parser *p)
 		if (arg->kind == CLI_KEYS && (r = check_key(p, call->words[i])) < 0)
 			return r;
 	}
+	if (call->words_n == 1 && needed == 2 && call->command->args[1].kind == CLI_KEYS &&
+	    strchr(call->words[0], '='))
+		return missing_name(p, call->words[0]);
 	if (call->words_n < needed) {
 		complain(p, "%s is missing\n", call->command->args[call->words_n].name);
 		point_to_help(p);

@@ -45,6 +45,8 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/health.h \
 	%D%/hint.c \
 	%D%/hint.h \
+	%D%/meant.c \
+	%D%/meant.h \
 	%D%/nearest.c \
 	%D%/nearest.h \
 	%D%/params.c \

@@ -90,7 +90,8 @@ static void test_good(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_(freep) char *line = mem_strdup(cases[i].line), *said = NULL, *text = NULL;
+		_cleanup_(freep) char *line = mem_strdup(cases[i].line), *said = NULL,
+			*text = NULL;
 		struct cli_call call;
 		int r = parse(line, &call, &said);
 
@@ -116,6 +117,24 @@ static void test_bad(void)
 		{ "vmm", "unknown command 'vmm'; did you mean 'vm'?" },
 		{ "stauts", "did you mean 'status'?" },
 		{ "vm strat web1", "unknown command 'vm strat'; did you mean 'start'?" },
+		{ "migrate web1 n2", "unknown command 'migrate'; did you mean 'vm migrate'?\n" },
+		{ "migarte web1", "unknown command 'migarte'; did you mean 'vm migrate'?\n" },
+		{ "destroy web1", "did you mean 'vm stop'?\n" },
+		{ "vm delete web1", "unknown command 'vm delete'; did you mean 'vm remove'?\n" },
+		{ "vm complete", "unknown command 'vm complete'\n" },
+		{ "show web1",
+		  "did you mean 'node show', 'vm show' or 'operation show'?\n" },
+		{ "list", "did you mean 'node list', 'vm list', 'fence list', 'volume list' or "
+			  "'operation list'?\n" },
+		{ "node drain n1", "unknown command 'node drain'; did you mean 'node set'?\n" },
+		{ "node set n1 drained=yes",
+		  "unknown key 'drained'; did you mean 'placement' (no: it takes no VMs; those it "
+		  "has stay)?\nKeys: address domain placement\n" },
+		{ "node set drained=yes", "did you mean 'placement' (no: it takes no VMs" },
+		{ "node set drained=yes", "clusterctl: node set: NAME is missing before "
+					  "'drained=yes'\n" },
+		{ "node set placement=no",
+		  "clusterctl: node set: NAME is missing before 'placement=no'\nusage: " },
 		{ "vm xyzzy", "unknown command 'vm xyzzy'\n" },
 		{ "__complet", "unknown command '__complet'\n" },
 		{ "vm start", "NAME is missing" },
@@ -274,6 +293,7 @@ static void test_overview(void)
 	CU_ASSERT_PTR_NULL(strstr(vm, "fence test"));
 }
 
-UNIT_MAIN("clusterctl/cli", { "good", test_good }, { "bad", test_bad }, { "secrets", test_secrets },
+UNIT_MAIN("clusterctl/cli", { "good", test_good }, { "bad", test_bad }, { "secrets",
+	test_secrets },
 	  { "too-much", test_too_much }, { "values", test_values }, { "split", test_split },
 	  { "table", test_table }, { "overview", test_overview })
