@@ -28,6 +28,8 @@ struct session {
 	const char *libvirt_uri;
 	char *node; /* where it was open last; NULL before the first time */
 	bool take_over;
+	bool off;     /* when it was looked for last it was off, and meant to be */
+	bool failed;  /* or given up, so that nothing will come */
 };
 
 static void say_open(struct session *session, const struct place *place)
@@ -45,15 +47,32 @@ static void say_open(struct session *session, const struct place *place)
 	session->node = mem_strdup(place->node);
 }
 
+static bool is_state(const struct place *place, const char *state)
+{
+	return strcmp(place->state, state) == 0;
+}
+
 static struct ctl_error error_of_place(const struct session *session, const struct place *place,
 				       const char *why)
 {
-	bool off = strcmp(place->state, "stopped") == 0 || strcmp(place->state, "failed") == 0;
+	const char *name = session->name;
 
-	if (off)
+	if (is_state(place, "stopped") && strcmp(place->wanted, "stopped") != 0)
+		return ctl_error_make(EXIT_FAILED, "wrong-state",
+				      "%s does not run yet, so it has no console; why: "
+				      "clusterctl vm show %s", name, name);
+	if (is_state(place, "stopped") || is_state(place, "failed"))
 		return ctl_error_make(EXIT_FAILED, "wrong-state",
 				      "%s is %s, so it has no console: clusterctl vm start %s",
-				      session->name, place->state, session->name);
+				      name, place->state, name);
+	if (is_state(place, "stopping"))
+		return ctl_error_make(EXIT_FAILED, "wrong-state",
+				      "%s is being stopped, so it has no console any more (%s)",
+				      name, why);
+	if (is_state(place, "starting"))
+		return ctl_error_make(EXIT_FAILED, "wrong-state",
+				      "%s is only starting, so it has no console yet: try again "
+				      "soon (%s)", name, why);
 	if (!place_is_alive(place))
 		return ctl_error_make(EXIT_FAILED, "wrong-state",
 				      "no console of %s now: its state is %s%s%s", session->name,
@@ -62,16 +81,16 @@ static struct ctl_error error_of_place(const struct session *session, const stru
 			      session->name, place->node, place->uri, why);
 }
 
-/* Opens it where it is now. False with the error; *ret_off: the VM is off, and meant to be. */
-static bool open_once(struct session *session, struct console **ret, bool *ret_off,
-		      struct ctl_error *ret_error)
+/* Opens it where it is now. False with the error. */
+static bool open_once(struct session *session, struct console **ret, struct ctl_error *ret_error)
 {
 	_cleanup_(place_free) struct place place = { 0 };
 	char why[WHY_MAX] = "";
 
 	if (!place_find(session->ctl, session->name, session->libvirt_uri, &place, ret_error))
 		return false;
-	*ret_off = strcmp(place.state, "stopped") == 0 && strcmp(place.wanted, "stopped") == 0;
+	session->off = is_state(&place, "stopped") && strcmp(place.wanted, "stopped") == 0;
+	session->failed = is_state(&place, "failed");
 	if (place_is_alive(&place) &&
 	    console_open(place.uri, place.uuid, session->take_over, ret, why, sizeof(why)) == 0) {
 		say_open(session, &place);
@@ -82,16 +101,16 @@ static bool open_once(struct session *session, struct console **ret, bool *ret_o
 }
 
 /* The same again and again; the VM may be between two nodes, or the daemon about to come back. */
-static bool open_again(struct session *session, struct console **ret, bool *ret_off,
-		       struct ctl_error *ret_error)
+static bool open_again(struct session *session, struct console **ret, struct ctl_error *ret_error)
 {
 	uint64_t end_ms = clock_ms() + LOOK_FOR_MS;
 
 	for (;;) {
 		clock_sleep(LOOK_AGAIN_MS);
-		if (open_once(session, ret, ret_off, ret_error))
+		if (open_once(session, ret, ret_error))
 			return true;
-		if (*ret_off || ret_error->exit == EXIT_NO_SUCH || clock_ms() >= end_ms)
+		if (session->off || session->failed || ret_error->exit == EXIT_NO_SUCH ||
+		    clock_ms() >= end_ms)
 			return false;
 		ctl_error_free(ret_error);
 	}
@@ -107,7 +126,6 @@ static int say_off(struct session *session, struct ctl_error *error)
 static int talk(struct session *session, struct console *console)
 {
 	struct ctl_error error = { 0 };
-	bool off = false;
 
 	for (;;) {
 		enum console_end end = console_run(console);
@@ -122,8 +140,9 @@ static int talk(struct session *session, struct console *console)
 			session->node);
 		/* Somebody else's session there is none of ours to end. */
 		session->take_over = false;
-		if (!open_again(session, &console, &off, &error))
-			return off ? say_off(session, &error) : ctl_fail(session->ctl, &error);
+		if (!open_again(session, &console, &error))
+			return session->off ? say_off(session, &error)
+					    : ctl_fail(session->ctl, &error);
 	}
 }
 
@@ -133,7 +152,6 @@ int cmd_vm_console(struct ctl *ctl, const struct cli_call *call)
 	struct session session = { .ctl = ctl, .name = cli_word(call, 0) };
 	struct ctl_error error = { 0 };
 	struct console *console = NULL;
-	bool off = false;
 	int exit;
 
 	ctl_conf_read(CLUSTERD_CONF_DIR "/clusterd.conf", &conf);
@@ -143,7 +161,7 @@ int cmd_vm_console(struct ctl *ctl, const struct cli_call *call)
 		error = ctl_error_make(EXIT_FAILED, "not-ready", "libvirt cannot be used here");
 		return ctl_fail(ctl, &error);
 	}
-	if (!open_once(&session, &console, &off, &error))
+	if (!open_once(&session, &console, &error))
 		return ctl_fail(ctl, &error);
 	exit = talk(&session, console);
 	free(session.node);

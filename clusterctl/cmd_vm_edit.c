@@ -15,11 +15,13 @@
 #include "clusterctl/definition.h"
 #include "clusterctl/field.h"
 #include "clusterctl/params.h"
+#include "domain/xml.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -203,6 +205,42 @@ static int keep_text(struct edit *edit, struct ctl_error *error, bool said)
 	return exit;
 }
 
+/* ---- whether anything was changed ---- */
+
+/* As the cluster would keep it. False: it is no definition that the cluster would take. */
+static bool kept_form(const char *xml, struct buf *ret)
+{
+	_cleanup_(domain_freep) struct domain *domain = NULL;
+	struct domain_rules rules = { 0 };
+	char why[DOMAIN_WHY_SIZE];
+
+	if (domain_read(xml, strlen(xml), &rules, &domain, why, sizeof(why)) < 0)
+		return false;
+	domain_canonical(domain, ret);
+	return true;
+}
+
+static size_t len_without_blanks(const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len && strchr(" \t\r\n", text[len - 1]))
+		len--;
+	return len;
+}
+
+/* Editors add a line end to a text that has none; comments and blanks are not kept at all. */
+static bool is_unchanged(const char *before, const char *after)
+{
+	_cleanup_(buf_free) struct buf kept_before = { 0 }, kept_after = { 0 };
+	size_t len = len_without_blanks(before);
+
+	if (len == len_without_blanks(after) && memcmp(before, after, len) == 0)
+		return true;
+	return kept_form(before, &kept_before) && kept_form(after, &kept_after) &&
+	       strcmp(buf_str(&kept_before), buf_str(&kept_after)) == 0;
+}
+
 /* ---- one round ---- */
 
 enum round { ROUND_AGAIN, ROUND_OVER };
@@ -250,8 +288,8 @@ static enum round edit_round(struct edit *edit, int *ret_exit)
 		*ret_exit = keep_text(edit, &error, false);
 		return ROUND_OVER;
 	}
-	if (strcmp(buf_str(&xml), edit->before) == 0) {
-		struct change change = { .name = edit->name, .done = "%s is not changed" };
+	if (is_unchanged(edit->before, buf_str(&xml))) {
+		struct change change = { .name = edit->name, .done = "%s is unchanged" };
 
 		*ret_exit = change_finish(edit->ctl, json_pack("{s:i,s:I,s:s}", "op", 0, "record",
 							       edit->id, "text", ""), &change);

@@ -445,6 +445,9 @@ static void test_timeout(void)
 
 /* ---- vm edit, with a real editor process: sed ---- */
 
+#define SMALL_XML                                                                                  \
+	"<domain type='qemu'><name>web1</name><uuid>5c0ffee5-0000-4000-8000-00000000beef</uuid>"   \
+	"<memory>262144</memory><vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os></domain>"
 #define DIGEST "{\"id\":5,\"name\":\"web1\",\"essence\":{\"digest\":\"0xabc\"}}"
 
 /* How many files vm edit left behind. */
@@ -494,7 +497,13 @@ static void test_edit(void)
 		.line = "vm edit web1",
 		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
 			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"<b/>\"}") } } },
-		.err = "web1 is not changed",
+		.err = "web1 is unchanged\n",
+	};
+	static const struct scene commented = {
+		.line = "vm edit web1",
+		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
+			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"" SMALL_XML "\"}") } } },
+		.err = "web1 is unchanged\n",
 	};
 	static const struct scene broken = {
 		.line = "vm edit web1",
@@ -508,7 +517,7 @@ static void test_edit(void)
 		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
 			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"<b/>\"}") } } },
 		.out = "{\n  \"op\": 0,\n  \"record\": 5,\n  \"text\": \"\"\n}\n",
-		.err = "web1 is not changed",
+		.err = "web1 is unchanged\n",
 	};
 	static const struct scene pending = {
 		.line = "vm edit web1",
@@ -545,6 +554,12 @@ static void test_edit(void)
 	stage_play(&unchanged);
 	stage_play(&unchanged_json);
 	stage_play(&pending);
+	CU_ASSERT_EQUAL(count_files(), 0);
+	/* A line end that an editor adds is no change; nor is a comment. */
+	setenv("EDITOR", "sed -i $a\\", 1);
+	stage_play(&unchanged);
+	setenv("EDITOR", "sed -i $a<!--x-->", 1);
+	stage_play(&commented);
 	CU_ASSERT_EQUAL(count_files(), 0);
 	setenv("EDITOR", "/usr/bin/vim -n", 1);
 	stage_play(&no_terminal);

@@ -212,6 +212,37 @@ static void test_hints(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define GUEST(state, wanted)                                                                       \
+	OK("{\"uuid\":\"5c0ffee5-0000-4000-8000-0000000000ff\",\"state\":\"" state                \
+	   "\",\"wanted\":\"" wanted "\",\"owner_name\":\"n2\"}")
+#define CONSOLE_OF(state, wanted)                                                                  \
+	.line = "vm console a", .exit = 1,                                                         \
+	.script = { { "{\"do\":\"vm\"}", { GUEST(state, wanted) } },                             \
+		    { "{\"do\":\"status\"}", { OK("{\"node\":{\"name\":\"n1\"}}") } },               \
+		    { "{\"do\":\"settings\"}",                                                     \
+		      { OK("[{\"name\":\"migration.connect_uri\",\"value\":"                         \
+			   "\"qemu+unix:///system?socket=/nonexistent/%s\"}]") } },                \
+		    { "{\"do\":\"nodes\"}", { OK("[{\"name\":\"n2\",\"address\":\"x\"}]") } } }
+
+/* A VM without a console is answered with what it does, not with libvirt's words. */
+static void test_console(void)
+{
+	static const struct scene scenes[] = {
+		{ CONSOLE_OF("stopped", "stopped"),
+		  .err = "a is stopped, so it has no console: clusterctl vm start a\n" },
+		{ CONSOLE_OF("failed", "running"),
+		  .err = "a is failed, so it has no console: clusterctl vm start a\n" },
+		{ CONSOLE_OF("stopped", "running"),
+		  .err = "a does not run yet, so it has no console; why: clusterctl vm show a\n" },
+		{ CONSOLE_OF("stopping", "stopped"),
+		  .err = "a is being stopped, so it has no console any more (" },
+		{ CONSOLE_OF("starting", "running"),
+		  .err = "a is only starting, so it has no console yet: try again soon (" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 /* Nothing of these reaches the daemon: their scripts are empty. */
 static void test_usage(void)
 {
@@ -462,7 +493,8 @@ static void test_follow(void)
 
 UNIT_MAIN("clusterctl/run", { "lists", test_lists }, { "errors", test_errors },
 	  { "hints", test_hints },
-	  { "usage", test_usage }, { "no-daemon", test_no_daemon }, { "status", test_status },
+	  { "usage", test_usage }, { "console", test_console }, { "no-daemon", test_no_daemon },
+	  { "status", test_status },
 	  { "follow", test_follow },
 	  { "without-quorum", test_without_quorum },
 	  { "terminal", test_terminal },
