@@ -218,9 +218,9 @@ static void test_hints(void)
 #define CONSOLE_OF(state, wanted)                                                                  \
 	.line = "vm console a", .exit = 1,                                                         \
 	.script = { { "{\"do\":\"vm\"}", { GUEST(state, wanted) } },                             \
-		    { "{\"do\":\"status\"}", { OK("{\"node\":{\"name\":\"n1\"}}") } },               \
-		    { "{\"do\":\"settings\"}",                                                     \
-		      { OK("[{\"name\":\"migration.connect_uri\",\"value\":"                         \
+		    { "{\"do\":\"status\"}", { OK("{\"node\":{\"name\":\"n1\"}}") } },           \
+		    { "{\"do\":\"settings\"}",                                                   \
+		      { OK("[{\"name\":\"migration.connect_uri\",\"value\":"                     \
 			   "\"qemu+unix:///system?socket=/nonexistent/%s\"}]") } },                \
 		    { "{\"do\":\"nodes\"}", { OK("[{\"name\":\"n2\",\"address\":\"x\"}]") } } }
 
