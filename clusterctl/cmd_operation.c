@@ -6,8 +6,11 @@
 #include "clusterctl/field.h"
 #include "clusterctl/show.h"
 #include "clusterctl/wait.h"
+#include "wire/check.h"
 
 #include <inttypes.h>
+
+enum { REASON_MAX = 32 };
 
 static enum table_tone tone_of_outcome(const char *outcome)
 {
@@ -36,6 +39,14 @@ static char *how_it_ended(const json_t *operation)
 	return mem_printf("%s%s%s", device, *device && *text ? ": " : "", text);
 }
 
+/* A sentence of an agent would push all that follows out of sight; operation show has it whole. */
+static void cell_reason(struct table *table, const char *reason)
+{
+	size_t fits = wire_text_fit(reason, REASON_MAX);
+
+	table_cellf(table, "%.*s%s", (int)fits, reason, reason[fits] ? "…" : "");
+}
+
 static void row_of_operation(struct table *table, const json_t *operation, void *context)
 {
 	const char *outcome = field_text(operation, "outcome");
@@ -50,7 +61,7 @@ static void row_of_operation(struct table *table, const json_t *operation, void 
 	table_cell(table, place);
 	table_cell_toned(table, tone_of_outcome(outcome), outcome);
 	cell_duration(table, operation);
-	table_cell(table, field_text(operation, "reason"));
+	cell_reason(table, field_text(operation, "reason"));
 	table_cell(table, ended);
 }
 

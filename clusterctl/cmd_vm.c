@@ -58,19 +58,62 @@ static void row_of_vm(struct table *table, const json_t *vm, void *context)
 	table_cell(table, detail);
 }
 
+/*
+ * Why VMs that run are not protected: the reason that most of them have, so that one fault is
+ * one line. status has the others.
+ */
+static void say_unprotected(const json_t *vms)
+{
+	json_t *counts = json_object(), *count;
+	const char *reason, *common = NULL;
+	json_int_t most = 0, all = 0;
+	const json_t *vm;
+	size_t i;
+
+	json_array_foreach(vms, i, vm) {
+		const json_t *protected = json_object_get(vm, "protected");
+
+		reason = field_text(protected, "reason");
+		if (!field_is(vm, "state", "running") || !*reason || field_true(protected, "ok") ||
+		    json_is_false(json_object_get(protected, "applies")))
+			continue;
+		json_object_set_new(counts, reason, json_integer(field_number(counts, reason) + 1));
+		all++;
+	}
+	json_object_foreach(counts, reason, count) {
+		if (json_integer_value(count) <= most)
+			continue;
+		most = json_integer_value(count);
+		common = reason;
+	}
+	if (common)
+		ctl_say("Not protected: %s%s", common,
+			most < all ? "; and for other reasons: clusterctl status" : "");
+	json_decref(counts);
+}
+
 int cmd_vm_list(struct ctl *ctl, const struct cli_call *call)
 {
 	static const char *const columns[] = { "NAME",  "STATE",    "NODE",      "WANTED", "MEMORY",
 					       "VCPUS", "PRIORITY", "PROTECTED", "DETAIL", NULL };
 
-	return show_list(ctl,
-			 &(struct show_list){
-				 .verb = "vms",
-				 .columns = columns,
-				 .right = 1u << 4 | 1u << 5,
-				 .row = row_of_vm,
-				 .empty = "There are no VMs yet; clusterctl vm add FILE adds one.",
-			 });
+	static const struct show_list list = {
+		.columns = columns,
+		.right = 1u << 4 | 1u << 5,
+		.row = row_of_vm,
+		.empty = "There are no VMs yet; clusterctl vm add FILE adds one.",
+	};
+	struct ctl_error error = { 0 };
+	json_t *vms = NULL;
+	int exit;
+
+	if (!ctl_ask_list(ctl, ctl_request("vms"), &vms, &error))
+		return ctl_fail(ctl, &error);
+	exit = show_records(ctl, &list, vms);
+	if (!ctl->json)
+		say_unprotected(vms);
+	json_decref(vms);
+	return exit;
 }
 
 /* ---- vm show ---- */
@@ -152,7 +195,7 @@ static void lines_of_state(struct table *table, const json_t *vm)
 	show_linef(table, "state", "%s%s%s since %s", field_text(vm, "state"),
 		   *field_text(vm, "owner_name") ? " on " : "", field_text(vm, "owner_name"),
 		   show_time(text, field_number(vm, "since_ms")));
-	if (*field_text(vm, "to_name"))
+	if (*field_text(vm, "to_name") && *field_text(vm, "from_name"))
 		show_linef(table, "moving", "%s -> %s", field_text(vm, "from_name"),
 			   field_text(vm, "to_name"));
 	show_as_of(table, vm);

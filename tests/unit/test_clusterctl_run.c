@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define UNPROTECTED(why)                                                                           \
+	"{\"name\":\"a\",\"state\":\"running\",\"protected\":{\"ok\":false,\"reason\":\"" why "\"}}"
+
 static void test_lists(void)
 {
 	static const struct scene scenes[] = {
@@ -33,6 +36,16 @@ static void test_lists(void)
 				{ OK("[{\"name\":\"a\",\"protected\":" NOT_MEANT "}]") } } },
 		  .out = "PROTECTED  DETAIL\n"
 			 "a     -      -     -            -      0  -         -          -\n" },
+		{ .line = "vm list",
+		  .script = { { "{\"do\":\"vms\"}",
+				{ OK("[" UNPROTECTED("no quorum") "," UNPROTECTED("no device") ","
+				     UNPROTECTED("no device") "]") } } },
+		  .out = "running",
+		  .err = "Not protected: no device; and for other reasons: clusterctl status\n" },
+		{ .line = "vm list",
+		  .script = { { "{\"do\":\"vms\"}", { OK("[" UNPROTECTED("no device") "]") } } },
+		  .out = "running",
+		  .err = "Not protected: no device\n" },
 		{ .line = "vm show a",
 		  .script = { { "{\"do\":\"vm\"}",
 				{ OK("{\"name\":\"a\",\"protected\":" NOT_MEANT "}") } },
@@ -89,11 +102,14 @@ static void test_lists(void)
 				     "\"subject\":\"n3\",\"node_name\":\"n3\","
 				     "\"to_name\":\"n1\",\"on_name\":\"n1\","
 				     "\"device_name\":\"bmc3\",\"outcome\":\"done\","
-				     "\"reason\":\"lost\",\"text\":\"off\"}]") } } },
-		  .out = "ID  BEGUN  KIND   SUBJECT  NODE      OUTCOME  TOOK  ASKED BY  TEXT\n"
-			 " 7  -      live   web1     n1 -> n2  running  -     root      -\n"
-			 " 8  -      fence  n3       n1        done     -     lost      bmc3: "
-			 "off\n" },
+				     "\"reason\":\"it left the totem ring without a word\","
+				     "\"text\":\"off\"}]") } } },
+		  .out = "ID  BEGUN  KIND   SUBJECT  NODE      OUTCOME  TOOK  "
+			 "ASKED BY                           TEXT\n"
+			 " 7  -      live   web1     n1 -> n2  running  -     "
+			 "root                               -\n"
+			 " 8  -      fence  n3       n1        done     -     "
+			 "it left the totem ring without a…  bmc3: off\n" },
 		{ .line = "events --limit 2",
 		  .script = { { "{\"do\":\"events\",\"limit\":2}",
 				{ OK("[{\"id\":1,\"severity\":\"error\",\"subject\":\"vm web1\","
