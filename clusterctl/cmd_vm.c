@@ -180,8 +180,8 @@ static void line_of_pending(struct table *table, const json_t *vm)
 
 	if (field_true(vm, "pending_restart"))
 		show_linef(table, "pending",
-			   "an edit%s%s%s takes effect at the next start, not by a reboot or a "
-			   "migration: clusterctl vm stop %s, then clusterctl vm start %s",
+			   "an edit%s%s%s waits for the next start; a reboot or a migration is "
+			   "none: clusterctl vm stop %s, then clusterctl vm start %s",
 			   *what ? " (" : "", what, *what ? ")" : "", name, name);
 }
 

@@ -62,9 +62,9 @@ static void test_lists(void)
 				{ OK("{\"name\":\"a\",\"pending_restart\":true,"
 				     "\"pending\":\"memory 512 -> 1024 MiB\"}") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
-		  .out = "pending                  an edit (memory 512 -> 1024 MiB) takes effect "
-			 "at the next start, not by a reboot or a migration: clusterctl vm stop a, "
-			 "then clusterctl vm start a\n" },
+		  .out = "pending                  an edit (memory 512 -> 1024 MiB) waits for the "
+			 "next start; a reboot or a migration is none: clusterctl vm stop a, then "
+			 "clusterctl vm start a\n" },
 		{ .line = "vm list --json",
 		  .script = { { "{\"do\":\"vms\"}", { MORE("[{\"a\":1}]"),
 		  OK("[{\"a\":2}]") } } },
