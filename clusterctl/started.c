@@ -18,14 +18,17 @@ bool started_is_failed(const json_t *operation)
 	       *field_text(operation, "vm_name");
 }
 
+/* One that begins with what is there already says more: the operation's own words may. */
 static void add_once(json_t *causes, const char *text)
 {
-	const json_t *cause;
-	size_t i;
+	for (size_t i = 0; i < json_array_size(causes); i++) {
+		const char *cause = json_string_value(json_array_get(causes, i));
 
-	json_array_foreach(causes, i, cause)
-		if (strcmp(json_string_value(cause), text) == 0)
-			return;
+		if (strncmp(cause, text, strlen(cause)) != 0)
+			continue;
+		json_array_set_new(causes, i, json_string(text));
+		return;
+	}
 	json_array_append_new(causes, json_string(text));
 }
 
@@ -47,7 +50,7 @@ json_t *started_causes(struct ctl *ctl, const json_t *operation)
 			add_once(causes, text + strlen(not_started));
 	}
 	json_decref(events);
-	if (json_array_size(causes) == 0 && *field_text(operation, "text"))
+	if (*field_text(operation, "text"))
 		add_once(causes, field_text(operation, "text"));
 	return causes;
 }

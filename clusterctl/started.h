@@ -14,8 +14,8 @@
 bool started_is_failed(const json_t *operation);
 
 /*
- * "n1: no such disk", one text for each node and cause, oldest first; where no node has tried it,
- * what the operation ended with. The caller frees it.
+ * "n1: no such disk", one text for each node and cause, oldest first, and what the operation
+ * ended with. The caller frees it.
  */
 json_t *started_causes(struct ctl *ctl, const json_t *operation);
 

@@ -160,6 +160,16 @@ static void test_start_failed(void)
 			 "It is not tried again by itself: mend the cause, then clusterctl vm "
 			 "start web1\n",
 		  .not_err = "in the cluster now" },
+		/* Only the operation knows what to do about it. */
+		{ .line = "operation wait 9",
+		  .script = { { "{\"do\":\"operation\"}",
+				{ OK("{\"id\":9,\"kind\":\"start\",\"vm_name\":\"web1\","
+				     "\"outcome\":\"failed\","
+				     "\"text\":\"n1: no bridge; do it\"}") } },
+			      { "{\"do\":\"events\"}", { NOT_STARTED } },
+			      { "{\"do\":\"vm\"}", { NO("no-such", "gone") } } },
+		  .exit = 1,
+		  .err = "(operation 9):\n  n1: no bridge; do it\n  n2: no disk\n" },
 		{ .line = "operation wait 9",
 		  .script = { { "{\"do\":\"operation\"}", { START_FAILED } },
 			      { "{\"do\":\"events\"}", { OK("[]") } },
