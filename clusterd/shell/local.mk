@@ -28,8 +28,10 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/loop.h \
 	%D%/operator.c \
 	%D%/operator.h \
+	%D%/operator_client.c \
 	%D%/operator_judge.c \
 	%D%/operator_judge.h \
+	%D%/operator_private.h \
 	%D%/operator_protect.c \
 	%D%/operator_protect.h \
 	%D%/operator_read.c \

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterd/shell/operator_private.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "clusterd/shell/log.h"
+#include "clusterd/shell/operator_write.h"
+#include "wire/json.h"
+#include "wire/message.h"
+
+enum { PAGES_A_TURN = 4, WHO_SIZE = 160, WORD_SIZE = 40 };
+
+/* ---------------------------------------------------------------- life of a client */
+
+void operator_client_listen(struct client *client)
+{
+	int events = client->state == IDLE ? POLLIN : 0;
+
+	if (client->unsent)
+		events = POLLOUT;
+	qb_loop_poll_mod(client->operator->shell->loop, QB_LOOP_MED, client->fd, events, client,
+			 operator_client_on_event);
+}
+
+void operator_client_set_state(struct client *client, enum client_state state)
+{
+	client->state = state;
+	client->since_ms = shell_boot_ms();
+}
+
+void operator_client_drop(struct client *client)
+{
+	if (client->dead)
+		return;
+	client->dead = true;
+	qb_loop_poll_del(client->operator->shell->loop, client->fd);
+	shell_close_fd(&client->fd);
+}
+
+void operator_client_free(struct client *client)
+{
+	struct operator *operator = client->operator;
+
+	operator->clients_n--;
+	operator->strangers_n -= !client->peer.trusted;
+	json_decref(client->id);
+	reading_free(client->reading);
+	free(client->unsent);
+	free(client);
+}
+
+/* ---------------------------------------------------------------- records */
+
+static void flush(struct client *client)
+{
+	if (!client->unsent || client->dead)
+		return;
+	if (send(client->fd, client->unsent, client->unsent_size,
+		 MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+			operator_client_drop(client);
+		return;
+	}
+	free(client->unsent);
+	client->unsent = NULL;
+	client->since_ms = shell_boot_ms();
+}
+
+/* Takes record. False: it is larger than a record may be. */
+static bool send_record(struct client *client, json_t *record)
+{
+	size_t size = json_dumpb(record, NULL, 0, JSON_COMPACT);
+
+	if (size == 0 || size > OPERATOR_RECORD_MAX) {
+		json_decref(record);
+		return false;
+	}
+	client->unsent = mem_array(size, 1);
+	client->unsent_size = json_dumpb(record, client->unsent, size, JSON_COMPACT);
+	json_decref(record);
+	client->since_ms = shell_boot_ms();
+	flush(client);
+	return true;
+}
+
+static json_t *new_record(struct client *client, bool last, bool ok)
+{
+	json_t *record = json_object();
+
+	json_object_set(record, "id", client->id);
+	json_object_set_new(record, "seq", json_integer(client->seq++));
+	json_object_set_new(record, "last", json_boolean(last));
+	json_object_set_new(record, "ok", json_boolean(ok));
+	return record;
+}
+
+static void end_request(struct client *client)
+{
+	reading_free(client->reading);
+	client->reading = NULL;
+	client->tag = 0;
+	operator_client_set_state(client, IDLE);
+	if (!client->dead)
+		operator_client_listen(client);
+}
+
+static void send_refusal(struct client *client, const struct refusal *refusal, json_t *more)
+{
+	json_t *record = new_record(client, true, false), *error = more ? more : json_object();
+	/* Part of a text from outside may be cut within a character. */
+	json_t *text = json_string(refusal->text);
+
+	json_object_set_new(error, "code", json_string(refusal->code));
+	json_object_set_new(error, "text", text ? text : json_string("refused"));
+	json_object_set_new(record, "error", error);
+	send_record(client, record);
+	end_request(client);
+}
+
+void operator_client_refuse(struct client *client, const char *code, const char *format, ...)
+{
+	struct refusal refusal = { .code = code };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(refusal.text, sizeof(refusal.text), format, args);
+	va_end(args);
+	send_refusal(client, &refusal, NULL);
+}
+
+/* Takes data. */
+static void send_data(struct client *client, json_t *data, bool last)
+{
+	json_t *record = new_record(client, last, true);
+
+	json_object_set_new(record, "data", data);
+	if (!send_record(client, record)) {
+		client->seq--;
+		operator_client_refuse(client, "limit",
+				       "the answer is larger than %d KiB: ask for less",
+				       OPERATOR_RECORD_MAX / 1024);
+	} else if (last)
+		end_request(client);
+}
+
+/* ---------------------------------------------------------------- questions */
+
+void operator_client_pump(struct client *client)
+{
+	struct operator *operator = client->operator;
+	const struct reading_source source = {
+		.core = operator->core, .node = operator->node, .wall_ms = shell_wall_ms(),
+		.closed_ms = operator->closed_ms,
+	};
+
+	for (int n = 0; n < PAGES_A_TURN && client->state == READING && !client->unsent &&
+	     !client->dead; n++) {
+		struct refusal refusal;
+		json_t *data = NULL;
+		bool last = false;
+		int error = reading_page(client->reading, &source, &data, &last, &refusal);
+
+		if (error == -EAGAIN)
+			return;
+		if (error)
+			send_refusal(client, &refusal, NULL);
+		else
+			send_data(client, data, last);
+	}
+}
+
+/* Whether it wants to be woken as soon as it can be written to. */
+static void go_on(struct client *client)
+{
+	operator_client_pump(client);
+	if (client->dead)
+		return;
+	operator_client_listen(client);
+	/* More pages, and the socket takes them: after the others had their turn. */
+	if (client->state == READING && !client->unsent)
+		qb_loop_poll_mod(client->operator->shell->loop, QB_LOOP_MED, client->fd, POLLOUT,
+				 client, operator_client_on_event);
+}
+
+static void begin_reading(struct client *client, const char *verb, const json_t *request)
+{
+	struct refusal refusal;
+
+	if (!client->operator->config.read_all && !client->peer.trusted) {
+		operator_client_refuse(client, "denied",
+				       "%s may not read here: be root or in the group "
+				       "clusterd, or set read_access = all", client->peer.name);
+		return;
+	}
+	if (reading_new(verb, request, &client->reading, &refusal) < 0) {
+		send_refusal(client, &refusal, NULL);
+		return;
+	}
+	operator_client_set_state(client, READING);
+	go_on(client);
+}
+
+/* ---------------------------------------------------------------- changes */
+
+/* As the fence agent process looks for them (agents/fence_call.c). */
+static const char *const fence_dirs[] = { "/usr/sbin", "/sbin", NULL };
+
+static void begin_change(struct client *client, const char *verb, const json_t *request)
+{
+	struct operator *operator = client->operator;
+	const struct state *state = core_state(operator->core);
+	const Wire__Node *node = state_node(state, operator->node);
+	char who[WHO_SIZE], number[16];
+	struct writing_source source = {
+		.state = state, .secret_key = operator->config.secret_key,
+		.fence_dirs = fence_dirs, .node = operator->node,
+		.boot_id = operator->config.boot_id, .wall_ms = shell_wall_ms(),
+		.random = shell_random(), .who = who,
+	};
+	_cleanup_(wire_freep) Wire__Command *command = NULL;
+	struct refusal refusal;
+	struct event event = { .kind = EVENT_CLIENT };
+
+	if (!client->peer.trusted) {
+		operator_client_refuse(client, "denied",
+				       "%s may not change anything: be root or in the group "
+				       "clusterd", client->peer.name);
+		return;
+	}
+	snprintf(number, sizeof(number), "node %u", operator->node);
+	snprintf(who, sizeof(who), "%s via %s", client->peer.name, node ? node->name : number);
+	if (writing_command(verb, request, &source, &command, &refusal) < 0) {
+		send_refusal(client, &refusal, NULL);
+		return;
+	}
+	client->tag = operator->next_tag++;
+	operator_client_set_state(client, WAITING);
+	operator_client_listen(client);
+	event.client = (struct event_client){ client->tag, command };
+	operator->shell->event(operator->shell->context, &event);
+}
+
+static json_t *data_of_verdict(const Wire__Verdict *verdict)
+{
+	json_t *data = json_object();
+
+	json_object_set_new(data, "op", json_integer((json_int_t)verdict->op));
+	json_object_set_new(data, "record", json_integer((json_int_t)verdict->id));
+	return data;
+}
+
+void operator_client_answer(struct client *client, const Wire__Verdict *verdict)
+{
+	json_t *data = data_of_verdict(verdict);
+	struct refusal refusal;
+	char word[WORD_SIZE] = "";
+
+	if (verdict->code == WIRE__VERDICT__CODE__OK) {
+		json_object_set_new(data, "text", json_string(verdict->text));
+		send_data(client, data, true);
+		return;
+	}
+	refuse(&refusal, wire_enum_word(&wire__verdict__code__descriptor, (int)verdict->code, word,
+					sizeof(word)), "%s", verdict->text);
+	if (!refusal.code)
+		refusal.code = "invalid";
+	send_refusal(client, &refusal, data);
+}
+
+/* ---------------------------------------------------------------- requests */
+
+static bool id_is_fine(const json_t *id)
+{
+	return json_is_integer(id) && json_integer_value(id) >= 0 &&
+	       json_integer_value(id) <= INT64_C(1) << 53;
+}
+
+static void handle(struct client *client, const json_t *request)
+{
+	const char *verb = json_string_value(json_object_get(request, "do"));
+	json_t *id = json_object_get(request, "id");
+
+	json_decref(client->id);
+	client->id = id_is_fine(id) ? json_incref(id) : json_null();
+	client->seq = 0;
+	if (!json_is_object(request))
+		operator_client_refuse(client, "bad-request",
+				       "a request is one JSON object: see doc/operator.md");
+	else if (!id_is_fine(id))
+		operator_client_refuse(client, "bad-request",
+				       "'id' must be a number from 0 to 2^53");
+	else if (!verb || (!reading_knows(verb) && !writing_knows(verb)))
+		operator_client_refuse(client, "bad-request",
+				       "there is no request '%.60s': see doc/operator.md",
+				       verb ? verb : "");
+	else if (!client->operator->core)
+		operator_client_refuse(client, "not-ready",
+				       "this node does not know yet which one it is, because "
+				       "Corosync does not answer: systemctl status corosync");
+	else if (reading_knows(verb))
+		begin_reading(client, verb, request);
+	else
+		begin_change(client, verb, request);
+}
+
+static void receive(struct client *client)
+{
+	static char data[OPERATOR_REQUEST_MAX];
+	ssize_t size = recv(client->fd, data, sizeof(data), MSG_DONTWAIT | MSG_TRUNC);
+	json_t *request = NULL;
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size <= 0) {
+		operator_client_drop(client);
+		return;
+	}
+	if ((size_t)size <= sizeof(data))
+		request = json_loadb(data, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+	/* There may have been a secret in it. */
+	explicit_bzero(data, (size_t)size < sizeof(data) ? (size_t)size : sizeof(data));
+	handle(client, request);
+	json_decref(request);
+}
+
+int32_t operator_client_on_event(int32_t fd, int32_t revents, void *context)
+{
+	struct client *client = context;
+	uint64_t begun = log_stall_begin();
+
+	if (client->dead)
+		return 0;
+	if (revents & (POLLHUP | POLLERR | POLLNVAL)) {
+		operator_client_drop(client);
+		return 0;
+	}
+	if (revents & POLLOUT)
+		flush(client);
+	if (!client->dead && client->state == IDLE && !client->unsent && revents & POLLIN)
+		receive(client);
+	else if (!client->dead)
+		go_on(client);
+	log_stall_end(begun, "operator");
+	return 0;
+}
