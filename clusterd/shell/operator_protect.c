@@ -171,6 +171,9 @@ static bool has_all_disks(const struct view_source *source, const Wire__Vm *vm, 
 	return true;
 }
 
+/* A record is not to be filled with what stands in it already. */
+enum { DISKS_NAMED = 3 };
+
 static const struct advice {
 	bool (*is_about)(const struct state *state, const Wire__Disk *disk);
 	const char *of_one, *of_many, *what_to_do;
@@ -195,10 +198,14 @@ bool protect_advise(const struct state *state, const Wire__Vm *vm, size_t which,
 	for (size_t i = 0; vm->essence && !vm->no_ha && i < vm->essence->n_disks; i++) {
 		const Wire__Disk *disk = vm->essence->disks[i];
 
-		if (advice->is_about(state, disk))
-			buf_printf(&names, "%s%s (%s)", n++ ? ", " : "", disk->target,
+		if (!advice->is_about(state, disk))
+			continue;
+		if (n++ < DISKS_NAMED)
+			buf_printf(&names, "%s%s (%s)", n > 1 ? ", " : "", disk->target,
 				   disk->source);
 	}
+	if (n > DISKS_NAMED)
+		buf_printf(&names, " and %zu more", n - DISKS_NAMED);
 	if (n)
 		buf_printf(out, "disk%s %s %s: %s", n == 1 ? "" : "s", buf_str(&names),
 			   n == 1 ? advice->of_one : advice->of_many, advice->what_to_do);

@@ -277,7 +277,7 @@ static void test_warnings(void)
 	Wire__Essence essence = *vm.essence;
 	Wire__Disk a = make_disk((Wire__Disk){ .source = (char *)"/a" }, "vda");
 	Wire__Disk b = make_disk((Wire__Disk){ .source = (char *)"/b" }, "vdb");
-	Wire__Disk *disks[] = { &a, &b };
+	Wire__Disk *disks[] = { &a, &b, &a, &b, &b };
 	struct view_source source;
 	const json_t *warnings;
 	json_t *view;
@@ -292,6 +292,13 @@ static void test_warnings(void)
 	CU_ASSERT_EQUAL_FATAL(json_array_size(warnings), 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(json_string_value(json_array_get(warnings, 0)),
 				      "disks vda (/a), vdb (/b) lie on no volume"));
+	json_decref(view);
+	/* Of many disks only some are named. */
+	essence.n_disks = 5;
+	view = view_vm(&source, &vm, false);
+	warnings = json_object_get(view, "warnings");
+	CU_ASSERT_PTR_NOT_NULL(strstr(json_string_value(json_array_get(warnings, 0)),
+				      "disks vda (/a), vdb (/b), vda (/a) and 2 more lie on"));
 	json_decref(view);
 	core_free(core);
 }
