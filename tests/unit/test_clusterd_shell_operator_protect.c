@@ -294,7 +294,11 @@ static void test_warnings(void)
 				      "disks vda (/a), vdb (/b) lie on no volume"));
 	json_decref(view);
 	/* Of many disks only some are named. */
+	vm = *state_vm_named(source.state, "web0");
+	essence = *vm.essence;
+	essence.disks = disks;
 	essence.n_disks = 5;
+	vm.essence = &essence;
 	view = view_vm(&source, &vm, false);
 	warnings = json_object_get(view, "warnings");
 	CU_ASSERT_PTR_NOT_NULL(strstr(json_string_value(json_array_get(warnings, 0)),
