@@ -157,14 +157,17 @@ static void forget_operation(struct apply *apply)
 	}
 }
 
-uint64_t apply_op_begin(struct apply *apply, Wire__Operation__Kind kind, uint64_t vm,
+uint64_t apply_op_begin(struct apply *apply, Wire__Operation__Kind kind, const Wire__Vm *vm,
 			uint32_t node, uint32_t to, const char *reason)
 {
 	Wire__Operation op = WIRE__OPERATION__INIT;
 
 	op.id = next_id(apply->state, WIRE__TABLE__TABLE_OPERATION);
 	op.kind = kind;
-	op.vm = vm;
+	if (vm) {
+		op.vm = vm->id;
+		op.vm_name = vm->name;
+	}
 	op.node = node;
 	op.to = to;
 	op.reason = (char *)reason;

@@ -48,8 +48,8 @@ void apply_event_vm(struct apply *apply, Wire__Event__Severity severity, const W
 void apply_event_node(struct apply *apply, Wire__Event__Severity severity, uint32_t node,
 		      const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Operations. Begin returns the id. */
-uint64_t apply_op_begin(struct apply *apply, Wire__Operation__Kind kind, uint64_t vm,
+/* Operations. Begin returns the id. vm: NULL if it is about none. */
+uint64_t apply_op_begin(struct apply *apply, Wire__Operation__Kind kind, const Wire__Vm *vm,
 			uint32_t node, uint32_t to, const char *reason);
 void apply_op_mark(struct apply *apply, uint64_t op, const char *what, uint32_t node,
 		   uint64_t at_ms);

@@ -138,7 +138,7 @@ void apply_fence_test(struct apply *apply)
 		return;
 	}
 	apply->id = fence->id;
-	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE_TEST, 0, node,
+	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE_TEST, NULL, node,
 				   apply->command->node, apply->command->who);
 	op = record_copy(&state_operation(apply->state, apply->op)->base);
 	op->device = fence->id;
@@ -206,7 +206,7 @@ void apply_fence_begin(struct apply *apply)
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "the budget of fencing is used up");
 		return;
 	}
-	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE, 0, begin->node,
+	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE, NULL, begin->node,
 				   begin->executor, node->reason);
 	op = record_copy(&state_operation(apply->state, apply->op)->base);
 	op->device = begin->device;

@@ -26,8 +26,7 @@ static void begin_restart(struct apply *apply, Wire__Vm *vm, const char *why)
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__FAILED, why);
 	if (vm->wanted == WIRE__VM__WANTED__STOPPED || vm->unmanaged)
 		return;
-	vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm->id, vm->last_node, 0,
-				why);
+	vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm, vm->last_node, 0, why);
 }
 
 static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
@@ -147,8 +146,8 @@ static const char *step_start(struct apply *apply, Wire__Vm *vm, const Wire__VmS
 	record_text(&vm->changed_outside, "");
 	vm_hold(vm, step->node, node->incarnation);
 	if (!apply_op_running(apply, vm->op))
-		vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm->id, step->node,
-					0, vm->detail);
+		vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm, step->node, 0,
+					vm->detail);
 	apply_op_mark(apply, vm->op, "placed", step->node, apply->command->time_ms);
 	apply_vm_move_to(apply, vm, VMOP_STARTING);
 	return NULL;

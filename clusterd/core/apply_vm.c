@@ -154,7 +154,7 @@ void apply_vm_add(struct apply *apply)
 	vm.since_ms = apply->command->time_ms;
 	look_begin(&vm, apply->index);
 	if (vm.wanted != WIRE__VM__WANTED__STOPPED)
-		vm.op = apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__START, vm.id, 0, 0,
+		vm.op = apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__START, &vm, 0, 0,
 						   apply->command->who);
 	state_put(apply->state, WIRE__TABLE__TABLE_VM, vm.id, &vm.base, apply->update);
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, state_vm(apply->state, vm.id),

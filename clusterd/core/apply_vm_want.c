@@ -36,7 +36,7 @@ static void new_op(struct apply *apply, Wire__Vm *vm, Wire__Operation__Kind kind
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
 			"another request took its place");
 	vm->action = WIRE__VM__ACTION__NO_ACTION;
-	vm->op = apply->op = apply_op_begin(apply, kind, vm->id, vm->owner, move ? vm->to : 0,
+	vm->op = apply->op = apply_op_begin(apply, kind, vm, vm->owner, move ? vm->to : 0,
 					    apply->command->who);
 }
 
@@ -48,7 +48,7 @@ static void want_running(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *
 
 	vm->wanted = WIRE__VM__WANTED__RUNNING;
 	if (vm->phase == WIRE__VM__PHASE__RUN && !was_paused) {
-		snprintf(apply->text, sizeof(apply->text), "%s runs already on %s", vm->name,
+		snprintf(apply->text, sizeof(apply->text), "%s runs on %s already", vm->name,
 			 node_name(apply->state, vm->owner));
 		return;
 	}

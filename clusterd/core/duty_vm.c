@@ -243,6 +243,17 @@ static void run(struct turn *turn)
 	tell_live(turn);
 }
 
+/* The agent says how it went off, in a reply that may come after the news that it has. */
+static void gone_off(struct turn *turn)
+{
+	const struct duty_done *kill = duty_done(turn, ASK_KILL), *stop = duty_done(turn, ASK_STOP);
+	const struct duty_done *done = kill ? kill : stop;
+
+	if (!done && duty_busy(turn, SLOT_MAIN))
+		return;
+	duty_report_absent(turn, CAUSE(KILLED), done && *done->text ? done->text : "stopped");
+}
+
 static void stopping(struct turn *turn)
 {
 	if (!me(turn, turn->vm->owner)) {
@@ -250,7 +261,7 @@ static void stopping(struct turn *turn)
 		return;
 	}
 	if (absent(turn)) {
-		duty_report_absent(turn, CAUSE(KILLED), "stopped");
+		gone_off(turn);
 		return;
 	}
 	if (turn->vm->force)

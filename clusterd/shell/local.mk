@@ -61,6 +61,7 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_operator_judge \
 	tests/unit/test_clusterd_shell_operator_protect \
 	tests/unit/test_clusterd_shell_operator_read \
+	tests/unit/test_clusterd_shell_operator_client \
 	tests/unit/test_clusterd_shell_operator_write \
 	tests/unit/test_clusterd_shell_seal \
 	tests/unit/test_clusterd_shell_store

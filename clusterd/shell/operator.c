@@ -45,11 +45,8 @@ void operator_answer(struct operator *operator, uint64_t tag, const Wire__Verdic
 void operator_news(struct operator *operator)
 {
 	for (struct client *client = operator->clients; client; client = client->next)
-		if (client->state == READING && !client->unsent && !client->dead) {
-			operator_client_pump(client);
-			if (!client->dead)
-				operator_client_listen(client);
-		}
+		if (client->state == READING && !client->unsent && !client->dead)
+			operator_client_go_on(client);
 }
 
 static void check_client(struct client *client, uint64_t now)

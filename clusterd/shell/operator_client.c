@@ -152,7 +152,7 @@ static void send_data(struct client *client, json_t *data, bool last)
 
 /* ---------------------------------------------------------------- questions */
 
-void operator_client_pump(struct client *client)
+static void pump(struct client *client)
 {
 	struct operator *operator = client->operator;
 	const struct reading_source source = {
@@ -167,7 +167,8 @@ void operator_client_pump(struct client *client)
 		bool last = false;
 		int error = reading_page(client->reading, &source, &data, &last, &refusal);
 
-		if (error == -EAGAIN)
+		client->caught_up = error == -EAGAIN;
+		if (client->caught_up)
 			return;
 		if (error)
 			send_refusal(client, &refusal, NULL);
@@ -176,15 +177,14 @@ void operator_client_pump(struct client *client)
 	}
 }
 
-/* Whether it wants to be woken as soon as it can be written to. */
-static void go_on(struct client *client)
+void operator_client_go_on(struct client *client)
 {
-	operator_client_pump(client);
+	pump(client);
 	if (client->dead)
 		return;
 	operator_client_listen(client);
 	/* More pages, and the socket takes them: after the others had their turn. */
-	if (client->state == READING && !client->unsent)
+	if (client->state == READING && !client->unsent && !client->caught_up)
 		qb_loop_poll_mod(client->operator->shell->loop, QB_LOOP_MED, client->fd, POLLOUT,
 				 client, operator_client_on_event);
 }
@@ -204,7 +204,7 @@ static void begin_reading(struct client *client, const char *verb, const json_t 
 		return;
 	}
 	operator_client_set_state(client, READING);
-	go_on(client);
+	operator_client_go_on(client);
 }
 
 /* ---------------------------------------------------------------- changes */
@@ -346,7 +346,7 @@ int32_t operator_client_on_event(int32_t fd, int32_t revents, void *context)
 	if (!client->dead && client->state == IDLE && !client->unsent && revents & POLLIN)
 		receive(client);
 	else if (!client->dead)
-		go_on(client);
+		operator_client_go_on(client);
 	log_stall_end(begun, "operator");
 	return 0;
 }

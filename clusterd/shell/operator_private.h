@@ -36,6 +36,7 @@ struct client {
 	uint64_t tag;			/* of the change it waits for */
 	char *unsent;			/* one record that did not fit into the socket */
 	size_t unsent_size;
+	bool caught_up;			/* it has all there is; news may add to that */
 	uint64_t since_ms;		/* in this state, or not reading */
 	bool dead;			/* freed by the next sweep */
 };
@@ -68,8 +69,8 @@ void operator_client_refuse(struct client *client, const char *code, const char 
 	__attribute__((format(printf, 3, 4)));
 /* Ends the change that it waits for. */
 void operator_client_answer(struct client *client, const Wire__Verdict *verdict);
-/* As many pages as the client takes, but not more than its turn. */
-void operator_client_pump(struct client *client);
+/* Reads on: as many pages as it takes, not more than its turn; woken again for the next. */
+void operator_client_go_on(struct client *client);
 
 /* Of the loop: the client can be read from or written to, or is gone. */
 int32_t operator_client_on_event(int32_t fd, int32_t revents, void *context);

@@ -45,7 +45,8 @@ static bool has_device(const struct state *state, uint32_t node, const char **re
 		for (size_t t = 0; t < fence->n_targets; t++) {
 			if (fence->targets[t]->node != node)
 				continue;
-			if (fence->tested_ms || !fence->test_result[0])
+			if (!fence->targets[t]->wrong_ms &&
+			    (fence->tested_ms || !fence->test_result[0]))
 				return true;
 			*ret_failed = fence->name;
 		}

@@ -220,7 +220,7 @@ static json_t *subject_of(const struct state *state, const Wire__Operation *oper
 	if (is_fencing(operation))
 		return json_string(judge_name(state, operation->node));
 	if (!vm && operation->vm)
-		return json_sprintf("VM %" PRIu64 " (removed)", operation->vm);
+		return json_sprintf("%s (removed)", operation->vm_name);
 	return json_string(vm ? vm->name : "");
 }
 

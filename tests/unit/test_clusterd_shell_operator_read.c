@@ -247,7 +247,7 @@ static void test_operations(void)
 		{ WIRE__OPERATION__KIND__LIVE, 100, 1, 2, "web0", "n1" },
 		{ WIRE__OPERATION__KIND__START, 100, 0, 0, "web0", "n2" },
 		{ WIRE__OPERATION__KIND__RESTART, 100, 1, 0, "web0", "n2" },
-		{ WIRE__OPERATION__KIND__STOP, 77, 1, 0, "VM 77 (removed)", "n1" },
+		{ WIRE__OPERATION__KIND__STOP, 77, 1, 0, "old (removed)", "n1" },
 		{ WIRE__OPERATION__KIND__FENCE, 0, 1, 2, "n1", "n2" },
 		{ WIRE__OPERATION__KIND__FENCE_TEST, 0, 1, 2, "n1", "n2" },
 	};
@@ -265,6 +265,7 @@ static void test_operations(void)
 		last.node = 2;
 		operation.kind = cases[i].kind;
 		operation.vm = cases[i].vm;
+		operation.vm_name = (char *)(cases[i].vm == 77 ? "old" : "web0");
 		operation.node = cases[i].node;
 		operation.to = cases[i].to;
 		operation.marks = marks;

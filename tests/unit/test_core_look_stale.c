@@ -484,8 +484,8 @@ static void test_word_of_the_last_daemon(void)
 }
 
 UNIT_MAIN("core/look_stale", { "off_and_no_room", test_off_and_no_room },
-	  { "word_of_the_last_daemon", test_word_of_the_last_daemon }, { "still_off", test_still_off },
-	  { "off_is_on", test_off_is_on },
+	  { "word_of_the_last_daemon", test_word_of_the_last_daemon },
+	  { "still_off", test_still_off }, { "off_is_on", test_off_is_on },
 	  { "off_is_on_now", test_off_is_on_now },
 	  { "off_is_on_new_leader", test_off_is_on_new_leader },
 	  { "off_is_on_unseen", test_off_is_on_unseen },
