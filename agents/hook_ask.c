@@ -70,20 +70,45 @@ static const char *find(const char *from, const char *end, const char *what)
 	return from && from < end ? memmem(from, (size_t)(end - from), what, strlen(what)) : NULL;
 }
 
-int hook_read_xml(const char *xml, size_t len, char ret_uuid[HOOK_UUID_SIZE], bool *ret_marked)
+/* A number of our mark's element, which ends at end, a '>'. */
+static uint64_t number_in(const char *element, const char *end, const char *attribute)
 {
-	const char *end = xml + len, *uuid = find(xml, end, "<uuid>"), *from, *to;
+	const char *at = find(element, end, attribute);
+
+	return at ? strtoull(at + strlen(attribute), NULL, 10) : 0;
+}
+
+/* The element that has our namespace at its place. */
+static void read_mark(const char *namespace_at, const char *from, const char *to,
+		      struct hook_guest *ret)
+{
+	const char *element = memrchr(from, '<', (size_t)(namespace_at - from));
+	const char *end = memchr(namespace_at, '>', (size_t)(to - namespace_at));
+
+	if (!element || !end)
+		return;
+	ret->vm = number_in(element, end, " id=\"");
+	ret->generation = number_in(element, end, " generation=\"");
+}
+
+int hook_read_xml(const char *xml, size_t len, struct hook_guest *ret)
+{
+	const char *end = xml + len, *uuid = find(xml, end, "<uuid>"), *from, *to, *mark;
 
 	if (!uuid || end - uuid < (ptrdiff_t)(strlen("<uuid>") + HOOK_UUID_SIZE))
 		return -EBADMSG;
 	uuid += strlen("<uuid>");
 	if (strspn(uuid, "0123456789abcdefABCDEF-") != HOOK_UUID_SIZE - 1)
 		return -EBADMSG;
-	memcpy(ret_uuid, uuid, HOOK_UUID_SIZE - 1);
-	ret_uuid[HOOK_UUID_SIZE - 1] = '\0';
+	*ret = (struct hook_guest){ .marked = false };
+	memcpy(ret->uuid, uuid, HOOK_UUID_SIZE - 1);
 	from = find(xml, end, "<metadata>");
 	to = find(from, end, "</metadata>");
-	*ret_marked = to && find(from, to, namespace);
+	mark = to ? find(from, to, namespace) : NULL;
+	if (mark) {
+		ret->marked = true;
+		read_mark(mark, from, to, ret);
+	}
 	return 0;
 }
 
@@ -188,31 +213,33 @@ enum hook_answer hook_ask(const char *path, const struct hook_question *q, char 
 
 /* ---------------------------------------------------------------- announcements */
 
-static bool announcement_path(char path[PATH_SIZE], const char *run_dir, const char *uuid)
+static bool announcement_path(char path[PATH_SIZE], const char *run_dir,
+			      const struct hook_guest *guest)
 {
-	return snprintf(path, PATH_SIZE, "%s/hook-%s", run_dir, uuid) < PATH_SIZE;
+	return snprintf(path, PATH_SIZE, "%s/hook-%s", run_dir, guest->uuid) < PATH_SIZE;
 }
 
 /* Fails only where there is no daemon's directory; then nothing was allowed either. */
-void hook_announce(const char *run_dir, const char *uuid, const char *question)
+void hook_announce(const char *run_dir, const struct hook_guest *guest, const char *question)
 {
 	char path[PATH_SIZE];
 	int fd;
 
-	if (!announcement_path(path, run_dir, uuid))
+	if (!announcement_path(path, run_dir, guest))
 		return;
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
-	dprintf(fd, "%s %llu\n", question, (unsigned long long)hook_now_ms());
+	dprintf(fd, "%s %llu %llu %llu\n", question, (unsigned long long)hook_now_ms(),
+		(unsigned long long)guest->vm, (unsigned long long)guest->generation);
 	close(fd);
 }
 
-const char *hook_announced(const char *run_dir, const char *uuid)
+const char *hook_announced(const char *run_dir, const struct hook_guest *guest)
 {
-	char path[PATH_SIZE], text[64] = "", word[16];
-	unsigned long long at_ms;
-	int fd = announcement_path(path, run_dir, uuid)
+	char path[PATH_SIZE], text[100] = "", word[16];
+	unsigned long long at_ms, vm, generation;
+	int fd = announcement_path(path, run_dir, guest)
 			 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
 			 : -1;
 	ssize_t n;
@@ -221,8 +248,9 @@ const char *hook_announced(const char *run_dir, const char *uuid)
 		return NULL;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	if (n <= 0 || sscanf(text, "%15s %llu", word, &at_ms) != 2 || at_ms > hook_now_ms() ||
-	    hook_now_ms() - at_ms > FRESH_MS)
+	if (n <= 0 || sscanf(text, "%15s %llu %llu %llu", word, &at_ms, &vm, &generation) != 4 ||
+	    at_ms > hook_now_ms() || hook_now_ms() - at_ms > FRESH_MS || vm != guest->vm ||
+	    generation != guest->generation)
 		return NULL;
 	for (size_t i = 0; i < QUESTIONS; i++) {
 		if (questions[i].announces && strcmp(questions[i].question, word) == 0)
@@ -231,10 +259,10 @@ const char *hook_announced(const char *run_dir, const char *uuid)
 	return NULL;
 }
 
-void hook_forget(const char *run_dir, const char *uuid)
+void hook_forget(const char *run_dir, const struct hook_guest *guest)
 {
 	char path[PATH_SIZE];
 
-	if (announcement_path(path, run_dir, uuid))
+	if (announcement_path(path, run_dir, guest))
 		unlink(path);
 }

@@ -8,7 +8,10 @@
  *	restore		restore, prepare, start, started
  * "prepare" and "start" look the same in all three, with the same arguments. What came before them
  * is kept in a file beside the daemon's socket, so that a start can be told from the end of a move:
- * a node that may receive a guest may not for that start a second, fresh copy of it.
+ * a node that may receive a guest may not for that start a second, fresh copy of it. A move or a
+ * restore that fails early, as for want of a disk, gets no further than its announcement. What is
+ * announced bears the mark of the guest as it was started last, a cold start a new one: by that
+ * the cluster's next start is not taken for the end of what failed before.
  */
 #ifndef AGENTS_HOOK_ASK_H
 #define AGENTS_HOOK_ASK_H
@@ -24,11 +27,18 @@ const char *hook_question_of(const char *operation);
 /* Whether the operation announces what the next "prepare" and "start" are about. */
 bool hook_announces(const char *operation);
 
+/* The guest that libvirt asks about. */
+struct hook_guest {
+	char uuid[HOOK_UUID_SIZE];
+	bool marked;             /* it bears our mark */
+	uint64_t vm, generation; /* in that mark; 0: not to be found there */
+};
+
 /*
- * The uuid in a definition as libvirt writes it, and whether it bears our mark. Not a parser:
- * libvirt is its author and escapes all text. -EBADMSG: no uuid.
+ * The guest of a definition as libvirt writes it. Not a parser: libvirt is its author and escapes
+ * all text. -EBADMSG: no uuid.
  */
-int hook_read_xml(const char *xml, size_t len, char ret_uuid[HOOK_UUID_SIZE], bool *ret_marked);
+int hook_read_xml(const char *xml, size_t len, struct hook_guest *ret);
 
 /* How the daemon answered. */
 enum hook_answer { HOOK_MAY, HOOK_MAY_NOT, HOOK_NO_ANSWER };
@@ -44,10 +54,13 @@ struct hook_question {
 enum hook_answer hook_ask(const char *path, const struct hook_question *question, char *ret_why,
 			  size_t why_size);
 
-/* The announcement of this guest: written, read (NULL: none that is fresh), removed. */
-void hook_announce(const char *run_dir, const char *uuid, const char *question);
-const char *hook_announced(const char *run_dir, const char *uuid);
-void hook_forget(const char *run_dir, const char *uuid);
+/*
+ * The announcement of this guest: written, read, removed. hook_announced() is NULL when there is
+ * none that is fresh and of the same mark.
+ */
+void hook_announce(const char *run_dir, const struct hook_guest *guest, const char *question);
+const char *hook_announced(const char *run_dir, const struct hook_guest *guest);
+void hook_forget(const char *run_dir, const struct hook_guest *guest);
 
 uint64_t hook_now_ms(void);
 

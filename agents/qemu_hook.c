@@ -89,26 +89,29 @@ static int ask(const char *operation, const char *question, const struct setting
 	       uint64_t deadline_ms)
 {
 	const char *dir = settings->run_dir, *announced;
-	char uuid[HOOK_UUID_SIZE], path[RUN_DIR_SIZE + 20], why[600] = "";
-	struct hook_question q = { .uuid = uuid, .what = question, .deadline_ms = deadline_ms };
+	char path[RUN_DIR_SIZE + 20], why[600] = "";
+	struct hook_question q = { .what = question, .deadline_ms = deadline_ms };
+	struct hook_guest guest;
 	enum hook_answer answer;
 	size_t len = 0;
 	char *xml = read_input(&len, deadline_ms);
 
-	if (!xml || hook_read_xml(xml, len, uuid, &q.marked) < 0) {
+	if (!xml || hook_read_xml(xml, len, &guest) < 0) {
 		free(xml);
 		return refuse("clusterd's hook could not read the definition that libvirt gave it");
 	}
 	free(xml);
-	announced = hook_announces(operation) ? NULL : hook_announced(dir, uuid);
+	q.uuid = guest.uuid;
+	q.marked = guest.marked;
+	announced = hook_announces(operation) ? NULL : hook_announced(dir, &guest);
 	if (announced)
 		q.what = announced;
 	snprintf(path, sizeof(path), "%s/hook.sock", dir);
 	answer = hook_ask(path, &q, why, sizeof(why));
 	if (answer == HOOK_MAY && hook_announces(operation))
-		hook_announce(dir, uuid, question);
+		hook_announce(dir, &guest, question);
 	else if (answer != HOOK_MAY || strcmp(operation, "start") == 0)
-		hook_forget(dir, uuid);
+		hook_forget(dir, &guest);
 	if (answer == HOOK_NO_ANSWER)
 		return decide_alone(q.marked, why);
 	return answer == HOOK_MAY ? 0 : refuse(why);

@@ -7,8 +7,9 @@
  * our own namespace in libvirt's <metadata>, with the id of the VM and the generation of
  * the right under which it was started. It stays so for as long as the guest lives: libvirt
  * takes it along to where the guest is moved or restored, while the record goes on counting.
- * That is as it should be. The id makes a domain ours; the generation is compared in one place
- * only, power_on(), to tell an order that came twice from a guest that another order started.
+ * That is as it should be. The id makes a domain ours; the generation only tells one start from
+ * another: an order that came twice from a guest that another order started (power_on()), and a
+ * start from the end of a move that failed before (agents/hook_ask.h).
  *
  *	<metadata>
  *	  <clusterd:vm xmlns:clusterd="https://clusterd.example/xmlns/domain/1"

@@ -37,10 +37,23 @@ static void test_xml(void)
 		const char *xml;
 		int r;
 		bool marked;
+		uint64_t vm, generation;
 	} cases[] = {
 		{ "<domain><name>a</name><uuid>" UUID
 		  "</uuid><metadata><clusterd:vm xmlns:clusterd=\"" DOMAIN_METADATA_NAMESPACE
-		  "\" id=\"1\" generation=\"1\"/></metadata></domain>",
+		  "\" id=\"12\" generation=\"3\"/></metadata></domain>",
+		  0, true, 12, 3 },
+		{ "<domain><uuid>" UUID "</uuid><metadata><x id=\"7\" generation=\"8\"/>"
+		  "<clusterd:vm id=\"12\" generation=\"3\" "
+		  "xmlns:clusterd=\"" DOMAIN_METADATA_NAMESPACE
+		  "\"/><y id=\"9\"/></metadata></domain>",
+		  0, true, 12, 3 },
+		{ "<domain><uuid>" UUID
+		  "</uuid><metadata><clusterd:vm xmlns:clusterd=\"" DOMAIN_METADATA_NAMESPACE
+		  "\"/><y id=\"9\" generation=\"8\"/></metadata></domain>",
+		  0, true },
+		{ "<domain><uuid>" UUID "</uuid><metadata>" DOMAIN_METADATA_NAMESPACE
+		  "</metadata></domain>",
 		  0, true },
 		{ "<domain><uuid>" UUID "</uuid></domain>", 0, false },
 		{ "<domain><uuid>" UUID "</uuid><metadata><x/></metadata></domain>", 0, false },
@@ -55,42 +68,88 @@ static void test_xml(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char uuid[HOOK_UUID_SIZE] = "";
-		bool marked = false;
+		struct hook_guest guest = { .vm = 0 };
 
-		CU_ASSERT_EQUAL(hook_read_xml(cases[i].xml, strlen(cases[i].xml), uuid, &marked),
+		CU_ASSERT_EQUAL(hook_read_xml(cases[i].xml, strlen(cases[i].xml), &guest),
 				cases[i].r);
-		CU_ASSERT_EQUAL(marked, cases[i].marked);
+		CU_ASSERT_EQUAL(guest.marked, cases[i].marked);
+		CU_ASSERT_EQUAL(guest.vm, cases[i].vm);
+		CU_ASSERT_EQUAL(guest.generation, cases[i].generation);
 		if (cases[i].r == 0)
-			CU_ASSERT_STRING_EQUAL(uuid, UUID);
+			CU_ASSERT_STRING_EQUAL(guest.uuid, UUID);
 	}
+}
+
+/* The mark as it is set at each start. */
+static void test_mark(void)
+{
+	static const char xml[] = "<domain type='kvm'><name>a</name><uuid>" UUID "</uuid><metadata>"
+				  "<o:x xmlns:o='urn:o' id='1'/></metadata></domain>";
+	_cleanup_(buf_free) struct buf started = { 0 };
+	struct hook_guest guest;
+
+	CU_ASSERT_EQUAL_FATAL(domain_for_start(xml, strlen(xml), 77, 4, NULL, &started), 0);
+	CU_ASSERT_EQUAL(hook_read_xml(buf_str(&started), started.len, &guest), 0);
+	CU_ASSERT(guest.marked);
+	CU_ASSERT_EQUAL(guest.vm, 77);
+	CU_ASSERT_EQUAL(guest.generation, 4);
+}
+
+static void write_announcement(const char *path, const char *question, uint64_t at_ms)
+{
+	FILE *file = fopen(path, "we");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	fprintf(file, "%s %llu 12 3\n", question, (unsigned long long)at_ms);
+	fclose(file);
 }
 
 static void test_announcements(void)
 {
+	static const struct hook_guest guest = { .uuid = UUID, .vm = 12, .generation = 3 };
 	char dir[] = "/tmp/clusterd-hook-XXXXXX", path[100];
-	FILE *file;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	CU_ASSERT_PTR_NULL(hook_announced(dir, UUID));
-	hook_announce(dir, UUID, "incoming");
-	CU_ASSERT_STRING_EQUAL(hook_announced(dir, UUID), "incoming");
-	hook_announce(dir, UUID, "restore");
-	CU_ASSERT_STRING_EQUAL(hook_announced(dir, UUID), "restore");
-	hook_forget(dir, UUID);
-	CU_ASSERT_PTR_NULL(hook_announced(dir, UUID));
+	CU_ASSERT_PTR_NULL(hook_announced(dir, &guest));
+	hook_announce(dir, &guest, "incoming");
+	CU_ASSERT_STRING_EQUAL(hook_announced(dir, &guest), "incoming");
+	hook_announce(dir, &guest, "restore");
+	CU_ASSERT_STRING_EQUAL(hook_announced(dir, &guest), "restore");
+	hook_forget(dir, &guest);
+	CU_ASSERT_PTR_NULL(hook_announced(dir, &guest));
 	snprintf(path, sizeof(path), "%s/hook-%s", dir, UUID);
-	file = fopen(path, "we");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	fprintf(file, "incoming %llu\n", (unsigned long long)hook_now_ms() - 11000);
-	fclose(file);
-	CU_ASSERT_PTR_NULL(hook_announced(dir, UUID)); /* stale */
-	file = fopen(path, "we");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	fprintf(file, "start %llu\n", (unsigned long long)hook_now_ms());
-	fclose(file);
-	CU_ASSERT_PTR_NULL(hook_announced(dir, UUID)); /* nothing that announces */
-	hook_forget(dir, UUID);
+	write_announcement(path, "incoming", hook_now_ms());
+	CU_ASSERT_STRING_EQUAL(hook_announced(dir, &guest), "incoming");
+	write_announcement(path, "incoming", hook_now_ms() - 11000);
+	CU_ASSERT_PTR_NULL(hook_announced(dir, &guest)); /* stale */
+	write_announcement(path, "start", hook_now_ms());
+	CU_ASSERT_PTR_NULL(hook_announced(dir, &guest)); /* nothing that announces */
+	hook_forget(dir, &guest);
+	rmdir(dir);
+}
+
+/* What was announced failed before its start: the next cold start is not the end of it. */
+static void test_announced_of_another_run(void)
+{
+	static const struct hook_guest announced = { .uuid = UUID, .vm = 12, .generation = 3 };
+	static const struct hook_guest others[] = {
+		{ .uuid = UUID, .vm = 12, .generation = 4 },
+		{ .uuid = UUID, .vm = 13, .generation = 3 },
+		{ .uuid = UUID },
+	};
+	static const struct hook_guest stranger = { .uuid = UUID };
+	char dir[] = "/tmp/clusterd-hook-XXXXXX";
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	hook_announce(dir, &announced, "restore");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		CU_ASSERT_PTR_NULL(hook_announced(dir, &others[i]));
+	CU_ASSERT_STRING_EQUAL(hook_announced(dir, &announced), "restore");
+	/* Nor of a guest that was started before it was the cluster's, and so is unmarked. */
+	hook_announce(dir, &stranger, "incoming");
+	CU_ASSERT_PTR_NULL(hook_announced(dir, &announced));
+	CU_ASSERT_STRING_EQUAL(hook_announced(dir, &stranger), "incoming");
+	hook_forget(dir, &announced);
 	rmdir(dir);
 }
 
@@ -164,4 +223,5 @@ static void test_asks(void)
 }
 
 UNIT_MAIN("agents/hook", { "questions", test_questions }, { "xml", test_xml },
-	  { "announcements", test_announcements }, { "asks", test_asks })
+	  { "mark", test_mark }, { "announcements", test_announcements },
+	  { "announced of another run", test_announced_of_another_run }, { "asks", test_asks })

@@ -343,10 +343,9 @@ static void test_marked(void)
 	struct core *core = small_core(0, 0);
 	Wire__Command *first, *second;
 	Wire__Vm *vm = add_xml(core, plain, &first), *again;
-	char uuid[HOOK_UUID_SIZE];
 	struct domain_mark mark;
+	struct hook_guest guest;
 	struct refusal refusal;
-	bool marked = false;
 	json_t *parts;
 	const char *xml;
 	size_t pages;
@@ -360,8 +359,9 @@ static void test_marked(void)
 	CU_ASSERT_EQUAL(domain_metadata(xml, strlen(xml), &mark), 0);
 	CU_ASSERT_EQUAL(mark.vm, 77);
 	CU_ASSERT_EQUAL(mark.generation, 0);
-	CU_ASSERT_EQUAL(hook_read_xml(xml, strlen(xml), uuid, &marked), 0);
-	CU_ASSERT(marked);
+	CU_ASSERT_EQUAL(hook_read_xml(xml, strlen(xml), &guest), 0);
+	CU_ASSERT(guest.marked);
+	CU_ASSERT_EQUAL(guest.vm, 77);
 	CU_ASSERT_PTR_NOT_NULL(strstr(xml, "urn:o"));
 	again = add_xml(core, xml, &second);
 	CU_ASSERT_STRING_EQUAL(again->xml, vm->xml);
