@@ -244,27 +244,30 @@ static char *quote(const struct talk *talk, const struct run_result *result)
 	return mem_strndup(fence_skip_time(line ? line + 1 : clean), QUOTE_MAX);
 }
 
+static uint32_t timeout_of(const Wire__FenceCall *call)
+{
+	return call->timeout_ms ? call->timeout_ms : TIMEOUT_DEFAULT_MS;
+}
+
 static enum said judge(const struct talk *talk, const struct run_result *result, const char *action,
 		       char **ret_text)
 {
 	_cleanup_(freep) char *said = quote(talk, result);
 
 	if (result->timed_out) {
-		*ret_text =
-			mem_printf("%s: no answer within %u ms", action, talk->call->timeout_ms);
+		*ret_text = mem_printf("no answer within %u ms", timeout_of(talk->call));
 		return SAID_LATE;
 	}
 	if (result->exited && result->status == STATUS_ON)
 		return SAID_DONE;
 	if (result->exited && result->status == STATUS_OFF && strcmp(action, "status") == 0)
 		return SAID_OFF;
-	*ret_text = mem_printf("%s: %s %d%s%s", action,
-			       result->exited ? "exit status" : "ended by signal", result->status,
-			       said[0] ? ": " : "", said);
+	*ret_text = mem_printf("%s %d%s%s", result->exited ? "exit status" : "ended by signal",
+			       result->status, said[0] ? ": " : "", said);
 	return SAID_NOTHING;
 }
 
-/* Takes running. ret_text is set unless it went well. */
+/* Takes running. ret_text is set unless it went well: why not. */
 static enum said finish_step(struct talk *talk, struct running *running, const char *action,
 			     char **ret_text)
 {
@@ -274,13 +277,11 @@ static enum said finish_step(struct talk *talk, struct running *running, const c
 	int r;
 
 	fence_input(talk->call, action, &input);
-	r = run_finish(running, input.data, input.len,
-		       talk->call->timeout_ms ? talk->call->timeout_ms : TIMEOUT_DEFAULT_MS,
-		       &result);
+	r = run_finish(running, input.data, input.len, timeout_of(talk->call), &result);
 	wipe(&input);
 	add_mark(talk, mark);
 	if (r < 0) {
-		*ret_text = mem_printf("%s: %s", talk->call->agent, strerror(-r));
+		*ret_text = mem_printf("it could not be given its input: %s", strerror(-r));
 		return SAID_NOTHING;
 	}
 	return judge(talk, &result, action, ret_text);
@@ -295,6 +296,15 @@ static void set_reply(struct talk *talk, Wire__AgentReply__Code code, const char
 	wire_set(&talk->reply->text, cut);
 }
 
+/* Neither was answered: most often both for the same reason. */
+static char *say_both_failed(const char *off_text, const char *status_text)
+{
+	if (strcmp(off_text, status_text) == 0)
+		return mem_printf("the off command and the status command failed (%s)", off_text);
+	return mem_printf("the off command failed (%s), and so did the status command (%s)",
+			  off_text, status_text);
+}
+
 /* The order has been given, well or badly; only what status says now counts. */
 static void judge_off(struct talk *talk, enum said off, const char *off_text, enum said status,
 		      const char *status_text)
@@ -304,22 +314,34 @@ static void judge_off(struct talk *talk, enum said off, const char *off_text, en
 	if (status == SAID_OFF && off == SAID_DONE)
 		text = mem_strdup("power cut, verified by status");
 	else if (status == SAID_OFF)
-		text = mem_printf("the order failed (%s), but the device says that it is off",
+		text = mem_printf("the device reports that it is off; the off command failed (%s)",
 				  off_text);
 	else if (status == SAID_DONE && off == SAID_DONE)
-		text = mem_strdup("the device took the order, but says that it is still on");
+		text = mem_strdup("the device took the off command, but reports that it is still "
+				  "on");
 	else if (status == SAID_DONE)
-		text = mem_printf("it is on: %s", off_text);
+		text = mem_printf("the off command failed (%s); the device reports that it is on",
+				  off_text);
+	else if (off == SAID_DONE)
+		text = mem_printf("the device took the off command, but then the status command "
+				  "failed (%s)",
+				  status_text);
 	else
-		text = mem_printf("%s%s%s",
-				  off == SAID_DONE ? "off was taken, but not verified" : off_text,
-				  "; ", status_text);
+		text = say_both_failed(off_text, status_text);
 	if (status == SAID_OFF)
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__OFF, text);
 	else if (off == SAID_LATE || status == SAID_LATE)
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__TIMEOUT, text);
 	else
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, text);
+}
+
+static void set_not_run(struct talk *talk, int error)
+{
+	_cleanup_(freep) char *text = mem_printf("%s cannot be run on the node that asks: %s",
+						 talk->call->agent, strerror(error));
+
+	set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, text);
 }
 
 static void do_off(struct talk *talk)
@@ -337,7 +359,7 @@ static void do_off(struct talk *talk)
 			run_drop(off);
 	}
 	if (r < 0) {
-		set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, strerror(-r));
+		set_not_run(talk, -r);
 		return;
 	}
 	add_mark(talk, "off asked");
@@ -348,25 +370,29 @@ static void do_off(struct talk *talk)
 
 static void do_one(struct talk *talk, const char *action)
 {
-	_cleanup_(freep) char *text = NULL;
+	_cleanup_(freep) char *why = NULL, *text = NULL;
 	struct running *running = NULL;
 	enum said said;
 	int r = start_step(talk, &running);
 
 	if (r < 0) {
-		set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, strerror(-r));
+		set_not_run(talk, -r);
 		return;
 	}
-	said = finish_step(talk, running, action, &text);
-	if (said == SAID_DONE)
+	said = finish_step(talk, running, action, &why);
+	if (said == SAID_DONE) {
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__ON, "on");
-	else if (said == SAID_OFF)
+		return;
+	}
+	if (said == SAID_OFF) {
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__OFF, "off");
-	else
-		set_reply(talk,
-			  said == SAID_LATE ? WIRE__AGENT_REPLY__CODE__TIMEOUT
-					    : WIRE__AGENT_REPLY__CODE__FAILED,
-			  text);
+		return;
+	}
+	text = mem_printf("the %s command failed (%s)", action, why);
+	set_reply(talk,
+		  said == SAID_LATE ? WIRE__AGENT_REPLY__CODE__TIMEOUT
+				    : WIRE__AGENT_REPLY__CODE__FAILED,
+		  text);
 }
 
 static void act(struct talk *talk)
@@ -387,6 +413,22 @@ static void act(struct talk *talk)
 	}
 }
 
+static void find_and_act(struct talk *talk)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	talk->path = find_agent(talk->call->agent);
+	if (talk->path) {
+		act(talk);
+		return;
+	}
+	text = mem_printf(
+		"%s is not installed on the node that asks: install it there (Debian: apt "
+		"install fence-agents)",
+		talk->call->agent);
+	set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, text);
+}
+
 Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])
 {
 	struct talk talk = { .call = call,
@@ -399,18 +441,16 @@ Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])
 			  "the name of the fence agent is not of the form fence_NAME");
 		return talk.reply;
 	}
-	if (fence_input(call, "status", &input) < 0 || input.len > RUN_INPUT_MAX) {
+	if (fence_input(call, "status", &input) < 0)
 		set_reply(&talk, WIRE__AGENT_REPLY__CODE__REFUSED,
-			  "a parameter has an unfit name, or a value with a line break");
-	} else {
-		talk.path = find_agent(call->agent);
-		if (talk.path)
-			act(&talk);
-		else
-			set_reply(&talk, WIRE__AGENT_REPLY__CODE__FAILED,
-				  "the fence agent is not installed on this node: apt install "
-				  "fence-agents");
-	}
+			  "a parameter of the fence device has an unfit name, or a value with a "
+			  "line break: remove the device, and add it again");
+	else if (input.len > RUN_INPUT_MAX)
+		set_reply(&talk, WIRE__AGENT_REPLY__CODE__REFUSED,
+			  "the parameters of the fence device are longer than 64 KiB: remove the "
+			  "device, and add it again");
+	else
+		find_and_act(&talk);
 	wipe(&input);
 	free(talk.path);
 	return talk.reply;
