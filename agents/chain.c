@@ -13,6 +13,7 @@
 #include "agents/run.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "migrate/driver/disk_fault.h"
 #include "wire/message.h"
 
 enum { OUTPUT_MAX = 1024 * 1024, ERRORS_MAX = 1000, CHAIN_MAX = 64 };
@@ -166,8 +167,7 @@ int chain_read(Wire__Disk *const *disks, size_t n, uint64_t timeout_ms,
 		if (may_have_chain(disks[i]))
 			r = read_disk(now.items[i], timeout_ms, why, sizeof(why));
 		if (r < 0) {
-			snprintf(ret_why, why_size, "disk %s (%s) cannot be read: %s",
-				 disks[i]->target, disks[i]->source, why);
+			disk_fault_say(disks[i], "this node", why, ret_why, why_size);
 			return r;
 		}
 	}

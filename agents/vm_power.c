@@ -8,8 +8,10 @@
 #include "agents/chain.h"
 #include "agents/vm.h"
 #include "base/mem.h"
+#include "migrate/driver/disk_fault.h"
 #include "migrate/driver/power.h"
 #include "migrate/driver/process.h"
+#include "wire/check.h"
 
 enum {
 	CHAIN_MS = 10000,  /* for qemu-img */
@@ -45,7 +47,7 @@ static bool check_chain(struct request *request, struct link *link,
 			char chain[DOMAIN_CHAIN_DIGEST_SIZE])
 {
 	const Wire__DomStart *start = request->body->start;
-	char why[600];
+	char why[WIRE_TEXT_MAX + 1];
 
 	if (chain_read(start->disks, start->n_disks, CHAIN_MS, chain, why, sizeof(why)) < 0) {
 		request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED, why, NULL);
@@ -66,7 +68,7 @@ void vm_do_start(struct request *request, struct link *link)
 	const Wire__DomainRef *ref = request->body->domain;
 	const Wire__DomStart *start = request->body->start;
 	_cleanup_(buf_free) struct buf xml = { 0 };
-	char chain[DOMAIN_CHAIN_DIGEST_SIZE] = "", why[VM_WHY_SIZE];
+	char chain[DOMAIN_CHAIN_DIGEST_SIZE] = "", why[VM_WHY_SIZE], text[WIRE_TEXT_MAX + 1];
 	struct outcome outcome;
 	virConnectPtr conn;
 
@@ -83,7 +85,9 @@ void vm_do_start(struct request *request, struct link *link)
 		return;
 	}
 	power_on(conn, request->guest->uuid, buf_str(&xml), ref->vm, ref->generation, &outcome);
-	request_finish(request, link, request_code(outcome.code), outcome.text, chain);
+	disk_fault_explain(start->disks, start->n_disks, "this node", outcome.text, text,
+			   sizeof(text));
+	request_finish(request, link, request_code(outcome.code), text, chain);
 	guest_queue_look(request->agent, request->guest, (struct guest_look){ .live = true });
 }
 

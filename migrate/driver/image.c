@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "migrate/driver/disk_fault.h"
 #include "migrate/driver/link.h"
 #include "migrate/driver/process.h"
 
@@ -255,6 +256,16 @@ static int restore(virConnectPtr conn, const char *path)
 	return r;
 }
 
+/* What libvirt said, and if that is about a disk, which. */
+static void say_not_restored(virConnectPtr conn, const char *path, struct outcome *ret)
+{
+	_cleanup_(freep) char *said = mem_strdup(link_error());
+	_cleanup_(freep) char *xml = virDomainSaveImageGetXMLDesc(conn, path, 0);
+
+	ret->code = OUTCOME_FAILED;
+	disk_fault_explain_xml(xml, "this node", said, ret->text, sizeof(ret->text));
+}
+
 /* Ends what a restore left when it failed half way. */
 static void end_remains(virConnectPtr conn, const char *uuid)
 {
@@ -322,7 +333,7 @@ void image_restore(virConnectPtr conn, const char *uuid, const char *path, struc
 		if (choose_image(path, consumed, &from, ret) < 0)
 			return;
 		if (restore(conn, from) < 0) {
-			outcome_set(ret, OUTCOME_FAILED, "%s", link_error());
+			say_not_restored(conn, from, ret);
 			end_remains(conn, uuid);
 			return;
 		}

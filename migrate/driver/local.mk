@@ -7,6 +7,8 @@
 
 noinst_LIBRARIES += %D%/libmigratedriver.a
 %C%_libmigratedriver_a_SOURCES = \
+	%D%/disk_fault.c \
+	%D%/disk_fault.h \
 	%D%/handover.c \
 	%D%/handover.h \
 	%D%/image.c \
@@ -26,6 +28,7 @@ noinst_LIBRARIES += %D%/libmigratedriver.a
 EXTRA_DIST += %D%/README.md
 
 unit_tests += \
+	tests/unit/test_driver_disk_fault \
 	tests/unit/test_driver_image \
 	tests/unit/test_driver_move \
 	tests/unit/test_driver_power \

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "domain/essence.h"
 #include "domain/path.h"
+#include "migrate/driver/disk_fault.h"
 #include "migrate/driver/link.h"
 #include "migrate/driver/process.h"
 #include "wire/message.h"
@@ -335,6 +336,17 @@ const char *move_tls_advice(bool tls, const char *error)
 	return "";
 }
 
+/* Here its disks are open: what cannot be opened is so where it was to go. */
+static void say_failed(virDomainPtr domain, const struct move *move, const char *error,
+		       struct outcome *ret)
+{
+	_cleanup_(freep) char *xml = virDomainGetXMLDesc(domain, 0);
+	char text[sizeof(ret->text)];
+
+	disk_fault_explain_xml(xml, "the destination", error, text, sizeof(text));
+	outcome_set(ret, OUTCOME_FAILED, "%s%s", move_tls_advice(move->tls, error), text);
+}
+
 /* The API has returned; what is true? */
 static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const char *error,
 		      struct outcome *ret)
@@ -360,8 +372,7 @@ static void judge_end(virDomainPtr domain, const struct watcher *w, int r, const
 	else if (w->aborted == ABORT_LATE)
 		outcome_set(ret, OUTCOME_TIMEOUT, "it did not end before its deadline");
 	else
-		outcome_set(ret, OUTCOME_FAILED, "%s%s", move_tls_advice(w->move->tls, error),
-			    error);
+		say_failed(domain, w->move, error, ret);
 }
 
 void move_run(virConnectPtr conn, const struct move *move, struct outcome *ret)

@@ -111,7 +111,8 @@ static void test_read(void)
 	CU_ASSERT_EQUAL(chain_read(&disk, 1, 1000, now, why, sizeof(why)), 0);
 	wire_set(&disk->source, "/nowhere/to/be/found");
 	CU_ASSERT_EQUAL(chain_read(&disk, 1, 1000, now, why, sizeof(why)), -ENOENT);
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "disk vda (/nowhere/to/be/found)"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(why, "disk vda (/nowhere/to/be/found) is not there on this node: "));
 	wire_set(&disk->format, "raw");
 	CU_ASSERT_EQUAL(chain_read(&disk, 1, 1000, now, why, sizeof(why)), 0);
 	unlink(path);
