@@ -323,7 +323,11 @@ static bool has_right(const struct core *core, const Wire__Vm *vm, enum core_rig
 
 static void say_why_not(const struct core *core, const Wire__Vm *vm, char *ret_why, size_t size)
 {
-	if (vm->owner)
+	if (vm->owner == core->node)
+		snprintf(ret_why, size, "%s is managed by clusterd, which has it on this node and "
+			 "starts it itself: use clusterctl vm show %s to see how far it is, or "
+			 "set it managed=no first", vm->name, vm->name);
+	else if (vm->owner)
 		snprintf(ret_why, size, "%s is managed by clusterd, which has it on %s: use "
 			 "clusterctl vm start|migrate %s, or set it managed=no first", vm->name,
 			 node_name(core->state, vm->owner), vm->name);

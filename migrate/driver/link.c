@@ -88,14 +88,40 @@ static const char *skip_to_sentence(const char *message)
 	return at && at[2] ? at + 2 : message;
 }
 
+/* The length of a time like 2026-11-21T15:04:05.123456Z and the blank behind it; 0: none. */
+static size_t time_at(const char *text)
+{
+	static const char form[] = "0000-00-00T00:00:00.000000Z ";
+	size_t n = 0;
+
+	while (form[n] && (form[n] == '0' ? text[n] >= '0' && text[n] <= '9' : text[n] == form[n]))
+		n++;
+	return form[n] ? 0 : n;
+}
+
+void link_sentence(const char *message, bool of_hook, char *ret, size_t size)
+{
+	const char *from = of_hook ? skip_to_sentence(message) : message;
+	size_t n = 0;
+
+	while (*from && n + 1 < size) {
+		from += time_at(from);
+		if (*from)
+			ret[n++] = *from++;
+	}
+	ret[n] = '\0';
+}
+
 const char *link_error(void)
 {
+	static _Thread_local char sentence[2048];
 	virErrorPtr error = virGetLastError();
 
 	if (!error || !error->message)
 		return "libvirt gave no reason";
-	return error->code == VIR_ERR_HOOK_SCRIPT_FAILED ? skip_to_sentence(error->message)
-							 : error->message;
+	link_sentence(error->message, error->code == VIR_ERR_HOOK_SCRIPT_FAILED, sentence,
+		      sizeof(sentence));
+	return sentence;
 }
 
 int link_error_code(void)

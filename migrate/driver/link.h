@@ -31,6 +31,11 @@ void link_close(struct link *link);
 
 /* What libvirt said about the last call of this thread that failed; good until the next call. */
 const char *link_error(void);
+/*
+ * Of a message of libvirt's what is worth telling: not the environment of a hook that refused, nor
+ * the times in QEMU's sentences, which make each of them look like a new one.
+ */
+void link_sentence(const char *message, bool of_hook, char *ret, size_t size);
 /* Its code, VIR_ERR_... */
 int link_error_code(void);
 /* Whether that means that libvirtd itself does not answer, not that it refused. */

@@ -30,6 +30,7 @@ EXTRA_DIST += %D%/README.md
 unit_tests += \
 	tests/unit/test_driver_disk_fault \
 	tests/unit/test_driver_image \
+	tests/unit/test_driver_link \
 	tests/unit/test_driver_move \
 	tests/unit/test_driver_power \
 	tests/unit/test_driver_process
