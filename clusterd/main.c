@@ -25,7 +25,7 @@
 #include "clusterd/shell/seal.h"
 #include "clusterd/shell/store.h"
 
-enum { WHY_SIZE = 600, PATH_SIZE = 300, FILES_MAX = 4096 };
+enum { WHY_SIZE = 600, PATH_SIZE = 300, FILES_MAX = 4096, DISK_PAUSE_S = 5 };
 
 struct options {
 	const char *conf;
@@ -183,7 +183,12 @@ static int open_store(const struct conf *conf, bool init, struct store **ret)
 	complain(why);
 	if (error == -EBUSY)
 		return LOOP_EXIT_FAILED;
-	return error == -EPROTO ? LOOP_EXIT_CONFIG : LOOP_EXIT_STORE;
+	if (error == -EPROTO)
+		return LOOP_EXIT_CONFIG;
+	/* Systemd starts it again at once, and what is wrong with a disk takes longer. */
+	if (getenv("NOTIFY_SOCKET"))
+		sleep(DISK_PAUSE_S);
+	return LOOP_EXIT_STORE;
 }
 
 /* ---------------------------------------------------------------- what it does */

@@ -139,7 +139,7 @@ static void describe(struct store *store, int error, const char *found, char *re
 
 	if (error == -EBUSY)
 		remedy = "another process has it open: end that one";
-	else if (error == -ENOSPC)
+	else if (error == -ENOSPC || error == -EDQUOT)
 		remedy = "the file system is full: make room";
 	else if (error == -EBADMSG)
 		remedy = "it is damaged";
@@ -258,12 +258,34 @@ static int check(struct store *store, char *ret_found, size_t size)
 	return error;
 }
 
+/*
+ * Is there room for what is to come? A node that joins and ends at its first write, again and
+ * again, would make the others begin a new epoch each time; without room it does not join.
+ */
+static int check_room(struct store *store)
+{
+	char path[PATH_MAX_BYTES + 8];
+	int fd, error;
+
+	snprintf(path, sizeof(path), "%s/room", store->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	error = posix_fallocate(fd, 0, STORE_ROOM);
+	close(fd);
+	unlink(path);
+	/* A file system that cannot reserve says so; whether it is full, time will tell. */
+	return error == ENOSPC || error == EDQUOT || error == EIO ? -error : 0;
+}
+
 static int open_or_create(struct store *store, char *ret_why, size_t size)
 {
 	uint64_t version = 0, tables = 0;
 	char found[WHY_BYTES / 2] = "";
-	int error = open_file(store);
+	int error = check_room(store);
 
+	if (!error)
+		error = open_file(store);
 	if (!error)
 		error = prepare_connection(store);
 	if (!error)

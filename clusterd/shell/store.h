@@ -24,12 +24,17 @@
 
 struct store;
 
-enum { STORE_SCHEMA_VERSION = 1, STORE_QUEUE_MAX = 256 * 1024 * 1024 };
+enum {
+	STORE_SCHEMA_VERSION = 1,
+	STORE_QUEUE_MAX = 256 * 1024 * 1024,
+	STORE_ROOM = 8 * 1024 * 1024,	/* bytes that are free when it is opened */
+};
 
 /*
  * Opens cluster.db in dir or makes an empty one. -EBADMSG: damaged (quick_check, checksums);
  * set it aside with store_set_aside and open again. -EPROTO: made by a newer version.
- * -EBUSY: another process has it. ret_why is a sentence for each failure.
+ * -EBUSY: another process has it. -ENOSPC: less than STORE_ROOM is free there. ret_why is a
+ * sentence for each failure.
  */
 int store_open(const char *dir, struct store **ret, char *ret_why, size_t size);
 /* Waits for what was submitted. NULL is fine. */

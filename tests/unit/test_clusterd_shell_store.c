@@ -11,9 +11,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -559,10 +561,49 @@ static void test_failed_write(void)
 	remove_dir();
 }
 
+/* In a process of its own, on a file system of that size; the exit status is the error. */
+static int open_with_room(unsigned long long bytes)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct store *store;
+		char why[400] = "", options[40];
+		int error;
+
+		snprintf(options, sizeof(options), "size=%llu", bytes);
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount("tmpfs", dir, "tmpfs", 0, options) < 0)
+			_exit(EPERM);
+		error = store_open(dir, &store, why, sizeof(why));
+		if (error == -ENOSPC && !strstr(why, "the file system is full: make room"))
+			_exit(EINVAL);
+		_exit(-error);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Where it could not write for long it does not even begin. */
+static void test_room(void)
+{
+	make_dir();
+	if (geteuid() != 0)
+		fprintf(stderr, "room: only root can mount a small file system\n");
+	else {
+		CU_ASSERT_EQUAL(open_with_room(STORE_ROOM - 4096), ENOSPC);
+		CU_ASSERT_EQUAL(open_with_room(2 * STORE_ROOM), 0);
+	}
+	remove_dir();
+}
+
 UNIT_MAIN("clusterd/shell/store", { "new", test_new }, { "every kind", test_every_kind },
 	  { "readable columns", test_readable_columns }, { "thread", test_thread },
 	  { "checkpoints", test_checkpoints }, { "killed", test_killed },
 	  { "damaged page", test_damaged_page }, { "damaged leaf", test_damaged_leaf },
 	  { "damaged content", test_damaged_content },
 	  { "not a database", test_not_a_database }, { "newer version", test_newer_version },
-	  { "opened twice", test_opened_twice }, { "failed write", test_failed_write })
+	  { "opened twice", test_opened_twice }, { "failed write", test_failed_write },
+	  { "room", test_room })
