@@ -13,5 +13,5 @@ for node in n1 n2 n3; do
 done
 equal "boots of corosync-a" 1 "$(boots corosync-a)"
 equal "boots of corosync-b" 1 "$(boots corosync-b)"
-equal "fencings" 0 "$(count_events 'fenced through')"
+equal "fencings" 0 "$(count_events 'being fenced through')"
 done_ ctl vm migrate corosync-a n3

@@ -40,5 +40,5 @@ ticks_on quorum-a
 ticks_on quorum-b
 equal "the boot of quorum-a" "$boot_a" "$(boot quorum-a)"
 equal "the boot of quorum-b" "$boot_b" "$(boot quorum-b)"
-equal "fencings" 0 "$(count_events 'fenced through')"
+equal "fencings" 0 "$(count_events 'being fenced through')"
 done_ ctl vm set quorum-a priority=high

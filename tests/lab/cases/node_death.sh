@@ -22,11 +22,11 @@ done
 for name in death-low death-medium death-high; do
 	before "node n3: is off, proven" "vm $name: runs on n2"
 done
-before "node n3: lost" "node n3: fenced through"
-before "node n3: fenced through" "node n3: is off, proven"
+before "node n3: lost" "node n3: being fenced through"
+before "node n3: being fenced through" "node n3: is off, proven"
 before "vm death-high: runs on n2" "vm death-medium: runs on n2"
 before "vm death-medium: runs on n2" "vm death-low: runs on n2"
-equal "how often n3 was fenced" 1 "$(count_events '^node n3: fenced through')"
+equal "how often n3 was fenced" 1 "$(count_events '^node n3: being fenced through')"
 ticks_on death-else
 equal "boots of a guest that had no part in it" 1 "$(boots death-else)"
 

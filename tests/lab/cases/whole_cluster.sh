@@ -42,4 +42,4 @@ until_true "all are up" all_up
 equal "the records" "$records" "$(a_records)"
 ticks_on whole-a
 equal "the boot of a guest that ran on" "$boot_a" "$(boot whole-a)"
-equal "fencings" 0 "$(count_events 'fenced through')"
+equal "fencings" 0 "$(count_events 'being fenced through')"

@@ -248,8 +248,8 @@ count_events() { events | grep -c -- "$1" || true; }
 before() {
 	local all one other
 	all=$(events)
-	one=$(grep -n -m 1 -- "$1" <<<"$all" | cut -d : -f 1)
-	other=$(grep -n -m 1 -- "$2" <<<"$all" | cut -d : -f 1)
+	one=$(grep -n -m 1 -- "$1" <<<"$all" | cut -d : -f 1 || true)
+	other=$(grep -n -m 1 -- "$2" <<<"$all" | cut -d : -f 1 || true)
 	[[ -n $one && -n $other ]] && ((one < other)) ||
 		fail "'$1' (event ${one:-none}) did not come before '$2' (event ${other:-none})"
 }
@@ -307,7 +307,7 @@ no_crash() {
 
 no_wrong_fence() {
 	local fenced node
-	for fenced in $(events | sed -n 's/^node \([^:]*\): fenced through .*/\1/p' | sort -u); do
+	for fenced in $(events | sed -n 's/^node \([^:]*\): being fenced through .*/\1/p' | sort -u); do
 		for node in "${may_be_fenced[@]}"; do
 			[[ $node != "$fenced" ]] || continue 2
 		done
