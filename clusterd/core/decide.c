@@ -29,8 +29,7 @@ bool round_hello_fits(const Wire__Hello *body)
 	if (body->promised > number_max || body->last_epoch > number_max ||
 	    body->last_index > number_max)
 		return false;
-	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0 ||
-	    body->against > REPLICA_NODE_MAX)
+	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0)
 		return false;
 	/* The log reaches from the state, or from below it, to the last entry. */
 	if (body->first_index == 0 || body->first_index - 1 > body->applied ||
@@ -140,7 +139,7 @@ static bool outvoted(const struct round *round, uint32_t node)
 	size_t n = 0;
 
 	for (uint64_t left = round->counted; left; left &= left - 1)
-		n += round->hello[nodes_lowest(left) - 1].against == node;
+		n += (round->hello[nodes_lowest(left) - 1].against & node_bit(node)) != 0;
 	return n >= round->majority;
 }
 
@@ -152,15 +151,15 @@ void round_decide(struct round *round)
 	round->nodes = round->heard;
 	round->counted = round_counted(round);
 	round->majority = majority(round);
-	round->source = choose_source(round, candidates);
 	/*
 	 * The newest log has all that was ever committed, if no disk was turned back. Where one
-	 * was, a single node must not keep all others from going on.
+	 * was, those who hold what a majority excludes must not keep all others from going on.
+	 * If that is everybody, no log is better than the newest one.
 	 */
-	while (outvoted(round, round->source)) {
-		candidates &= ~node_bit(round->source);
-		round->source = choose_source(round, candidates);
-	}
+	for (uint64_t left = round->heard; left; left &= left - 1)
+		if (outvoted(round, nodes_lowest(left)))
+			candidates &= ~node_bit(nodes_lowest(left));
+	round->source = choose_source(round, candidates ? candidates : round->heard);
 	source = &round->hello[round->source - 1];
 	round->base = source->last_index;
 	round->base_epoch = source->last_epoch;

@@ -275,7 +275,7 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery)
 	struct round *round = &replica->round;
 
 	if (round->heard & node_bit(delivery->sender) || !round_hello_fits(body) ||
-	    body->against == delivery->sender) {
+	    body->against & node_bit(delivery->sender)) {
 		replica->refused++;
 		return;
 	}
@@ -347,7 +347,7 @@ void round_take_close(struct replica *replica, const struct delivery *delivery)
 	round_decide(round);
 	move(replica, PHASE_SYNC, delivery->now_ms);
 	if (replica_applied(replica) > round->base) {
-		round_contradict(replica, "this node has applied entries that are not in it",
+		round_contradict(replica, "this node has applied entries that are missing there",
 				 delivery);
 		return;
 	}
@@ -371,7 +371,7 @@ void round_contradict(struct replica *replica, const char *what, const struct de
 {
 	assert(replica->round.phase == PHASE_SYNC);
 	replica->round.contradicted = what;
-	replica->against = replica->round.source;
+	replica->against |= node_bit(replica->round.source);
 	round_progress(replica, delivery->now_ms);
 	if (replica->round.open)
 		start_over(replica, delivery->update);

@@ -27,7 +27,7 @@ enum phase { PHASE_IDLE, PHASE_HELLO, PHASE_WAIT, PHASE_OUT, PHASE_SYNC, PHASE_S
 struct hello {
 	uint64_t boot_id, disk_id;
 	uint64_t promised, last_epoch, last_index, applied, first_index;
-	uint32_t against;			/* a source whose log it contradicts; 0 = none */
+	uint64_t against;			/* sources whose logs it contradicts */
 };
 
 /* The voters as the member knows them that has applied most of all who answered. */
@@ -89,7 +89,7 @@ struct replica {
 	uint64_t restart_at_ms;			/* somebody asked for a new round */
 	uint64_t retry_at_ms;			/* then do not wait any longer */
 	unsigned int retries;
-	uint32_t against;			/* a source whose log this one contradicts */
+	uint64_t against;			/* sources whose logs this one contradicts */
 	struct round round;
 	struct sync sync;
 	struct waiting waiting;
@@ -156,7 +156,8 @@ void round_take_rejoin(struct replica *replica, const struct delivery *delivery)
 /*
  * This node holds what the source's log excludes: some disk was turned back. Which of the two
  * is right, only a majority can tell. If the epoch opens without this node, it starts over; if it
- * does not, the next round knows who contradicts whom, and may take another source.
+ * does not, the next round knows who contradicts whom, and may take another source. All such
+ * sources are remembered until this log is a source's: else two of them would alternate for ever.
  */
 void round_contradict(struct replica *replica, const char *what, const struct delivery *delivery);
 /* The log is the source's now. */

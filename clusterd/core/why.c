@@ -93,11 +93,13 @@ static void say_phase(const struct replica *replica, struct buf *text)
 		break;
 	case PHASE_SYNC:
 		if (round->contradicted) {
+			buf_append_str(text, "the logs of this node and of ");
+			say_nodes(text, replica->against);
 			buf_printf(text,
-				   "the logs of this node and of node %" PRIu32
 				   " exclude each other (%s): an old copy of a disk is in use, "
-				   "and no majority tells where; stop clusterd there",
-				   round->source, round->contradicted);
+				   "and no majority tells where yet; if that lasts, stop clusterd "
+				   "there",
+				   round->contradicted);
 			break;
 		}
 		buf_printf(text, "joining: copying the log from node %" PRIu32 "%s", round->source,

@@ -213,7 +213,47 @@ static void test_old_copies(void)
 	turn_two_back(6, 3);
 }
 
+/*
+ * The same with a fourth node, which has no vote, and the log of n1: a majority contradicts both of
+ * them, and while one was passed over the other one must not be the source again.
+ */
+static void test_two_old_sources(void)
+{
+	struct world *world = with_guest(4);
+	struct core_standing standing;
+
+	world_copy_disk(world, 2);
+	world_copy_disk(world, 3);
+	for (unsigned i = 0; i < 6; i++)
+		restart(world, 3);
+	world_want(world, "web1", WIRE__VM__WANTED__PAUSED);
+	world_settle(world, 5000);
+	for (unsigned n = 1; n <= 4; n++)
+		world_kill_daemon(world, n);
+	world_turn_back_disk(world, 2);
+	world_turn_back_disk(world, 3);
+	world_start_daemon(world, 2);
+	world_start_daemon(world, 3);
+	world_settle(world, 20000);
+	world_story(world);
+	world_expect_other_state(world, 1);
+	world_expect_other_state(world, 4);
+	world_split(world, 1 + 8);
+	world_start_daemon(world, 1);
+	world_start_daemon(world, 4);
+	world_settle(world, 1000);
+	world_split(world, 0);
+	CU_ASSERT_TRUE(world_until(world, "n1: daemon ends: a majority goes on with a log"));
+	CU_ASSERT_TRUE(world_until(world, "n4: daemon ends") ||
+		       strstr(world_story(world), "n4: daemon ends"));
+	world_settle(world, 1000);
+	core_standing(world_core(world, 2), &standing);
+	CU_ASSERT_TRUE(standing.open);
+	world_free(world);
+}
+
 UNIT_MAIN("core/census", { "a member differs", test_member }, { "the leader differs", test_leader },
 	  { "one without a vote differs", test_learner },
 	  { "two against each other", test_two_against_each_other },
-	  { "two of five", test_all_but_one_are_wrong }, { "old copies", test_old_copies })
+	  { "two of five", test_all_but_one_are_wrong }, { "old copies", test_old_copies },
+	  { "two old sources", test_two_old_sources })
