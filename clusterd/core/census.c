@@ -20,10 +20,21 @@ void census_note(struct census *census, uint64_t index, uint64_t digest, bool an
 	census->own[index % CENSUS_KEPT] = digest;
 }
 
-void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check,
+/* A digest, and of what came before it. */
+static bool check_fits(const Wire__Command *command, uint64_t index)
+{
+	const Wire__CheckDigest *check = command->check;
+
+	return command->node >= 1 && command->node <= NODE_MAX && check->index > 0 &&
+	       check->index < index && check->digest != 0;
+}
+
+void census_hear(struct census *census, const Wire__Command *command, uint64_t index,
 		 uint64_t epoch)
 {
-	if (node < 1 || node > NODE_MAX || check->index < census->index)
+	const Wire__CheckDigest *check = command->check;
+
+	if (!check_fits(command, index) || check->index < census->index)
 		return;
 	if (check->index > census->index) {
 		census->index = check->index;
@@ -34,8 +45,8 @@ void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *
 		census->noted = census->disputed ? census->noted : 0;
 	}
 	census->entries++;
-	census->told |= vmop_bit(node);
-	census->digests[node] = check->digest;
+	census->told |= vmop_bit(command->node);
+	census->digests[command->node] = check->digest;
 }
 
 /* 0: not known, or no longer. */

@@ -48,8 +48,8 @@ struct census {
 
 /* The state is at an index, with this digest; `anew`: what was known before no longer holds. */
 void census_note(struct census *census, uint64_t index, uint64_t digest, bool anew);
-/* A committed CHECK of a node, in an entry of that epoch, about an index before it. */
-void census_hear(struct census *census, uint32_t node, const Wire__CheckDigest *check,
+/* A committed CHECK, in this entry; one about no index below it is ignored. */
+void census_hear(struct census *census, const Wire__Command *command, uint64_t index,
 		 uint64_t epoch);
 /* Asks, tells, judges, and leaves when outvoted. Once a step. */
 void census_run(struct core *core, struct update *update);

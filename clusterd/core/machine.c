@@ -20,7 +20,7 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 	apply_entry(core->state, entry, update, &verdict, &request);
 	command = wire__command__unpack(NULL, entry->command.len, entry->command.data);
 	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK)
-		census_hear(&core->census, command->node, command->check, entry->epoch);
+		census_hear(&core->census, command, entry->index, entry->epoch);
 	census_note(&core->census, entry->index, state_digest(core->state), false);
 	clients_answer(core, request, verdict, update);
 	wire_free(command);

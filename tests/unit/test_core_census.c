@@ -252,8 +252,28 @@ static void test_two_old_sources(void)
 	world_free(world);
 }
 
+/* A CHECK about an entry that is still to come says nothing, and must not silence all others. */
+static void test_check_of_the_future(void)
+{
+	struct world *world = with_guest(3);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__CheckDigest check = WIRE__CHECK_DIGEST__INIT;
+
+	check.index = UINT64_C(1) << 40;
+	check.digest = 1;
+	command.body_case = WIRE__COMMAND__BODY_CHECK;
+	command.check = &check;
+	world_ask(world, 2, &command);
+	restart(world, 3);
+	world_guest_dies(world, "web1", WIRE__VM_REPORT__CAUSE__CRASHED);
+	world_settle(world, LONG_MS);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "web1"), 0);
+	world_free(world);
+}
+
 UNIT_MAIN("core/census", { "a member differs", test_member }, { "the leader differs", test_leader },
 	  { "one without a vote differs", test_learner },
 	  { "two against each other", test_two_against_each_other },
 	  { "two of five", test_all_but_one_are_wrong }, { "old copies", test_old_copies },
-	  { "two old sources", test_two_old_sources })
+	  { "two old sources", test_two_old_sources },
+	  { "of the future", test_check_of_the_future })
