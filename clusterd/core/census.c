@@ -9,15 +9,34 @@
 #include "clusterd/core/core_private.h"
 #include "clusterd/core/record.h"
 #include "clusterd/core/state.h"
+#include "wire/message.h"
 
 enum { TELL_AGAIN_MS = 1000, NODE_MAX = 64 };
 enum { CHECK_MS = 60000, CHECK_DISPUTED_MS = 5000, CHECK_ENTRIES = 1000 };
 
-void census_note(struct census *census, uint64_t index, uint64_t digest, bool anew)
+/* ---------------------------------------------------------------- what is known */
+
+void census_note(struct census *census, uint64_t index, uint64_t digest)
 {
-	if (anew)
-		memset(census->own, 0, sizeof(census->own));
 	census->own[index % CENSUS_KEPT] = digest;
+}
+
+void census_copied(struct census *census, uint64_t index, uint64_t digest)
+{
+	memset(census->own, 0, sizeof(census->own));
+	census_note(census, index, digest);
+	census->copied = index;
+	census->vouched = 0;
+}
+
+static uint64_t voters_of(const struct core *core)
+{
+	const Wire__Cluster *cluster = state_cluster(core->state);
+	uint64_t voters = 0;
+
+	for (size_t i = 0; cluster && i < cluster->n_voters; i++)
+		voters |= vmop_bit(cluster->voters[i]);
+	return voters;
 }
 
 /* A digest, and of what came before it. */
@@ -29,23 +48,61 @@ static bool check_fits(const Wire__Command *command, uint64_t index)
 	       check->index < index && check->digest != 0;
 }
 
-void census_hear(struct census *census, const Wire__Command *command, uint64_t index,
-		 uint64_t epoch)
+/* With another disk this node was another one, whose word says nothing about this state. */
+static void vouch(struct core *core, const Wire__Command *command)
 {
+	struct census *census = &core->census;
+
+	if (command->node == core->node && command->check->disk_id == core->disk_id &&
+	    command->check->index > census->vouched)
+		census->vouched = command->check->index;
+}
+
+void census_load_entry(struct core *core, uint64_t index, const void *data, size_t size)
+{
+	Wire__Command *command = wire__command__unpack(NULL, size, data);
+
+	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK &&
+	    check_fits(command, index))
+		vouch(core, command);
+	wire_free(command);
+}
+
+void census_load_done(struct core *core)
+{
+	struct census *census = &core->census;
+	uint64_t below = replica_first(core->replica) - 1;
+
+	census->copied = census->vouched >= below ? 0 : below;
+	census_note(census, state_index(core->state), state_digest(core->state));
+}
+
+void census_hear(struct core *core, const Wire__Command *command, uint64_t index, uint64_t epoch)
+{
+	struct census *census = &core->census;
 	const Wire__CheckDigest *check = command->check;
 
-	if (!check_fits(command, index) || check->index < census->index)
+	if (!check_fits(command, index))
+		return;
+	vouch(core, command);
+	if (check->index < census->index)
 		return;
 	if (check->index > census->index) {
 		census->index = check->index;
 		census->index_epoch = epoch;
-		census->told = census->entries = 0;
+		census->told = census->independent = census->entries = 0;
 		census->proposed_ms = 0;
 		/* A dispute goes on over many checks. */
 		census->noted = census->disputed ? census->noted : 0;
 	}
 	census->entries++;
 	census->told |= vmop_bit(command->node);
+	census->independent &= ~vmop_bit(command->node);
+	if (check->disk_id)
+		census->independent |= vmop_bit(command->node);
+	/* Of what older epochs disputed, nobody knows here whether it was settled since. */
+	if (epoch == core->standing.epoch)
+		census->disputed |= check->disputed & voters_of(core);
 	census->digests[command->node] = check->digest;
 }
 
@@ -60,27 +117,6 @@ static uint64_t own_digest(const struct core *core)
 	return census->own[census->index % CENSUS_KEPT];
 }
 
-/* What more than half of all voters have told; false if there is no such thing. */
-static bool find_majority(const struct core *core, uint64_t *ret_digest)
-{
-	const struct census *census = &core->census;
-	const Wire__Cluster *cluster = state_cluster(core->state);
-
-	for (size_t i = 0; cluster && i < cluster->n_voters; i++) {
-		uint64_t digest = census->digests[cluster->voters[i]];
-		size_t n = 0;
-
-		for (size_t k = 0; k < cluster->n_voters; k++)
-			n += (census->told & vmop_bit(cluster->voters[k])) &&
-			     census->digests[cluster->voters[k]] == digest;
-		if ((census->told & vmop_bit(cluster->voters[i])) && n > cluster->n_voters / 2) {
-			*ret_digest = digest;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Nodes that have told another digest than this one. */
 static uint64_t others_than(const struct census *census, uint64_t digest)
 {
@@ -92,6 +128,47 @@ static uint64_t others_than(const struct census *census, uint64_t digest)
 	return nodes;
 }
 
+/* Is there a digest that differs from another one, or from this node's? */
+static bool differ(const struct census *census, uint64_t own)
+{
+	uint64_t one = own;
+
+	for (uint32_t node = 1; node <= NODE_MAX && one == 0; node++)
+		if (census->told & vmop_bit(node))
+			one = census->digests[node];
+	return others_than(census, one) != 0;
+}
+
+/* Voters whose digests count: copies of another node's only where nobody can object. */
+static uint64_t counted(const struct core *core, uint64_t own)
+{
+	const struct census *census = &core->census;
+	uint64_t voters = voters_of(core);
+	uint64_t missing = (core->standing.epoch_nodes | census->disputed) & voters & ~census->told;
+
+	return voters & (missing || differ(census, own) ? census->independent : census->told);
+}
+
+/* What more than half of all voters have told; false if there is no such thing. */
+static bool find_majority(const struct core *core, uint64_t own, uint64_t *ret_digest)
+{
+	const struct census *census = &core->census;
+	uint64_t nodes = counted(core, own);
+	int voters = __builtin_popcountll(voters_of(core));
+
+	for (uint32_t node = 1; node <= NODE_MAX; node++) {
+		uint64_t same = nodes & ~others_than(census, census->digests[node]);
+
+		if ((nodes & vmop_bit(node)) && __builtin_popcountll(same) > voters / 2) {
+			*ret_digest = census->digests[node];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------- asking and telling */
+
 static void propose(struct core *core, uint64_t index, uint64_t digest, struct update *update)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
@@ -99,6 +176,8 @@ static void propose(struct core *core, uint64_t index, uint64_t digest, struct u
 
 	check.index = index;
 	check.digest = digest;
+	check.disk_id = core->census.copied ? 0 : core->disk_id;
+	check.disputed = core->census.disputed;
 	command.body_case = WIRE__COMMAND__BODY_CHECK;
 	command.check = &check;
 	core_propose(core, &command, update);
@@ -159,6 +238,17 @@ static void tell(struct core *core, uint64_t own, struct update *update)
 	propose(core, census->index, own, update);
 }
 
+/* A log that is trimmed must not be without a word of its voter's own. */
+static bool must_vouch(const struct core *core)
+{
+	const struct census *census = &core->census;
+
+	return !census->copied && (voters_of(core) & vmop_bit(core->node)) &&
+	       census->index >= census->vouched + CHECK_ENTRIES;
+}
+
+/* ---------------------------------------------------------------- judging */
+
 static void append_names(const struct core *core, uint64_t nodes, struct buf *text)
 {
 	for (uint32_t node = 1; node <= NODE_MAX; node++)
@@ -199,25 +289,9 @@ static void note_outvoted(struct core *core, uint64_t nodes, struct update *upda
 	note(core, text, update);
 }
 
-/* Is there a digest that differs from another one, or from this node's? */
-static bool differ(const struct census *census, uint64_t own)
-{
-	uint64_t one = own;
-
-	for (uint32_t node = 1; node <= NODE_MAX && one == 0; node++)
-		if (census->told & vmop_bit(node))
-			one = census->digests[node];
-	return others_than(census, one) != 0;
-}
-
 static bool all_have_told(const struct core *core)
 {
-	const Wire__Cluster *cluster = state_cluster(core->state);
-	uint64_t voters = 0;
-
-	for (size_t i = 0; cluster && i < cluster->n_voters; i++)
-		voters |= vmop_bit(cluster->voters[i]);
-	return (core->standing.ready_nodes & voters & ~core->census.told) == 0;
+	return (core->standing.ready_nodes & voters_of(core) & ~core->census.told) == 0;
 }
 
 bool census_trusted(const struct core *core)
@@ -240,11 +314,13 @@ static void judge(struct core *core, uint64_t own, uint64_t majority, struct upd
 				    "a majority at the same index";
 		return;
 	}
-	if (own == majority)
+	if (own == majority) {
 		census->agreed = census->index_epoch;
+		census->copied = 0;
+	}
 	if (census->disputed)
 		census->noted = 0;
-	census->disputed = false;
+	census->disputed = 0;
 	if (others_than(census, majority)) {
 		census->outvoted = others_than(census, majority);
 		census->outvoted_epoch = census->index_epoch;
@@ -254,6 +330,19 @@ static void judge(struct core *core, uint64_t own, uint64_t majority, struct upd
 	/* Its leave ends the epoch, and perhaps the note with it: once more in the next one. */
 	if (census->outvoted_epoch != census->index_epoch)
 		census->outvoted = 0;
+}
+
+/* There may be none: too few have told so far, or copies differ. */
+static void look_for_dispute(struct core *core, uint64_t own, struct update *update)
+{
+	struct census *census = &core->census;
+
+	if (differ(census, own))
+		census->disputed |= census->told | vmop_bit(core->node);
+	if (census->disputed || census->agreed != core->standing.epoch)
+		tell(core, own, update);
+	if (census->disputed && all_have_told(core))
+		note(core, CENSUS_DISPUTED, update);
 }
 
 void census_run(struct core *core, struct update *update)
@@ -266,13 +355,10 @@ void census_run(struct core *core, struct update *update)
 	if (!core->standing.open || census->index == 0 ||
 	    census->index_epoch != core->standing.epoch)
 		return;
-	if (!find_majority(core, &majority)) {
-		census->disputed |= differ(census, own);
-		if (census->disputed || census->agreed != core->standing.epoch)
-			tell(core, own, update);
-		if (census->disputed && all_have_told(core))
-			note(core, CENSUS_DISPUTED, update);
-		return;
-	}
-	judge(core, own, majority, update);
+	if (find_majority(core, own, &majority))
+		judge(core, own, majority, update);
+	else
+		look_for_dispute(core, own, update);
+	if (update->leave == LEAVE_NO && must_vouch(core))
+		tell(core, own, update);
 }

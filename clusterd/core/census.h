@@ -11,6 +11,15 @@
  * differs sets its store aside and starts over from the others. It is never more than a minority
  * that does so, and never on the word of the leader alone.
  *
+ * Nor on that of a copy. A voter that took another node's snapshot has what that node has, right
+ * or wrong, and says nothing about it: its digest counts only if all voters of the epoch, and all
+ * whose copies were known to differ, have told the same. Once copies were found equal in an epoch,
+ * it is a voter like all others. Whoever applied the entries to a state of its own is one anyway.
+ *
+ * What a node is outlives its daemon, and no mark is needed for it. A snapshot takes the place of
+ * the log as well; so in a log that does not go back to the beginning must be a CHECK, about what
+ * is in it, with which this very disk spoke for itself. Voters see to it that there always is one.
+ *
  * Until a majority of voters has told the same as this node, and whenever copies differ and no
  * majority tells which is right, this node acts on nothing: guests run on, and nothing is
  * started, moved or fenced by what may be wrong.
@@ -28,8 +37,9 @@ enum { CENSUS_KEPT = 4096 };		/* own digests, of the last so many entries */
 
 /* What administrators are told of a dispute. */
 #define CENSUS_DISPUTED \
-	"the nodes' copies of the cluster's state differ, and too few voters are here to tell " \
-	"which is right: guests run on, but nothing is started, moved or fenced until more are"
+	"the nodes' copies of the cluster's state differ, and no majority of voters tells which " \
+	"is right (those that took theirs from another node do not count): guests run on, but " \
+	"nothing is started, moved or fenced until one does"
 
 struct census {
 	uint64_t own[CENSUS_KEPT];	/* by index, modulo CENSUS_KEPT; 0 = not known */
@@ -38,19 +48,26 @@ struct census {
 	uint64_t agreed;		/* last epoch in which a majority told what is here */
 	uint64_t asked_ms, asked_index, asked_epoch;	/* leader: its last CHECK */
 	uint64_t told;			/* nodes that have told theirs */
+	uint64_t independent;		/* of those, the ones that copied no other node's state */
 	uint64_t entries;		/* CHECKs about it */
 	uint64_t digests[65];		/* by node, of those */
 	uint64_t proposed_ms, epoch;	/* when and in which epoch this node told it last */
-	bool disputed;			/* copies differ, and no majority tells which is right */
+	uint64_t disputed;		/* whose copies differ, while no majority tells the right */
 	uint64_t outvoted, outvoted_epoch;	/* nodes that differed last, and when */
 	uint64_t noted;			/* epoch in which an event was asked for; 0 = in none */
+	uint64_t copied;		/* a snapshot at this index, not agreed on yet; 0 = none */
+	uint64_t vouched;		/* what this disk spoke for itself about last; 0 = never */
 };
 
-/* The state is at an index, with this digest; `anew`: what was known before no longer holds. */
-void census_note(struct census *census, uint64_t index, uint64_t digest, bool anew);
+/* What the store holds: each entry of the log, in order; and then, once all is loaded. */
+void census_load_entry(struct core *core, uint64_t index, const void *data, size_t size);
+void census_load_done(struct core *core);
+/* An entry was applied: the state is at an index, with this digest. */
+void census_note(struct census *census, uint64_t index, uint64_t digest);
+/* The state was another node's; nothing that was known before holds. */
+void census_copied(struct census *census, uint64_t index, uint64_t digest);
 /* A committed CHECK, in this entry; one about no index below it is ignored. */
-void census_hear(struct census *census, const Wire__Command *command, uint64_t index,
-		 uint64_t epoch);
+void census_hear(struct core *core, const Wire__Command *command, uint64_t index, uint64_t epoch);
 /* Asks, tells, judges, and leaves when outvoted. Once a step. */
 void census_run(struct core *core, struct update *update);
 /* May this node act on its copy of the state? Without an open epoch: on what it had. */

@@ -81,13 +81,17 @@ int core_load_record(struct core *core, uint32_t table, uint64_t id, const void 
 int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data,
 		    size_t size)
 {
+	census_load_entry(core, index, data, size);
 	return replica_load_entry(core->replica, index, epoch, data, size);
 }
 
 int core_load_done(struct core *core)
 {
-	census_note(&core->census, state_index(core->state), state_digest(core->state), true);
-	return replica_load_done(core->replica);
+	int r = replica_load_done(core->replica);
+
+	if (r == 0)
+		census_load_done(core);
+	return r;
 }
 
 int core_genesis(const Wire__Command *genesis, struct update *update)

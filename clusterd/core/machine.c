@@ -20,8 +20,8 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 	apply_entry(core->state, entry, update, &verdict, &request);
 	command = wire__command__unpack(NULL, entry->command.len, entry->command.data);
 	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK)
-		census_hear(&core->census, command, entry->index, entry->epoch);
-	census_note(&core->census, entry->index, state_digest(core->state), false);
+		census_hear(core, command, entry->index, entry->epoch);
+	census_note(&core->census, entry->index, state_digest(core->state));
 	clients_answer(core, request, verdict, update);
 	wire_free(command);
 	wire_free(verdict);
@@ -164,7 +164,7 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 	state_free(core->state);
 	core->state = steal_ptr(core->incoming);
 	state_set_position(core->state, index, epoch);
-	census_note(&core->census, index, digest, true);
+	census_copied(&core->census, index, digest);
 	persist_all(core->state, update);
 	applied = update_persist(update, PERSIST_APPLIED);
 	applied->value = applied->index = index;

@@ -100,6 +100,11 @@ void replica_leave(struct replica *replica, enum leave leave, const char *why,
 	update->leave_why = why;
 }
 
+uint64_t replica_first(const struct replica *replica)
+{
+	return rlog_first(&replica->log);
+}
+
 uint64_t replica_applied(const struct replica *replica)
 {
 	uint64_t index, epoch;

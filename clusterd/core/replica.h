@@ -80,6 +80,9 @@ int replica_load_entry(struct replica *replica, uint64_t index, uint64_t epoch,
 /* Takes the position from the state above, which is loaded first. -EBADMSG if they do not fit. */
 int replica_load_done(struct replica *replica);
 
+/* Index of the oldest entry that is still in the log; the one after the last if there is none. */
+uint64_t replica_first(const struct replica *replica);
+
 void replica_view(struct replica *replica, const struct event *event, struct update *update);
 void replica_frame(struct replica *replica, const struct event *event, struct update *update);
 void replica_persisted(struct replica *replica, const struct event *event, struct update *update);

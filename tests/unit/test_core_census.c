@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copies of the state that differ: who starts over, and what happens meanwhile. */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "clusterd/core/core_private.h"
 #include "tests/trace/world.h"
 #include "tests/unit/unit.h"
+#include "wire/message.h"
 
 /* Two checks lie less than this apart. */
 enum { LONG_MS = 130000 };
@@ -271,9 +275,272 @@ static void test_check_of_the_future(void)
 	world_free(world);
 }
 
+/* ---------------------------------------------------------------- copies */
+
+/* So many entries that the oldest are gone from the logs: whoever needs them gets a snapshot. */
+static void trim_logs(struct world *world)
+{
+	while (state_index(core_state(world_core(world, 1))) < 11500) {
+		world_want(world, "web1", WIRE__VM__WANTED__PAUSED);
+		world_settle(world, 10);
+		world_want(world, "web1", WIRE__VM__WANTED__RUNNING);
+		world_settle(world, 10);
+		world_story(world);
+	}
+}
+
+static struct world *with_one_far_behind(void)
+{
+	struct world *world = with_guest(3);
+
+	world_kill_daemon(world, 3);
+	trim_logs(world);
+	return world;
+}
+
+static void expect_dispute(struct world *world)
+{
+	world_settle(world, LONG_MS);
+	CU_ASSERT_STRING_EQUAL(world_story(world), "");
+	for (unsigned n = 1; n <= 3; n++) {
+		CU_ASSERT_PTR_NOT_NULL_FATAL(world_core(world, n));
+		CU_ASSERT_PTR_NOT_NULL(disputed_on(world, n));
+	}
+}
+
+/*
+ * n1 and the one that is right are against each other when the third comes with nothing of its
+ * own, or comes with it. What that has then is a copy of n1's wrong one: the right one is not
+ * outvoted by it.
+ */
+static void dispute_with_a_copy(struct world *world, unsigned right, unsigned copy, bool at_once)
+{
+	if (at_once) {
+		world_kill_daemon(world, right);
+		world_spoil(world, 1);
+		world_start_daemon(world, right);
+	} else {
+		spoil(world, 1);
+		world_settle(world, LONG_MS);
+		CU_ASSERT_PTR_NOT_NULL(disputed_on(world, 1));
+		CU_ASSERT_PTR_NOT_NULL(disputed_on(world, right));
+	}
+	world_expect_other_state(world, copy);
+	world_start_daemon(world, copy);
+	expect_dispute(world);
+	CU_ASSERT_EQUAL(events_with(world, right, "what never happened"), 0);
+	CU_ASSERT_EQUAL(events_with(world, copy, "what never happened"), 1);
+	/* A daemon that begins anew does not turn the copy into anything else. */
+	restart(world, copy);
+	expect_dispute(world);
+	/* Nor is anything settled while the right one is away, though the copy never saw it. */
+	world_kill_daemon(world, right);
+	restart(world, copy);
+	world_settle(world, LONG_MS);
+	world_start_daemon(world, right);
+	expect_dispute(world);
+	/* What n1 has on disk is right. It speaks for itself, though its log has no beginning. */
+	restart(world, 1);
+	CU_ASSERT_TRUE(world_until(world, "daemon ends"));
+	world_settle(world, 2000);
+	CU_ASSERT_PTR_NULL(world_core(world, copy));
+	CU_ASSERT_PTR_NULL(disputed_on(world, 1));
+	CU_ASSERT_PTR_NULL(disputed_on(world, right));
+	CU_ASSERT_EQUAL(events_with(world, 1, "what never happened"), 0);
+	world_story(world);
+}
+
+static void test_copy_of_a_wrong_copy(void)
+{
+	struct world *world = with_one_far_behind();
+
+	dispute_with_a_copy(world, 2, 3, false);
+	world_start_daemon(world, 3);
+	world_settle(world, LONG_MS);
+	/* The same with an empty disk, and the right one comes with the copy and speaks last. */
+	spoil(world, 2);
+	CU_ASSERT_TRUE(world_until(world, "n2: daemon ends"));
+	world_settle(world, 2000);
+	world_story(world);
+	dispute_with_a_copy(world, 3, 2, true);
+	world_free(world);
+}
+
+enum told { NOTHING, THE_SAME, ANOTHER };
+
+struct says {
+	enum told told;
+	bool copied;
+};
+
+static void hear(struct core *core, uint32_t node, const struct says *says)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__CheckDigest check = WIRE__CHECK_DIGEST__INIT;
+	uint64_t index = state_index(core->state);
+
+	check.index = index;
+	check.digest = state_digest(core->state) + (says->told == ANOTHER);
+	check.disk_id = says->copied ? 0 : 500 + node;
+	command.node = node;
+	command.check = &check;
+	if (says->told)
+		census_hear(core, &command, index + 1, core->standing.epoch);
+}
+
+/* What node 1 makes of what three voters have told, all three of them in the epoch or not. */
+static void test_whose_word_counts(void)
+{
+	static const struct {
+		const char *what;
+		struct says says[3];
+		bool all;
+		bool agreed, disputed, left;
+	} cases[] = {
+		{ "two alike", { { THE_SAME }, { THE_SAME } }, true, true, false, false },
+		{ "one alone", { { THE_SAME } }, false, false, false, false },
+		{ "one against one", { { THE_SAME }, { ANOTHER } }, true, false, true, false },
+		{ "two against one", { { THE_SAME }, { ANOTHER }, { THE_SAME } }, true, true, false,
+		  false },
+		{ "one against two", { { THE_SAME }, { ANOTHER }, { ANOTHER } }, true, false, false,
+		  true },
+		{ "with its copy against one",
+		  { { THE_SAME }, { ANOTHER }, { THE_SAME, true } }, true, false, true, false },
+		{ "against one with its copy",
+		  { { THE_SAME }, { ANOTHER, true }, { ANOTHER } }, true, false, true, false },
+		{ "two against a copy", { { THE_SAME }, { ANOTHER, true }, { THE_SAME } }, true,
+		  true, false, false },
+		{ "a copy against two", { { THE_SAME, true }, { ANOTHER }, { ANOTHER } }, true,
+		  false, false, true },
+		{ "with its copy, before the third", { { THE_SAME }, { THE_SAME, true } }, true,
+		  false, false, false },
+		{ "with its copy, without the third", { { THE_SAME }, { THE_SAME, true } }, false,
+		  true, false, false },
+		{ "copies alone", { { THE_SAME, true }, { THE_SAME, true }, { THE_SAME, true } },
+		  true, true, false, false },
+	};
+	struct world *world = with_guest(3);
+	struct core *core = (struct core *)world_core(world, 1);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct census *census = &core->census;
+		struct update update;
+
+		*census = (struct census){ .asked_epoch = core->standing.epoch };
+		census_note(census, state_index(core->state), state_digest(core->state));
+		core->standing.epoch_nodes = cases[i].all ? 7 : 3;
+		for (uint32_t node = 1; node <= 3; node++)
+			hear(core, node, &cases[i].says[node - 1]);
+		update_init(&update);
+		census_run(core, &update);
+		if (census_trusted(core) != cases[i].agreed)
+			fprintf(stderr, "whose word counts: %s\n", cases[i].what);
+		CU_ASSERT_EQUAL(census_trusted(core), cases[i].agreed);
+		CU_ASSERT_EQUAL(census->disputed != 0, cases[i].disputed);
+		CU_ASSERT_EQUAL(update.leave != LEAVE_NO, cases[i].left);
+		update_reset(&update);
+	}
+	world_free(world);
+}
+
+static void load(struct core *core, uint64_t index, const Wire__Command *command)
+{
+	_cleanup_(buf_free) struct buf packed = { 0 };
+
+	wire_pack(&command->base, &packed);
+	CU_ASSERT_EQUAL(core_load_entry(core, index, 1, packed.data, packed.len), 0);
+}
+
+/* A node's log begins above entry 5, with a CHECK: is its state its own? */
+static void test_word_in_the_log(void)
+{
+	static const struct {
+		const char *what;
+		unsigned node;
+		uint64_t disk_id, index;
+		bool copied;
+	} cases[] = {
+		{ "about what is in it", 2, 7, 6, false },
+		{ "about where it begins", 2, 7, 5, false },
+		{ "about what is below", 2, 7, 4, true },
+		{ "of a copy", 2, 0, 6, true },
+		{ "of an earlier disk", 2, 8, 6, true },
+		{ "of another node", 3, 7, 6, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core_config config = { 2, 1, 7, "boot", 1024, 1 };
+		struct core *core = core_new(&config);
+		Wire__Command command = WIRE__COMMAND__INIT, noop = WIRE__COMMAND__INIT;
+		Wire__CheckDigest check = WIRE__CHECK_DIGEST__INIT;
+		Wire__Noop body = WIRE__NOOP__INIT;
+
+		check.index = cases[i].index;
+		check.digest = 1;
+		check.disk_id = cases[i].disk_id;
+		command.node = cases[i].node;
+		command.body_case = WIRE__COMMAND__BODY_CHECK;
+		command.check = &check;
+		noop.body_case = WIRE__COMMAND__BODY_NOOP;
+		noop.noop = &body;
+		core_load_applied(core, 7, 1);
+		load(core, 6, &noop);
+		load(core, 7, &command);
+		CU_ASSERT_EQUAL(core_load_done(core), 0);
+		if ((core->census.copied != 0) != cases[i].copied)
+			fprintf(stderr, "word: %s\n", cases[i].what);
+		CU_ASSERT_EQUAL(core->census.copied != 0, cases[i].copied);
+		core_free(core);
+	}
+}
+
+/* A log without a beginning does not make its node a copy: the node's own word is in it. */
+static void test_long_logs(void)
+{
+	struct world *world = with_guest(3);
+
+	trim_logs(world);
+	world_spoil(world, 1);
+	for (unsigned n = 2; n <= 3; n++)
+		world_kill_daemon(world, n);
+	for (unsigned n = 2; n <= 3; n++)
+		world_start_daemon(world, n);
+	CU_ASSERT_TRUE(world_until(world, "daemon ends"));
+	CU_ASSERT_PTR_NOT_NULL(world_core(world, 2));
+	CU_ASSERT_PTR_NOT_NULL(world_core(world, 3));
+	world_settle(world, 2000);
+	CU_ASSERT_PTR_NULL(disputed_on(world, 2));
+	world_free(world);
+}
+
+/* Where nobody objects, a copy is as good as any; and afterwards it votes like all others. */
+static void test_copy_votes_again(void)
+{
+	struct world *world = with_one_far_behind();
+
+	world_kill_node(world, 1);
+	world_start_daemon(world, 3);
+	world_settle(world, LONG_MS);
+	CU_ASSERT_PTR_NULL(disputed_on(world, 3));
+	CU_ASSERT_TRUE(world_runs(world, "web1") > 1);
+	world_start_node(world, 1);
+	world_settle(world, LONG_MS);
+	world_story(world);
+	spoil(world, 2);
+	CU_ASSERT_TRUE(world_until(world, "n2: daemon ends"));
+	world_settle(world, 2000);
+	CU_ASSERT_PTR_NULL(disputed_on(world, 1));
+	CU_ASSERT_PTR_NULL(disputed_on(world, 3));
+	world_free(world);
+}
+
 UNIT_MAIN("core/census", { "a member differs", test_member }, { "the leader differs", test_leader },
 	  { "one without a vote differs", test_learner },
 	  { "two against each other", test_two_against_each_other },
 	  { "two of five", test_all_but_one_are_wrong }, { "old copies", test_old_copies },
 	  { "two old sources", test_two_old_sources },
+	  { "a copy of a wrong copy", test_copy_of_a_wrong_copy },
+	  { "whose word counts", test_whose_word_counts },
+	  { "word in the log", test_word_in_the_log }, { "long logs", test_long_logs },
+	  { "a copy votes again", test_copy_votes_again },
 	  { "of the future", test_check_of_the_future })
