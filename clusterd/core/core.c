@@ -291,6 +291,8 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 	if (!core->leave_ms && update->leave == LEAVE_NO && census_trusted(core)) {
 		conductor_run(core, update);
 		duties_run(core, update);
+	} else {
+		duties_rest(core, update);
 	}
 	replica_finish(core->replica, update);
 }

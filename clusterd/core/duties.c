@@ -286,17 +286,27 @@ static void run_vms(struct core *core, struct update *update)
 		}
 }
 
+/* A guest that is being moved or saved goes on; an order to cut a node's power does not. */
+void duties_rest(struct core *core, struct update *update)
+{
+	duty_end_fences(core, update);
+}
+
 void duties_run(struct core *core, struct update *update)
 {
 	struct duties *duties = core->duties;
 
-	if (!core->standing.open || !core->standing.ready)
+	if (!core->standing.open || !core->standing.ready) {
+		duties_rest(core, update);
 		return;
+	}
 	duty_report_self(core, update);
 	forget_removed(core);
 	duty_run_watch(core, update);
-	if (!core_self(core))
+	if (!core_self(core)) {
+		duties_rest(core, update);
 		return;
+	}
 	duty_run_fences(core, update);
 	if (duties->agent_up && duties->inventory && duties->facts && duties->facts->agent_ok)
 		run_vms(core, update);

@@ -24,6 +24,8 @@ void duties_agent_down(struct core *core);
 void duties_news(struct core *core, const Wire__AgentNews *news, struct update *update);
 void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply);
 void duties_run(struct core *core, struct update *update);
+/* In its place while this node decides nothing: ends what must not go on without a majority. */
+void duties_rest(struct core *core, struct update *update);
 
 /* See core_may_run. */
 int duties_may_run(const struct core *core, const char *uuid, enum core_right right,

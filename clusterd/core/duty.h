@@ -63,7 +63,8 @@ struct duty {
 
 /* A fence call of this node, until the cluster has its result. */
 struct fence_duty {
-	uint64_t op, ask;
+	uint64_t op, ask;		/* ask 0: nothing was asked */
+	uint32_t node;			/* whose power it is about */
 	bool over;
 	Wire__AgentReply *reply;	/* once over; NULL: no answer */
 	const char *instead;		/* why nothing was asked, or NULL */
@@ -116,6 +117,11 @@ bool duty_watched_held(const struct core *core);
 
 /* duty_fence.c: the fence calls that the committed operations give to this node. */
 void duty_run_fences(struct core *core, struct update *update);
+/*
+ * Ends those that are under way: a node that may not act cuts nobody's power. What is still to
+ * be done is asked for again by duty_run_fences().
+ */
+void duty_end_fences(struct core *core, struct update *update);
 void duty_fence_free(void *value);
 
 /* The handler of the VM's phase, for a node that has a part in it. */

@@ -115,6 +115,7 @@ static void run_fence(struct core *core, const Wire__Operation *op, struct updat
 	if (!duty) {
 		duty = mem_new(struct fence_duty);
 		duty->op = op->id;
+		duty->node = op->node;
 		idmap_put(&core->duties->fences, op->id, duty);
 		begin_fence(core, duty, op, update);
 	}
@@ -122,31 +123,59 @@ static void run_fence(struct core *core, const Wire__Operation *op, struct updat
 		tell_fence(core, duty, op, update);
 }
 
-static void forget_fences(struct core *core)
+static bool to_be_made(const struct core *core, const Wire__Operation *op)
 {
-	struct idmap *fences = &core->duties->fences;
+	return op->outcome == WIRE__OPERATION__OUTCOME__RUNNING && op->to == core->node &&
+	       (op->kind == WIRE__OPERATION__KIND__FENCE ||
+		op->kind == WIRE__OPERATION__KIND__FENCE_TEST);
+}
+
+/* Its device is told nothing more: what it would do from now on, nobody wants any longer. */
+static void drop_fence(struct core *core, struct fence_duty *duty, struct update *update)
+{
+	if (duty->ask && !duty->over)
+		update_cancel(update, duty->ask);
+	duty_fence_free(idmap_remove(&core->duties->fences, duty->op));
+}
+
+/*
+ * Somebody else may have found the node off meanwhile, and it may have booted and run guests
+ * again: an order to cut its power that is still under way would strike it then.
+ */
+static void forget_fences(struct core *core, struct update *update)
+{
+	const struct idmap *fences = &core->duties->fences;
 
 	for (size_t i = idmap_count(fences); i-- > 0;) {
-		uint64_t id;
-		const Wire__Operation *op;
+		struct fence_duty *duty = idmap_at(fences, i, NULL);
+		const Wire__Operation *op = state_operation(core->state, duty->op);
 
-		idmap_at(fences, i, &id);
-		op = state_operation(core->state, id);
-		if (!op || op->outcome != WIRE__OPERATION__OUTCOME__RUNNING)
-			duty_fence_free(idmap_remove(fences, id));
+		if (!op || op->node != duty->node || !to_be_made(core, op))
+			drop_fence(core, duty, update);
+	}
+}
+
+void duty_end_fences(struct core *core, struct update *update)
+{
+	const struct idmap *fences = &core->duties->fences;
+
+	for (size_t i = idmap_count(fences); i-- > 0;) {
+		struct fence_duty *duty = idmap_at(fences, i, NULL);
+
+		/* What has been answered is true all the same. */
+		if (!duty->over)
+			drop_fence(core, duty, update);
 	}
 }
 
 void duty_run_fences(struct core *core, struct update *update)
 {
-	forget_fences(core);
+	forget_fences(core, update);
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
 		const Wire__Operation *op =
 			state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
 
-		if (op->outcome == WIRE__OPERATION__OUTCOME__RUNNING && op->to == core->node &&
-		    (op->kind == WIRE__OPERATION__KIND__FENCE ||
-		     op->kind == WIRE__OPERATION__KIND__FENCE_TEST))
+		if (to_be_made(core, op))
 			run_fence(core, op, update);
 	}
 }

@@ -38,6 +38,7 @@ void update_reset(struct update *update)
 		wire_free(update->answers[i].verdict);
 	free(update->frames);
 	free(update->persists);
+	free(update->cancels);
 	free(update->asks);
 	free(update->answers);
 	update_init(update);
@@ -71,6 +72,13 @@ struct ask *update_ask(struct update *update, enum agent_kind agent)
 	ask = &update->asks[update->asks_n - 1];
 	ask->agent = agent;
 	return ask;
+}
+
+void update_cancel(struct update *update, uint64_t ask)
+{
+	update->cancels = grow(update->cancels, &update->cancels_n, &update->cancels_cap,
+			       sizeof(*update->cancels));
+	update->cancels[update->cancels_n - 1] = ask;
 }
 
 void update_answer(struct update *update, uint64_t tag, Wire__Verdict *verdict)

@@ -4,7 +4,7 @@
 
 /*
  * An update is what a core wants done after an event. The shell carries it out in this
- * order: hand persist to the store as one transaction, multicast, ask agents, answer
+ * order: hand persist to the store as one transaction, multicast, end asks, ask agents, answer
  * clients, arm the deadline; and then, if asked, leave. Nothing in it may be dropped; only
  * the store tells when something is durable (EVENT_PERSISTED), and the core itself holds
  * back whatever must wait for that.
@@ -65,6 +65,8 @@ struct update {
 	struct persist *persists;	/* in order; one transaction */
 	size_t persists_n, persists_cap;
 	uint64_t persist_seq;		/* of this batch, if there is one; ascending */
+	uint64_t *cancels;		/* ids of fence asks to be ended: no answer is wanted */
+	size_t cancels_n, cancels_cap;
 	struct ask *asks;
 	size_t asks_n, asks_cap;
 	struct answer *answers;
@@ -83,6 +85,8 @@ void update_reset(struct update *update);
 void update_frame(struct update *update, struct buf *frame);
 struct persist *update_persist(struct update *update, enum persist_kind kind);
 struct ask *update_ask(struct update *update, enum agent_kind agent);
+/* An ask of AGENT_FENCE that is under way does nothing more, and nobody waits for its answer. */
+void update_cancel(struct update *update, uint64_t ask);
 void update_answer(struct update *update, uint64_t tag, Wire__Verdict *verdict);
 /* Makes sure that a tick comes no later than at_ms. */
 void update_wake(struct update *update, uint64_t at_ms);

@@ -331,16 +331,21 @@ static void ask_fence(struct agents *agents, uint64_t id, uint32_t deadline_ms,
 
 /* ---------------------------------------------------------------- the clock */
 
+/* First by asking it, so that it can end what it has started. */
+static void end_fence(struct fence *fence, uint64_t now)
+{
+	child_signal(fence->child, fence->terminated ? SIGKILL : SIGTERM);
+	fence->terminated = true;
+	fence->end_ms = now + TERM_MS;
+}
+
 static uint64_t check_fences(struct agents *agents, uint64_t now, uint64_t next)
 {
 	for (size_t i = 0; i < idmap_count(&agents->fences); i++) {
 		struct fence *fence = idmap_at(&agents->fences, i, NULL);
 
-		if (now >= fence->end_ms) {
-			child_signal(fence->child, fence->terminated ? SIGKILL : SIGTERM);
-			fence->terminated = true;
-			fence->end_ms = now + TERM_MS;
-		}
+		if (now >= fence->end_ms)
+			end_fence(fence, now);
 		if (fence->end_ms < next)
 			next = fence->end_ms;
 	}
@@ -425,6 +430,18 @@ void agents_refuse(struct agents *agents, uint64_t id, enum agent_kind kind, con
 {
 	owe_failure(agents, id, kind, text);
 	check_in(agents, 0);
+}
+
+void agents_cancel(struct agents *agents, uint64_t id)
+{
+	struct fence *fence = idmap_get(&agents->fences, id);
+
+	owed_free(idmap_remove(&agents->owed, id));
+	if (!fence || fence->terminated)
+		return;
+	log_notice("agent kind=fence ask=%" PRIu64 " ended reason=\"no longer wanted\"", id);
+	end_fence(fence, shell_boot_ms());
+	check_in(agents, TERM_MS);
 }
 
 /* ---------------------------------------------------------------- life */

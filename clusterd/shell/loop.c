@@ -165,6 +165,8 @@ static void carry_out(struct loop *loop, struct update *update)
 	persist(loop, update);
 	for (size_t i = 0; i < update->frames_n; i++)
 		group_send(loop->group, &update->frames[i]);
+	for (size_t i = 0; i < update->cancels_n; i++)
+		agents_cancel(loop->agents, update->cancels[i]);
 	for (size_t i = 0; i < update->asks_n; i++)
 		carry_ask(loop, &update->asks[i]);
 	for (size_t i = 0; i < update->answers_n; i++)

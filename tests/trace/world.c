@@ -10,6 +10,27 @@
 #include "base/cleanup.h"
 #include "wire/message.h"
 
+/* The n-th is gone from the queue. */
+static void take_fence(struct world *world, size_t n)
+{
+	world->fences_n--;
+	memmove(&world->fences[n], &world->fences[n + 1],
+		(world->fences_n - n) * sizeof(world->fences[0]));
+}
+
+static void cancel_fence(struct world *world, unsigned node, uint64_t ask)
+{
+	for (size_t i = world->fences_n; i-- > 0;)
+		if (world->fences[i].node == node && world->fences[i].ask == ask) {
+			char line[80];
+
+			snprintf(line, sizeof(line), "n%u gives up fencing n%u", node,
+				 world->fences[i].target);
+			world_tell(world, line);
+			take_fence(world, i);
+		}
+}
+
 static void carry_out(struct world *world, unsigned node, struct update *update);
 
 /* ------------------------------------------------------------------ events */
@@ -115,6 +136,8 @@ static void carry_out(struct world *world, unsigned node, struct update *update)
 		*flight = (struct flight){ .sender = node, .side = machine->side };
 		buf_append(&flight->frame, update->frames[i].data, update->frames[i].len);
 	}
+	for (size_t i = 0; i < update->cancels_n; i++)
+		cancel_fence(world, node, update->cancels[i]);
 	for (size_t i = 0; i < update->asks_n; i++) {
 		if (update->asks[i].agent == AGENT_FENCE)
 			fence_later(world, node, &update->asks[i]);
@@ -212,7 +235,7 @@ static bool fence_now(struct world *world)
 {
 	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
 	unsigned node, target;
-	bool status;
+	bool status, cut, on;
 	uint64_t ask;
 
 	if (!world->fences_n)
@@ -221,22 +244,23 @@ static bool fence_now(struct world *world)
 	ask = world->fences[0].ask;
 	target = world->fences[0].target;
 	status = world->fences[0].status;
-	world->fences_n--;
-	memmove(&world->fences[0], &world->fences[1], world->fences_n * sizeof(world->fences[0]));
-	if (!status && !world->fence_fails && !world->machines[target].miswired) {
+	take_fence(world, 0);
+	cut = !status && !world->fence_fails && !world->machines[target].miswired;
+	if (cut) {
 		char line[80];
 
 		snprintf(line, sizeof(line), "power of n%u off, by n%u", target, node);
 		world_tell(world, line);
-		if (world->machines[target].power)
-			world_kill_node(world, target);
 	}
+	on = world->machines[target].power && !world->machines[target].miswired && !cut;
 	reply.code = world->fence_fails ? WIRE__AGENT_REPLY__CODE__FAILED
-		     : world->machines[target].power && !world->machines[target].miswired
-			     ? WIRE__AGENT_REPLY__CODE__ON
-			     : WIRE__AGENT_REPLY__CODE__OFF;
+		     : on	       ? WIRE__AGENT_REPLY__CODE__ON
+				       : WIRE__AGENT_REPLY__CODE__OFF;
 	reply.text = (char *)(world->fence_fails ? world->fence_fails : "power is off");
+	/* The device answers long before corosync misses the node. */
 	world_reply(world, node, ask, &reply);
+	if (cut && world->machines[target].power)
+		world_kill_node(world, target);
 	return true;
 }
 

@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { STRIKE_MS = 2500 };
+
 /* ---------------------------------------------------------------- the agents */
 
 static void say(uint16_t type, uint64_t request, const ProtobufCMessage *body)
@@ -95,6 +97,24 @@ static bool surroundings_are_clean(void)
 	return !sigismember(&blocked, SIGTERM) && getpgrp() == getpid() && !getenv("CLUSTERD_TEST");
 }
 
+/*
+ * One that has told somebody of its own to act, in STRIKE_MS. Whoever holds the fifo's other end
+ * reads that it began, that it struck, and the end when nothing of it is left.
+ */
+static void work_for_long(const char *self)
+{
+	char path[200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%.*s/fifo", (int)(strrchr(self, '/') - self), self);
+	fd = open(path, O_WRONLY);
+	if (fork() == 0) {
+		if (write(fd, "began ", 6) == 6)
+			usleep(STRIKE_MS * 1000);
+		_exit(write(fd, "struck ", 7) == 7 ? 0 : 9);
+	}
+}
+
 static void be_agent(const char *self, bool vm)
 {
 	static uint8_t data[FRAME_HEADER_SIZE + FRAME_BODY_MAX];
@@ -118,6 +138,10 @@ static void be_agent(const char *self, bool vm)
 			_exit(6);
 		if (strcmp(word, "crash") == 0 && (!vm || ++asked == 2))
 			raise(SIGKILL);
+		if (strncmp(word, "long", 4) == 0)
+			work_for_long(self);
+		if (strcmp(word, "long, stubborn") == 0)
+			signal(SIGTERM, SIG_IGN);
 		if (strcmp(word, "well") == 0)
 			reply(header.request, (const void *)body);
 		frame_body_free(body);
@@ -389,6 +413,57 @@ static void test_fence_hangs(void)
 	world_close(&world);
 }
 
+/* Reads until it is that much; false: all who wrote are gone. */
+static bool read_fifo(struct world *world, int fd, size_t len, struct buf *to)
+{
+	uint64_t begun = shell_boot_ms();
+
+	while (to->len < len && shell_boot_ms() - begun < 15000) {
+		char chunk[40];
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+
+		if (n > 0)
+			buf_append(to, chunk, (size_t)n);
+		else if (n == 0 && to->len > 0)
+			return false;
+		shell_timer_arm(&world->shell, &world->limit, 20, on_limit, world);
+		qb_loop_run(world->shell.loop);
+	}
+	return true;
+}
+
+/* One that is given up ends with all that it started, before that has done anything. */
+static void test_fence_is_cancelled(void)
+{
+	static const char *const behaviours[] = { "long", "long, stubborn" };
+	struct world world;
+
+	for (size_t i = 0; i < ARRAY_SIZE(behaviours); i++) {
+		_cleanup_(buf_free) struct buf read_so_far = { 0 };
+		char path[100];
+		int fd;
+
+		world_open(&world, behaviours[i]);
+		snprintf(path, sizeof(path), "%s/fifo", world.dir);
+		CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+		fd = open(path, O_RDONLY | O_NONBLOCK);
+		ask_fence(&world, 1, 60000, "x=y");
+		CU_ASSERT_TRUE(read_fifo(&world, fd, 6, &read_so_far));
+		agents_cancel(world.agents, 1);
+		agents_cancel(world.agents, 1);
+		agents_cancel(world.agents, 77);
+		CU_ASSERT_FALSE(read_fifo(&world, fd, 100, &read_so_far));
+		CU_ASSERT_STRING_EQUAL(buf_str(&read_so_far), "began ");
+		CU_ASSERT_EQUAL(world.told.len, 0);
+		behave(&world, "well");
+		ask_fence(&world, 2, 5000, "x=y");
+		expect(&world, "2=x=y ");
+		close(fd);
+		unlink(path);
+		world_close(&world);
+	}
+}
+
 static void test_too_many_fences(void)
 {
 	struct world world;
@@ -409,4 +484,5 @@ UNIT_MAIN("clusterd/shell/agents", { "vm answers", test_vm_answers },
 	  { "vm is not there", test_vm_is_not_there }, { "vm dies", test_vm_dies },
 	  { "vm never starts", test_vm_never_starts }, { "vm is mute", test_vm_is_mute },
 	  { "fence answers", test_fence_answers }, { "fence fails", test_fence_fails },
-	  { "fence hangs", test_fence_hangs }, { "too many fences", test_too_many_fences })
+	  { "fence hangs", test_fence_hangs },
+	  { "fence is cancelled", test_fence_is_cancelled }, { "too many fences", test_too_many_fences })

@@ -261,8 +261,96 @@ static void test_another_machine(void)
 	world_free(world);
 }
 
+/* n1 is cut off with a guest; n2 was told to power it off, and its device has not acted yet. */
+static uint64_t begin_to_fence(struct world *world)
+{
+	const struct state *state = core_state(world_core(world, 2));
+	const Wire__Operation *op = NULL;
+	size_t n;
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 2000);
+	CU_ASSERT_EQUAL_FATAL(world_runs(world, "a"), 1);
+	world_split(world, 1);
+	world_story(world);
+	while (!op || op->kind != WIRE__OPERATION__KIND__FENCE) {
+		if (!world_step(world))
+			world_settle(world, 1);
+		n = state_count(state, WIRE__TABLE__TABLE_OPERATION);
+		op = n ? state_at(state, WIRE__TABLE__TABLE_OPERATION, n - 1) : NULL;
+	}
+	CU_ASSERT_EQUAL_FATAL(op->outcome, WIRE__OPERATION__OUTCOME__RUNNING);
+	CU_ASSERT_EQUAL_FATAL(op->to, 2);
+	STORY(world, "");
+	return op->id;
+}
+
+/* Whoever loses its majority cuts nobody's power any more: the others have a say in it now. */
+static void test_fence_cut_off(void)
+{
+	struct world *world = world_new(3);
+
+	begin_to_fence(world);
+	world_split(world, 1 << 1);
+	STORY(world, "n2 gives up fencing n1\n");
+	world_settle(world, 2000);
+	world_split(world, 0);
+	world_settle(world, 20000);
+	STORY(world, "");
+	CU_ASSERT_TRUE(world_has(world, "a", 1));
+	world_free(world);
+}
+
+/* What is still to be done after an epoch that closed is begun anew. */
+static void test_fence_again(void)
+{
+	struct world *world = world_new(3);
+
+	begin_to_fence(world);
+	world_split(world, 1);
+	world_settle(world, 20000);
+	STORY(world, "n2 gives up fencing n1\npower of n1 off, by n2\nn2: a starts\n");
+	world_free(world);
+}
+
+/* An operation that somebody ended is over for its executor, too, in the midst of an epoch. */
+static void test_fence_is_over(void)
+{
+	struct world *world = world_new(3);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+	const char *end;
+
+	result.op = begin_to_fence(world);
+	result.text = (char *)"buried";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
+	command.fence_result = &result;
+	world_ask(world, 3, &command);
+	end = world_story(world);
+	CU_ASSERT_EQUAL(strncmp(end, "n2 gives up fencing n1\n", 23), 0);
+	world_settle(world, 20000);
+	CU_ASSERT_TRUE(world_has(world, "a", 2));
+	world_free(world);
+}
+
+/* Nor does one act that is leaving. */
+static void test_fence_leaves(void)
+{
+	struct world *world = world_new(3);
+	const char *story;
+
+	begin_to_fence(world);
+	world_stop_daemon(world, 2);
+	story = world_story(world);
+	CU_ASSERT_EQUAL(strncmp(story, "n2 gives up fencing n1\n", 23), 0);
+	CU_ASSERT_PTR_NULL(strstr(story, "power of"));
+	world_free(world);
+}
+
 UNIT_MAIN("core/fencing", { "fence_test", test_fence_test }, { "held_back", test_held_back },
 	  { "budget", test_budget },
 	  { "each_device_from_each_node", test_each_device_from_each_node },
 	  { "order_of_an_earlier_life", test_order_of_an_earlier_life },
-	  { "another_machine", test_another_machine })
+	  { "another_machine", test_another_machine },
+	  { "cut_off", test_fence_cut_off }, { "again", test_fence_again },
+	  { "is_over", test_fence_is_over }, { "leaves", test_fence_leaves })
