@@ -186,6 +186,7 @@ struct talk {
 	const Wire__FenceCall *call;
 	const int *stop_fds;
 	char *path;
+	uint32_t spent_ms; /* of the order's time, for finding out what it is given to */
 	Wire__AgentReply *reply;
 };
 
@@ -202,11 +203,11 @@ static void add_mark(struct talk *talk, const char *what)
 	reply->marks[reply->n_marks++] = mark;
 }
 
-static int start_step(const struct talk *talk, struct running **ret)
+static int start_step(const struct talk *talk, size_t output_max, struct running **ret)
 {
 	_cleanup_(argv_free) struct argv argv = { 0 };
 	struct run run = { .argv = &argv,
-			   .output_max = OUTPUT_MAX,
+			   .output_max = output_max,
 			   .errors_max = OUTPUT_MAX,
 			   .stop_fds = { talk->stop_fds[0], talk->stop_fds[1] } };
 
@@ -244,9 +245,9 @@ static char *quote(const struct talk *talk, const struct run_result *result)
 	return mem_strndup(fence_skip_time(line ? line + 1 : clean), QUOTE_MAX);
 }
 
-static uint32_t timeout_of(const Wire__FenceCall *call)
+static uint32_t timeout_ms(const struct talk *talk)
 {
-	return call->timeout_ms ? call->timeout_ms : TIMEOUT_DEFAULT_MS;
+	return talk->call->timeout_ms ? talk->call->timeout_ms : TIMEOUT_DEFAULT_MS;
 }
 
 static enum said judge(const struct talk *talk, const struct run_result *result, const char *action,
@@ -255,7 +256,7 @@ static enum said judge(const struct talk *talk, const struct run_result *result,
 	_cleanup_(freep) char *said = quote(talk, result);
 
 	if (result->timed_out) {
-		*ret_text = mem_printf("no answer within %u ms", timeout_of(talk->call));
+		*ret_text = mem_printf("no answer within %u ms", timeout_ms(talk));
 		return SAID_LATE;
 	}
 	if (result->exited && result->status == STATUS_ON)
@@ -277,7 +278,8 @@ static enum said finish_step(struct talk *talk, struct running *running, const c
 	int r;
 
 	fence_input(talk->call, action, &input);
-	r = run_finish(running, input.data, input.len, timeout_of(talk->call), &result);
+	r = run_finish(running, input.data, input.len, timeout_ms(talk) - talk->spent_ms, &result);
+	talk->spent_ms = 0;
 	wipe(&input);
 	add_mark(talk, mark);
 	if (r < 0) {
@@ -304,6 +306,40 @@ static char *say_both_failed(const char *off_text, const char *status_text)
 	return mem_printf("the off command failed (%s), and so did the status command (%s)",
 			  off_text, status_text);
 }
+
+/* ---------------------------------------------------------------- what kind of agent it is */
+
+/* What it wrote then, or why that is not known. */
+static enum fence_kind judge_metadata(const struct talk *talk, const struct run_result *result,
+				      char **ret_why)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	if (judge(talk, result, "metadata", &text) == SAID_DONE)
+		return fence_kind(talk->call->agent, buf_str(&result->output), result->output.len,
+				  ret_why);
+	*ret_why = mem_printf("metadata: %s, so it is not known whether %s switches power", text,
+			      talk->call->agent);
+	return FENCE_KIND_UNKNOWN;
+}
+
+/* Takes running, which has no input yet. */
+static enum fence_kind find_kind(struct talk *talk, struct running *running, char **ret_why)
+{
+	static const char input[] = "action=metadata\n";
+	_cleanup_(run_result_free) struct run_result result = { 0 };
+	int r = run_finish(running, input, strlen(input), timeout_ms(talk), &result);
+
+	add_mark(talk, "metadata ended");
+	if (r < 0) {
+		*ret_why = mem_printf("%s: %s", talk->call->agent, strerror(-r));
+		return FENCE_KIND_UNKNOWN;
+	}
+	talk->spent_ms = result.took_ms < timeout_ms(talk) ? (uint32_t)result.took_ms : 0;
+	return judge_metadata(talk, &result, ret_why);
+}
+
+/* ---------------------------------------------------------------- orders and questions */
 
 /* The order has been given, well or badly; only what status says now counts. */
 static void judge_off(struct talk *talk, enum said off, const char *off_text, enum said status,
@@ -344,21 +380,50 @@ static void set_not_run(struct talk *talk, int error)
 	set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, text);
 }
 
+/*
+ * Starts the agent, and finds out first whether it switches power: another one is told nothing.
+ * An interpreter takes its time to begin, so both do at once. False: the reply says why not.
+ */
+static bool start_known(struct talk *talk, struct running **ret)
+{
+	_cleanup_(freep) char *why = NULL;
+	struct running *metadata = NULL, *running = NULL;
+	enum fence_kind kind;
+	int r = start_step(talk, FENCE_KIND_METADATA_MAX, &metadata);
+
+	if (r == 0)
+		r = start_step(talk, OUTPUT_MAX, &running);
+	if (r < 0) {
+		run_drop(metadata);
+		set_not_run(talk, -r);
+		return false;
+	}
+	kind = find_kind(talk, metadata, &why);
+	if (kind == FENCE_KIND_POWER) {
+		*ret = running;
+		return true;
+	}
+	run_drop(running);
+	set_reply(talk,
+		  kind == FENCE_KIND_OTHER ? WIRE__AGENT_REPLY__CODE__REFUSED
+					   : WIRE__AGENT_REPLY__CODE__FAILED,
+		  why);
+	return false;
+}
+
 static void do_off(struct talk *talk)
 {
 	_cleanup_(freep) char *off_text = NULL, *status_text = NULL;
 	struct running *off = NULL, *status = NULL;
-	enum said off_said, status_said = SAID_NOTHING;
-	int r = start_step(talk, &off);
+	enum said off_said, status_said;
+	int r;
 
-	if (r == 0) {
-		/* An interpreter takes 100 ms to begin: the second one does while the first one
-		 * acts. */
-		r = start_step(talk, &status);
-		if (r < 0)
-			run_drop(off);
-	}
+	if (!start_known(talk, &off))
+		return;
+	/* It begins while the other one acts. */
+	r = start_step(talk, OUTPUT_MAX, &status);
 	if (r < 0) {
+		run_drop(off);
 		set_not_run(talk, -r);
 		return;
 	}
@@ -373,12 +438,9 @@ static void do_one(struct talk *talk, const char *action)
 	_cleanup_(freep) char *why = NULL, *text = NULL;
 	struct running *running = NULL;
 	enum said said;
-	int r = start_step(talk, &running);
 
-	if (r < 0) {
-		set_not_run(talk, -r);
+	if (!start_known(talk, &running))
 		return;
-	}
 	said = finish_step(talk, running, action, &why);
 	if (said == SAID_DONE) {
 		set_reply(talk, WIRE__AGENT_REPLY__CODE__ON, "on");
@@ -427,6 +489,33 @@ static void find_and_act(struct talk *talk)
 		"install fence-agents)",
 		talk->call->agent);
 	set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, text);
+}
+
+enum fence_kind fence_call_kind(const char *agent, uint32_t timeout_ms, char **ret_why)
+{
+	static const int no_fds[] = { -1, -1 };
+	Wire__FenceCall call = WIRE__FENCE_CALL__INIT;
+	struct talk talk = { .call = &call, .stop_fds = no_fds };
+	enum fence_kind kind = FENCE_KIND_UNKNOWN;
+	struct running *running;
+	int r;
+
+	call.agent = (char *)agent;
+	call.timeout_ms = timeout_ms;
+	talk.path = fence_name_ok(agent) ? find_agent(agent) : NULL;
+	if (!talk.path) {
+		*ret_why = mem_printf("there is no fence agent %s on this node", agent);
+		return FENCE_KIND_UNKNOWN;
+	}
+	talk.reply = wire_new(&wire__agent_reply__descriptor);
+	r = start_step(&talk, FENCE_KIND_METADATA_MAX, &running);
+	if (r < 0)
+		*ret_why = mem_printf("%s: %s", agent, strerror(-r));
+	else
+		kind = find_kind(&talk, running, ret_why);
+	wire_free(talk.reply);
+	free(talk.path);
+	return kind;
 }
 
 Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])

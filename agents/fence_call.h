@@ -3,7 +3,7 @@
  * Fence call: one question or order to a power device, by an agent of the ClusterLabs collection.
  *
  * What it answers is believed as a proof that a machine is dead, so: OFF only when a `status` of
- * its own, asked after the order, said so; a deadline passed, a signal, an odd exit code are never
+ * its own, asked after the order, said so, and of an agent that switches power; a deadline passed, a signal, an odd exit code are never
  * success. Source: FenceAgentAPI.md of fence-agents: options as lines on stdin, exit 0 = done or
  * on, 2 = off.
  */
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agents/fence_kind.h"
 #include "base/buf.h"
 #include "wire/schema.pb-c.h"
 
@@ -21,6 +22,12 @@
  * up. Codes: OFF, ON, FAILED, TIMEOUT, REFUSED (a call that may not be made).
  */
 Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2]);
+
+/*
+ * What kind of agent one of that name is, as it says itself on this node, within such a time; what
+ * is not installed is FENCE_KIND_UNKNOWN. ret_why: see fence_kind.h.
+ */
+enum fence_kind fence_call_kind(const char *agent, uint32_t timeout_ms, char **ret_why);
 
 /* ---- parts, for tests */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and
- * ends.
+ * ends. With --kind AGENT it only says whether that fence agent switches power, and if not, why.
  *
  * It is two processes, so that a power device is told nothing more once the call is over, even
  * if one of them is killed: the worker makes the call, and its keeper outlives it for as long as
@@ -25,7 +25,7 @@
 #include "base/cleanup.h"
 #include "wire/message.h"
 
-enum { ORPHAN_PAUSE_MAX_NS = 50 * 1000000 };
+enum { ORPHAN_PAUSE_MAX_NS = 50 * 1000000, KIND_TIMEOUT_MS = 10000 };
 
 static int say_hello(struct channel *channel)
 {
@@ -194,11 +194,27 @@ static int keep(pid_t worker, const sigset_t *set)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int main(void)
+/* Exit status 0: it does; 1: it does not; 3: that is not known. */
+static int tell_kind(const char *agent)
+{
+	static const int status[] = {
+		[FENCE_KIND_POWER] = 0, [FENCE_KIND_OTHER] = 1, [FENCE_KIND_UNKNOWN] = 3
+	};
+	_cleanup_(freep) char *why = NULL;
+	enum fence_kind kind = fence_call_kind(agent, KIND_TIMEOUT_MS, &why);
+
+	if (why)
+		puts(why);
+	return status[kind];
+}
+
+int main(int argc, char **argv)
 {
 	pid_t keeper = getpid(), worker;
 	sigset_t set;
 
+	if (argc == 3 && strcmp(argv[1], "--kind") == 0)
+		return tell_kind(argv[2]);
 	block_signals(&set);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	worker = fork();

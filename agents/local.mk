@@ -13,6 +13,8 @@ noinst_LIBRARIES += %D%/libagents.a
 	%D%/channel.h \
 	%D%/fence_call.c \
 	%D%/fence_call.h \
+	%D%/fence_kind.c \
+	%D%/fence_kind.h \
 	%D%/hook_ask.c \
 	%D%/hook_ask.h \
 	%D%/pool.c \

@@ -126,6 +126,75 @@ static void test_time(void)
 		CU_ASSERT_STRING_EQUAL(fence_skip_time(cases[i].line), cases[i].said);
 }
 
+#define METADATA(actions)                                                                          \
+	"<?xml version=\"1.0\" ?>\n<resource-agent name=\"fence_x\" shortdesc=\"X\" >\n"           \
+	"<longdesc>X</longdesc>\n<parameters>\n\t<parameter name=\"action\" required=\"1\">\n"     \
+	"\t\t<content type=\"string\" default=\"reboot\"  />\n\t</parameter>\n</parameters>\n"      \
+	"<actions>\n" actions "\n</actions>\n</resource-agent>\n"
+#define ACTION(name) "\t<action name=\"" name "\" />\n"
+#define ON(how) "\t<action name=\"on\"" how "/>\n"
+#define REST ACTION("monitor") ACTION("metadata") ACTION("validate-all")
+
+/* As fence-agents 4.12 write them. What cannot be understood is no proof that power is switched. */
+static void test_kinds(void)
+{
+	static const struct {
+		const char *agent, *metadata, *why; /* NULL: it switches power */
+	} cases[] = {
+		{ "fence_ipmilan",
+		  METADATA(ON(" automatic=\"0\"") ACTION("off") ACTION("reboot") ACTION("status")
+				   REST ACTION("diag")),
+		  NULL },
+		{ "fence_x", METADATA(ON("") ACTION("off") ACTION("reboot") ACTION("status")), NULL },
+		{ "fence_scsi",
+		  METADATA(ON(" on_target=\"1\" automatic=\"1\"") ACTION("off") ACTION("status")
+				   REST),
+		  "fence_scsi cuts a node off from storage" },
+		{ "fence_brocade",
+		  METADATA(ON(" automatic=\"1\"") ACTION("off") ACTION("status") REST),
+		  "fence_brocade cuts a node off from storage" },
+		{ "fence_x",
+		  METADATA(ON(" automatic=\"1\"") ACTION("off") ACTION("reboot")
+				   ACTION("status")),
+		  "cuts a node off from" },
+		{ "fence_x", METADATA(ON("") ACTION("off") ACTION("status")), "cuts a node off from" },
+		{ "fence_x",
+		  METADATA(ON(" automatic=\"0\" on_target=\"1\"") ACTION("off") ACTION("reboot")
+				   ACTION("status")),
+		  "cuts a node off from" },
+		{ "fence_kdump", METADATA(ACTION("off") REST), "tell that it is off" },
+		{ "fence_heuristics_ping",
+		  METADATA(ON(" automatic=\"0\"") ACTION("off") ACTION("reboot") REST),
+		  "tell that it is off" },
+		{ "fence_rcd_serial", METADATA(ACTION("reboot") REST), "tell that it is off" },
+		{ "fence_sbd",
+		  METADATA(ON(" automatic=\"0\"") ACTION("off") ACTION("reboot") ACTION("status")),
+		  "leaves a message" },
+		{ "fence_x", "", "cannot be read" },
+		{ "fence_x", "usage: fence_x NODE\n", "cannot be read" },
+		{ "fence_x", "<resource-agent><actions>" ON("") ACTION("off") ACTION("reboot")
+				     ACTION("status"), "cannot be read" },
+		{ "fence_x", "<a><actions>" ON("") ACTION("off") ACTION("reboot") ACTION("status")
+				     "</actions></a>", "cannot be read" },
+		{ "fence_x", "<resource-agent>" ON("") ACTION("off") ACTION("reboot")
+				     ACTION("status") "</resource-agent>", "tell that it is off" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *why = NULL;
+		enum fence_kind kind = fence_kind(cases[i].agent, cases[i].metadata,
+						  strlen(cases[i].metadata), &why);
+
+		CU_ASSERT_EQUAL(kind, !cases[i].why ? FENCE_KIND_POWER
+				: strstr(cases[i].why, "read") ? FENCE_KIND_UNKNOWN
+							       : FENCE_KIND_OTHER);
+		if (cases[i].why && (!why || !strstr(why, cases[i].why)))
+			CU_FAIL(cases[i].why);
+		if (!cases[i].why)
+			CU_ASSERT_PTR_NULL(why);
+	}
+}
+
 /* What may not be called is refused before anything is run. */
 static void test_refusals(void)
 {
@@ -149,4 +218,4 @@ static void test_refusals(void)
 }
 
 UNIT_MAIN("agents/fence", { "names", test_names }, { "input", test_input }, { "mask", test_mask },
-	  { "time", test_time }, { "refusals", test_refusals })
+	  { "time", test_time }, { "kinds", test_kinds }, { "refusals", test_refusals })
