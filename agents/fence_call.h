@@ -3,9 +3,10 @@
  * Fence call: one question or order to a power device, by an agent of the ClusterLabs collection.
  *
  * What it answers is believed as a proof that a machine is dead, so: OFF only when a `status` of
- * its own, asked after the order, said so, and of an agent that switches power; a deadline passed, a signal, an odd exit code are never
- * success. Source: FenceAgentAPI.md of fence-agents: options as lines on stdin, exit 0 = done or
- * on, 2 = off.
+ * its own, asked after the order, said so, and only of an agent that switches power, which is found
+ * out before it is told anything (fence_kind.h); a deadline passed, a signal, an odd exit code are
+ * never success. Source: FenceAgentAPI.md of fence-agents: options as lines on stdin, exit 0 = done
+ * or on, 2 = off.
  */
 #ifndef AGENTS_FENCE_CALL_H
 #define AGENTS_FENCE_CALL_H

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/buf.h"
 #include "base/mem.h"
+#include "clusterctl/agent.h"
 #include "clusterctl/change.h"
 #include "clusterctl/commands.h"
+#include "clusterctl/conf.h"
 #include "clusterctl/field.h"
 #include "clusterctl/params.h"
 #include "clusterctl/secret.h"
@@ -152,6 +154,19 @@ static bool get_secret(const struct cli_call *call, struct buf *secret, struct c
 	return !ask || ask_terminal(cli_word(call, 0), secret, ret_error);
 }
 
+/* Before a disaster finds it out; the daemon cannot wait for the agent's answer. */
+static bool agent_will_do(const char *agent, struct ctl_error *ret_error)
+{
+	_cleanup_(ctl_conf_free) struct ctl_conf conf = { 0 };
+	_cleanup_(freep) char *why = NULL;
+
+	ctl_conf_read(CLUSTERD_CONF_DIR "/clusterd.conf", &conf);
+	if (!agent_proves_nothing(conf.agent_dir, agent, &why))
+		return true;
+	*ret_error = ctl_error_make(EXIT_FAILED, "invalid", "%s", why);
+	return false;
+}
+
 int cmd_fence_add(struct ctl *ctl, const struct cli_call *call)
 {
 	_cleanup_(secret_wipe) struct buf secret = { 0 };
@@ -165,7 +180,7 @@ int cmd_fence_add(struct ctl *ctl, const struct cli_call *call)
 				       "say which node the device fences: --node NODE");
 		return ctl_fail(ctl, &error);
 	}
-	if (!get_secret(call, &secret, &error))
+	if (!agent_will_do(cli_word(call, 1), &error) || !get_secret(call, &secret, &error))
 		return ctl_fail(ctl, &error);
 	request = json_pack("{s:s,s:s,s:s,s:o,s:o}", "do", "fence-add", "name", change.name,
 			    "agent", cli_word(call, 1), "targets", targets_of(call), "params",

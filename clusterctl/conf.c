@@ -16,6 +16,8 @@ static int take(void *context, const char *section, const char *name, const char
 		to = &conf->run_dir;
 	if (strcmp(section, "clusterd") == 0 && strcmp(name, "libvirt_uri") == 0)
 		to = &conf->libvirt_uri;
+	if (strcmp(section, "clusterd") == 0 && strcmp(name, "agent_dir") == 0)
+		to = &conf->agent_dir;
 	if (to && *value) {
 		free(*to);
 		*to = mem_strdup(value);
@@ -28,6 +30,7 @@ void ctl_conf_read(const char *path, struct ctl_conf *ret)
 	*ret = (struct ctl_conf){
 		.run_dir = mem_strdup(CLUSTERD_RUN_DIR),
 		.libvirt_uri = mem_strdup("qemu:///system"),
+		.agent_dir = mem_strdup(CLUSTERD_AGENT_DIR),
 	};
 	ini_parse(path, take, ret);
 }
@@ -36,5 +39,6 @@ void ctl_conf_free(struct ctl_conf *conf)
 {
 	free(conf->run_dir);
 	free(conf->libvirt_uri);
+	free(conf->agent_dir);
 	*conf = (struct ctl_conf){ 0 };
 }

@@ -7,6 +7,8 @@
 
 noinst_LIBRARIES += %D%/libclusterctl.a
 %C%_libclusterctl_a_SOURCES = \
+	%D%/agent.c \
+	%D%/agent.h \
 	%D%/change.c \
 	%D%/change.h \
 	%D%/cli.c \
@@ -79,6 +81,7 @@ dist_bashcompletion_DATA = %D%/completion/clusterctl
 EXTRA_DIST += %D%/README.md
 
 unit_tests += \
+	tests/unit/test_clusterctl_agent \
 	tests/unit/test_clusterctl_change \
 	tests/unit/test_clusterctl_cli \
 	tests/unit/test_clusterctl_complete \

@@ -128,9 +128,9 @@ static void test_time(void)
 
 #define METADATA(actions)                                                                          \
 	"<?xml version=\"1.0\" ?>\n<resource-agent name=\"fence_x\" shortdesc=\"X\" >\n"           \
-	"<longdesc>X</longdesc>\n<parameters>\n\t<parameter name=\"action\" required=\"1\">\n"     \
-	"\t\t<content type=\"string\" default=\"reboot\"  />\n\t</parameter>\n</parameters>\n"      \
-	"<actions>\n" actions "\n</actions>\n</resource-agent>\n"
+	"<parameters>\n\t<parameter name=\"action\" unique=\"0\" required=\"1\">\n"               \
+	"\t\t<content type=\"string\" default=\"reboot\"  />\n\t</parameter>\n"                   \
+	"</parameters>\n<actions>\n" actions "\n</actions>\n</resource-agent>\n"
 #define ACTION(name) "\t<action name=\"" name "\" />\n"
 #define ON(how) "\t<action name=\"on\"" how "/>\n"
 #define REST ACTION("monitor") ACTION("metadata") ACTION("validate-all")
@@ -145,7 +145,8 @@ static void test_kinds(void)
 		  METADATA(ON(" automatic=\"0\"") ACTION("off") ACTION("reboot") ACTION("status")
 				   REST ACTION("diag")),
 		  NULL },
-		{ "fence_x", METADATA(ON("") ACTION("off") ACTION("reboot") ACTION("status")), NULL },
+		{ "fence_x",
+		  METADATA(ON("") ACTION("off") ACTION("reboot") ACTION("status")), NULL },
 		{ "fence_scsi",
 		  METADATA(ON(" on_target=\"1\" automatic=\"1\"") ACTION("off") ACTION("status")
 				   REST),
@@ -157,7 +158,8 @@ static void test_kinds(void)
 		  METADATA(ON(" automatic=\"1\"") ACTION("off") ACTION("reboot")
 				   ACTION("status")),
 		  "cuts a node off from" },
-		{ "fence_x", METADATA(ON("") ACTION("off") ACTION("status")), "cuts a node off from" },
+		{ "fence_x",
+		  METADATA(ON("") ACTION("off") ACTION("status")), "cuts a node off from" },
 		{ "fence_x",
 		  METADATA(ON(" automatic=\"0\" on_target=\"1\"") ACTION("off") ACTION("reboot")
 				   ACTION("status")),
@@ -168,7 +170,8 @@ static void test_kinds(void)
 		  "tell that it is off" },
 		{ "fence_rcd_serial", METADATA(ACTION("reboot") REST), "tell that it is off" },
 		{ "fence_sbd",
-		  METADATA(ON(" automatic=\"0\"") ACTION("off") ACTION("reboot") ACTION("status")),
+		  METADATA(ON(" automatic=\"0\"") ACTION("off") ACTION("reboot")
+				   ACTION("status")),
 		  "leaves a message" },
 		{ "fence_x", "", "cannot be read" },
 		{ "fence_x", "usage: fence_x NODE\n", "cannot be read" },

@@ -485,4 +485,5 @@ UNIT_MAIN("clusterd/shell/agents", { "vm answers", test_vm_answers },
 	  { "vm never starts", test_vm_never_starts }, { "vm is mute", test_vm_is_mute },
 	  { "fence answers", test_fence_answers }, { "fence fails", test_fence_fails },
 	  { "fence hangs", test_fence_hangs },
-	  { "fence is cancelled", test_fence_is_cancelled }, { "too many fences", test_too_many_fences })
+	  { "fence is cancelled", test_fence_is_cancelled },
+	  { "too many fences", test_too_many_fences })

@@ -44,6 +44,7 @@ refused 3 'n9' ctl node set n9 placement=no
 refused 1 'placement' ctl node set n1 placement=perhaps
 refused 2 'password' ctl fence add bad fence_ipmilan --node n1 ip=1.2.3.4 password=x
 refused 1 'fence agent' ctl fence add bad bash --node n1 ip=1.2.3.4
+refused 1 'not from its power' ctl fence add bad fence_scsi --node n1
 refused 2 '.' ctl vm sing $name
 refused 2 '.' ctl vm set $name
 equal "the records after all that" "$before" "$(records)"

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "clusterctl/agent.h"
+
+#include "base/argv.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WHY_MAX = 1000, PROVES_NOTHING = 1 };
+
+/* With its output in a pipe, and without our input, which may be a secret. */
+static int start(const char *dir, const char *agent, pid_t *ret_pid, int *ret_fd)
+{
+	_cleanup_(argv_free) struct argv argv = { 0 };
+	posix_spawn_file_actions_t files;
+	int pair[2], r;
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -errno;
+	argv_addf(&argv, "%s/clusterd-agent-fence", dir);
+	argv_add_all(&argv, "--kind", agent, NULL);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, pair[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	r = -posix_spawn(ret_pid, argv.items[0], &files, NULL, argv_items(&argv), environ);
+	posix_spawn_file_actions_destroy(&files);
+	close(pair[1]);
+	if (r < 0)
+		close(pair[0]);
+	else
+		*ret_fd = pair[0];
+	return r;
+}
+
+/* All of it, so that it never waits for us; the first WHY_MAX bytes are kept. */
+static void read_all(int fd, struct buf *to)
+{
+	char chunk[256];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0 && to->len + (size_t)n <= WHY_MAX)
+			buf_append(to, chunk, (size_t)n);
+}
+
+bool agent_proves_nothing(const char *dir, const char *agent, char **ret_why)
+{
+	_cleanup_(buf_free) struct buf said = { 0 };
+	int fd = -1, status = 0;
+	pid_t pid, ended;
+
+	if (start(dir, agent, &pid, &fd) < 0)
+		return false;
+	read_all(fd, &said);
+	close(fd);
+	do
+		ended = waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	if (ended != pid || !WIFEXITED(status) || WEXITSTATUS(status) != PROVES_NOTHING ||
+	    said.len == 0)
+		return false;
+	*ret_why = mem_strndup(buf_str(&said), strcspn(buf_str(&said), "\n"));
+	return true;
+}
