@@ -210,6 +210,7 @@ static void fence_reply(struct core *core, uint64_t ask, const Wire__AgentReply 
 	idmap_each(&core->duties->fences, i, fence)
 		if (fence->ask == ask && !fence->over) {
 			fence->over = true;
+			fence->over_ms = core->now_ms;
 			fence->reply = reply ? wire_dup(&reply->base) : NULL;
 		}
 }

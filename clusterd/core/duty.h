@@ -66,6 +66,7 @@ struct fence_duty {
 	uint64_t op, ask;		/* ask 0: nothing was asked */
 	uint32_t node;			/* whose power it is about */
 	bool over;
+	uint64_t over_ms;		/* since when */
 	Wire__AgentReply *reply;	/* once over; NULL: no answer */
 	const char *instead;		/* why nothing was asked, or NULL */
 	uint64_t said_ms, said_epoch;

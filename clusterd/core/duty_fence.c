@@ -7,7 +7,10 @@
 #include "base/mem.h"
 #include "wire/message.h"
 
-enum { REPEAT_MS = 1000 };
+enum {
+	REPEAT_MS = 1000,
+	ANSWER_MS = 10000,	/* a device's answer is good for so long */
+};
 
 void duty_fence_free(void *value)
 {
@@ -101,17 +104,31 @@ static void begin_fence(struct core *core, struct fence_duty *duty, const Wire__
 			struct update *update)
 {
 	duty->instead = reason_not_to(core, op);
-	if (duty->instead)
+	if (duty->instead) {
 		duty->over = true;
-	else
+		duty->over_ms = core->now_ms;
+	} else
 		ask_fence(core, duty, op,
 			  state_get(core->state, WIRE__TABLE__TABLE_FENCE, op->device), update);
+}
+
+/* Its device is told nothing more: what it would do from now on, nobody wants any longer. */
+static void drop_fence(struct core *core, struct fence_duty *duty, struct update *update)
+{
+	if (duty->ask && !duty->over)
+		update_cancel(update, duty->ask);
+	duty_fence_free(idmap_remove(&core->duties->fences, duty->op));
 }
 
 static void run_fence(struct core *core, const Wire__Operation *op, struct update *update)
 {
 	struct fence_duty *duty = idmap_get(&core->duties->fences, op->id);
 
+	/* No epoch was open for long, and the machine may be on again: its device is asked anew. */
+	if (duty && duty->over && core->now_ms >= duty->over_ms + ANSWER_MS) {
+		drop_fence(core, duty, update);
+		duty = NULL;
+	}
 	if (!duty) {
 		duty = mem_new(struct fence_duty);
 		duty->op = op->id;
@@ -128,14 +145,6 @@ static bool to_be_made(const struct core *core, const Wire__Operation *op)
 	return op->outcome == WIRE__OPERATION__OUTCOME__RUNNING && op->to == core->node &&
 	       (op->kind == WIRE__OPERATION__KIND__FENCE ||
 		op->kind == WIRE__OPERATION__KIND__FENCE_TEST);
-}
-
-/* Its device is told nothing more: what it would do from now on, nobody wants any longer. */
-static void drop_fence(struct core *core, struct fence_duty *duty, struct update *update)
-{
-	if (duty->ask && !duty->over)
-		update_cancel(update, duty->ask);
-	duty_fence_free(idmap_remove(&core->duties->fences, duty->op));
 }
 
 /*
@@ -162,7 +171,7 @@ void duty_end_fences(struct core *core, struct update *update)
 	for (size_t i = idmap_count(fences); i-- > 0;) {
 		struct fence_duty *duty = idmap_at(fences, i, NULL);
 
-		/* What has been answered is true all the same. */
+		/* What was answered just now may still be told when the next epoch opens. */
 		if (!duty->over)
 			drop_fence(core, duty, update);
 	}

@@ -313,6 +313,25 @@ static void test_fence_again(void)
 	world_free(world);
 }
 
+/* An answer that could not be told for an hour says nothing about now: n1 is asked for again. */
+static void test_old_answer(void)
+{
+	struct world *world = world_new(3);
+
+	begin_to_fence(world);
+	while (!strstr(world_story(world), "power of n1 off"))
+		CU_ASSERT_FATAL(world_step(world));
+	world_scatter(world);
+	world_settle(world, 3600 * 1000);
+	world_story(world);
+	world_start_node(world, 1);
+	world_kill_daemon(world, 1);
+	world_split(world, 1);
+	world_settle(world, 20000);
+	STORY(world, "power of n1 off, by n2\nn2: a starts\n");
+	world_free(world);
+}
+
 /* An operation that somebody ended is over for its executor, too, in the midst of an epoch. */
 static void test_fence_is_over(void)
 {
@@ -353,4 +372,5 @@ UNIT_MAIN("core/fencing", { "fence_test", test_fence_test }, { "held_back", test
 	  { "order_of_an_earlier_life", test_order_of_an_earlier_life },
 	  { "another_machine", test_another_machine },
 	  { "cut_off", test_fence_cut_off }, { "again", test_fence_again },
+	  { "old_answer", test_old_answer },
 	  { "is_over", test_fence_is_over }, { "leaves", test_fence_leaves })
