@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libagents.a
 	%D%/pool.h \
 	%D%/run.c \
 	%D%/run.h \
+	%D%/vm.c \
 	%D%/vm.h \
 	%D%/vm_agent.c \
 	%D%/vm_guest.c \
@@ -28,7 +29,8 @@ noinst_LIBRARIES += %D%/libagents.a
 	%D%/vm_link.c \
 	%D%/vm_move.c \
 	%D%/vm_power.c \
-	%D%/vm_request.c
+	%D%/vm_request.c \
+	%D%/vm_watch.c
 
 pkglibexec_PROGRAMS += %D%/clusterd-agent-vm
 %C%_clusterd_agent_vm_SOURCES = %D%/vm_main.c

@@ -96,10 +96,8 @@ struct agent {
 	struct vm_facts *facts;
 };
 
-/* ---- vm_agent.c */
+/* ---- vm.c */
 
-/* Serves the daemon until it is gone. */
-int agent_run(const char *uri);
 /* Ends the process when the daemon cannot be told any more; r is what channel_send() gave. */
 void agent_sent(const struct agent *agent, int r);
 void agent_send_news(struct agent *agent, const Wire__AgentNews *news);
@@ -107,6 +105,14 @@ void agent_send_news(struct agent *agent, const Wire__AgentNews *news);
 /* The worker's connection; -ENOTCONN and why when libvirtd does not answer. */
 int agent_connect(struct agent *agent, struct link *link, virConnectPtr *ret_conn,
 		  char why[VM_WHY_SIZE]);
+
+/* Text as the schema wants it. */
+void vm_set_text(char **field, const char *text);
+
+/* ---- vm_agent.c */
+
+/* Serves the daemon until it is gone. */
+int agent_run(const char *uri);
 
 /* ---- vm_link.c */
 
@@ -189,10 +195,8 @@ void request_finish(struct request *request, struct link *link, Wire__AgentReply
 void request_finish_told(struct request *request, Wire__AgentReply__Code code, const char *text,
 			 const char *doubt);
 Wire__AgentReply__Code request_code(enum outcome_code code);
-/* Text as the schema wants it. */
-void vm_set_text(char **field, const char *text);
 
-/* ---- vm_power.c, vm_move.c: one function for each request, called in a worker */
+/* ---- vm_power.c, vm_move.c, vm_watch.c: one function for each request, called in a worker */
 void vm_do_start(struct request *request, struct link *link);
 void vm_do_stop(struct request *request, struct link *link);
 void vm_do_kill(struct request *request, struct link *link);

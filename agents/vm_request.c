@@ -17,24 +17,6 @@ enum {
 
 /* ---------------------------------------------------------------- answers */
 
-/* libvirt's sentences may be long, or hold what is no clean text. */
-void vm_set_text(char **field, const char *text)
-{
-	_cleanup_(freep) char *clean = mem_strndup(text ? text : "", WIRE_TEXT_MAX);
-	size_t len = wire_text_fit(clean, WIRE_TEXT_MAX);
-
-	while (len > 0 && (clean[len - 1] == '\n' || clean[len - 1] == ' '))
-		len--;
-	clean[len] = '\0';
-	if (!wire_text_ok(clean, len, true)) {
-		for (char *c = clean; *c; c++) {
-			if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
-				*c = ' ';
-		}
-	}
-	wire_set(field, clean);
-}
-
 Wire__AgentReply__Code request_code(enum outcome_code code)
 {
 	static const Wire__AgentReply__Code codes[] = {
