@@ -41,10 +41,14 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 		vm->force = vm->cancel = false;
 		/* A reset that was asked of the run before must not strike the next one. */
 		vm->action = WIRE__VM__ACTION__NO_ACTION;
-		if (before == VMOP_STOPPING) {
+		if (before == VMOP_STOPPING ||
+		    (before == VMOP_RUN && vm->wanted == WIRE__VM__WANTED__STOPPED)) {
 			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
 			return;
 		}
+		/* It ran: what kept it from starting before that is over. */
+		if (death && before == VMOP_RUN)
+			vm->tries = vm->tried_nodes = 0;
 		if (death || before != VMOP_STARTING)
 			begin_restart(apply, vm, why);
 		else if (vm->wanted == WIRE__VM__WANTED__STOPPED)
@@ -376,12 +380,29 @@ static void ended(struct apply *apply, Wire__Vm *vm, const struct report *report
 		       node_name(apply->state, report->id), text_of(r));
 }
 
+/* All that may run it have failed: from now on each of them is tried once more. */
+static uint64_t next_round(struct apply *apply, const Wire__Vm *vm)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(apply->state, WIRE__TABLE__TABLE_NODE, i);
+		uint32_t id = (uint32_t)node->id;
+
+		if (node->state == WIRE__NODE__STATE__UP && !node->witness && !node->drained &&
+		    vm_allows_node(vm, id) && !(vm->tried_nodes & vmop_bit(id)))
+			return vm->tried_nodes;
+	}
+	return 0;
+}
+
 static void start_failed(struct apply *apply, Wire__Vm *vm, const struct report *report)
 {
 	const Wire__VmReport *r = report->r;
 
 	vm->tries++;
 	vm->tried_nodes |= vmop_bit(report->id);
+	/* A saved one is given up when all have failed. */
+	if (!vm->image[0])
+		vm->tried_nodes = next_round(apply, vm);
 	record_textf(&vm->detail, "%s: %s", node_name(apply->state, report->id), text_of(r));
 	if (r->cause == WIRE__VM_REPORT__CAUSE__CHAIN_CHANGED)
 		record_textf(&vm->detail,

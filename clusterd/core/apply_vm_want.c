@@ -40,13 +40,46 @@ static void new_op(struct apply *apply, Wire__Vm *vm, Wire__Operation__Kind kind
 					    apply->command->who);
 }
 
+/* The node that has it cannot do anything with it now: nor can anybody else before its death. */
+static bool is_away(struct apply *apply, const Wire__Vm *vm)
+{
+	const Wire__Node *owner = vm->owner ? state_node(apply->state, vm->owner) : NULL;
+
+	return owner && owner->state != WIRE__NODE__STATE__UP;
+}
+
+/* It is wanted to run already, and whether it does nobody knows. */
+static void refuse_unknown(struct apply *apply, const Wire__Vm *vm)
+{
+	apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY,
+		     "whether %s runs is not known, for %s, where it was last, is not up: it runs "
+		     "on there, or is started elsewhere by itself once that node is proven dead; "
+		     "clusterctl status says what that waits for",
+		     vm->name, node_name(apply->state, vm->owner));
+}
+
 static void want_running(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *want)
 {
 	bool was_paused =
 		vm->wanted == WIRE__VM__WANTED__PAUSED ||
 		(vm->phase == WIRE__VM__PHASE__RUN && vm->seen == WIRE__VM__SEEN__SUSPENDED);
 
+	if (vm->phase == WIRE__VM__PHASE__RUN && !was_paused && is_away(apply, vm) &&
+	    vm->wanted == WIRE__VM__WANTED__RUNNING) {
+		refuse_unknown(apply, vm);
+		return;
+	}
+	/* A stop that has not begun, for its node was away, is none any more. */
+	if (vm->phase == WIRE__VM__PHASE__RUN && vm->wanted == WIRE__VM__WANTED__STOPPED)
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
+				"another request took its place");
 	vm->wanted = WIRE__VM__WANTED__RUNNING;
+	if (vm->phase == WIRE__VM__PHASE__RUN && !was_paused && is_away(apply, vm)) {
+		snprintf(apply->text, sizeof(apply->text),
+			 "noted: it is not stopped when %s, where it is, is back",
+			 node_name(apply->state, vm->owner));
+		return;
+	}
 	if (vm->phase == WIRE__VM__PHASE__RUN && !was_paused) {
 		snprintf(apply->text, sizeof(apply->text), "%s runs on %s already", vm->name,
 			 node_name(apply->state, vm->owner));
@@ -87,7 +120,8 @@ static void want_stopped(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *
 		return;
 	}
 	new_op(apply, vm, WIRE__OPERATION__KIND__STOP);
-	if (vm->phase == WIRE__VM__PHASE__RUN)
+	/* Until its node can do it, it may be asked to run on. */
+	if (vm->phase == WIRE__VM__PHASE__RUN && !is_away(apply, vm))
 		apply_vm_move_to(apply, vm, VMOP_STOPPING);
 }
 
@@ -112,6 +146,18 @@ static void want_action(struct apply *apply, Wire__Vm *vm, Wire__Vm__Action acti
 	if (vm->phase != WIRE__VM__PHASE__RUN) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
 			     "%s does not run: clusterctl vm start %s", vm->name, vm->name);
+		return;
+	}
+	if (is_away(apply, vm)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY,
+			     "%s cannot be reset or rebooted now: %s, where it is, is not up; "
+			     "bring that node or its clusterd back",
+			     vm->name, node_name(apply->state, vm->owner));
+		return;
+	}
+	if (vm->wanted == WIRE__VM__WANTED__PAUSED || vm->seen == WIRE__VM__SEEN__SUSPENDED) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s is paused: clusterctl vm resume %s first", vm->name, vm->name);
 		return;
 	}
 	new_op(apply, vm,
@@ -161,6 +207,14 @@ void apply_vm_want(struct apply *apply)
 		want_paused(apply, vm);
 	else
 		want_running(apply, vm, want);
+	/* Whether and when, nobody knows: no operator is to wait for that. */
+	if (apply->op && is_away(apply, vm)) {
+		apply->op = 0;
+		snprintf(apply->text, sizeof(apply->text),
+			 "noted: it takes effect as soon as %s, where %s is, is back or proven "
+			 "dead",
+			 node_name(apply->state, vm->owner), vm->name);
+	}
 	apply_vm_close(apply, vm);
 }
 

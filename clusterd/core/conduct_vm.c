@@ -255,7 +255,7 @@ static void conduct_vm(struct core *core, const Wire__Vm *vm, struct update *upd
 	if (vm->phase != WIRE__VM__PHASE__RUN)
 		return;
 	watched = watch_vm(core, vm);
-	if (vm->wanted == WIRE__VM__WANTED__STOPPED)
+	if (vm->wanted == WIRE__VM__WANTED__STOPPED && core_is_ready(core, vm->owner))
 		propose_step(core, vm, WIRE__VM__PHASE__STOPPING, 0, "", false, update);
 	else if ((vm->tries || vm->tried_nodes) &&
 		 conduct_lasted(core, watched->since_ms,

@@ -278,6 +278,74 @@ static void test_source_is_away(void)
 	bench_free(bench);
 }
 
+#define SAYS(part) CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, part))
+
+/* What is asked of a VM whose node is away is noted, and may be taken back; or it is refused. */
+static void test_owner_is_away(void)
+{
+	static const Wire__Vm__Wanted running = WIRE__VM__WANTED__RUNNING;
+	static const Wire__Vm__Action none = WIRE__VM__ACTION__NO_ACTION;
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT_EQUAL(bench_want(bench, running, none), WIRE__VERDICT__CODE__NOT_READY);
+	SAYS("whether a runs is not known, for n2");
+	CU_ASSERT_EQUAL(bench_want(bench, running, WIRE__VM__ACTION__RESET),
+			WIRE__VERDICT__CODE__NOT_READY);
+	SAYS("n2, where it is, is not up");
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__STOPPED, none), 0);
+	SAYS("noted: it takes effect as soon as n2");
+	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__RUN);
+	op = bench_vm(bench)->op;
+	CU_ASSERT_EQUAL(bench_want(bench, running, none), 0);
+	SAYS("noted: it is not stopped when n2");
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__CANCELLED);
+	CU_ASSERT_EQUAL(bench_vm(bench)->wanted, running);
+	/* A stop that is still wanted when the node is dead has been done. */
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__STOPPED, none), 0);
+	op = bench_vm(bench)->op;
+	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__DONE);
+	bench_free(bench);
+}
+
+/* Nobody could carry it out before it is resumed. */
+static void test_paused_reset(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__PAUSED, WIRE__VM__ACTION__NO_ACTION),
+			0);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__RUNNING, WIRE__VM__ACTION__REBOOT),
+			WRONG_STATE);
+	CU_ASSERT_STRING_EQUAL(bench->text, "a is paused: clusterctl vm resume a first");
+	bench_free(bench);
+}
+
+/* It ran when its node died: the failures before that are not held against it. */
+static void test_death_after_failures(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 3), 0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 3, 103, 2, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->tries, 2);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, 3, WIRE__VM_REPORT__WHAT__RUNNING), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->tries, 2);
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL(bench_vm(bench)->tries, 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->tried_nodes, 0);
+	bench_free(bench);
+}
+
 /* Sentences are put together of two: none says a thing twice, or ends in a colon. */
 static void test_texts(void)
 {
@@ -303,4 +371,6 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_o
 	  { "old_generation", test_old_generation }, { "held", test_held },
 	  { "requests", test_requests }, { "old_action", test_old_action },
 	  { "unmanaged", test_unmanaged }, { "look", test_look }, { "accept", test_accept },
-	  { "source_is_away", test_source_is_away }, { "texts", test_texts })
+	  { "source_is_away", test_source_is_away }, { "owner_is_away", test_owner_is_away },
+	  { "paused_reset", test_paused_reset },
+	  { "death_after_failures", test_death_after_failures }, { "texts", test_texts })

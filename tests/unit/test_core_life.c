@@ -331,6 +331,55 @@ static void test_half_missing(void)
 	world_free(world);
 }
 
+/* A start takes back a stop that its node could not begin: the guest runs on. */
+static void test_stop_taken_back(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 5000);
+	world_move(world, "a", 3, WIRE__VM_MOVE__HOW__LIVE);
+	world_settle(world, 5000);
+	CU_ASSERT(world_has(world, "a", 3));
+	world_stop_daemon(world, 3);
+	world_settle(world, 1000);
+	world_want(world, "a", WIRE__VM__WANTED__STOPPED);
+	world_settle(world, 1000);
+	world_want(world, "a", WIRE__VM__WANTED__RUNNING);
+	world_settle(world, 1000);
+	world_story(world);
+	world_start_daemon(world, 3);
+	world_settle(world, 20000);
+	STORY(world, "");
+	CU_ASSERT(world_has(world, "a", 3));
+	/* One that is not taken back is carried out. */
+	world_stop_daemon(world, 3);
+	world_want(world, "a", WIRE__VM__WANTED__STOPPED);
+	world_story(world);
+	world_start_daemon(world, 3);
+	world_settle(world, 20000);
+	STORY(world, "n3: a shut down\n");
+	world_free(world);
+}
+
+/* Whichever node it is that can start it, its turn comes. */
+static void test_each_node_in_turn(void)
+{
+	for (unsigned good = 1; good <= 3; good++) {
+		struct world *world = world_new(3);
+
+		for (unsigned n = 1; n <= 3; n++)
+			world_fail_starts(world, n, "no such file");
+		world_add_vm(world, "a", 512);
+		while (world_vm(world, "a")->tries < 3)
+			world_tick(world);
+		world_fail_starts(world, good, NULL);
+		world_settle(world, 400 * 1000);
+		CU_ASSERT_EQUAL(world_runs(world, "a"), good);
+		world_free(world);
+	}
+}
+
 /* The disk of n3 is full: its clusterd ends at the first write and begins again, on and on. */
 static void flap(struct world *world, unsigned seconds)
 {
@@ -378,4 +427,6 @@ UNIT_MAIN("core/life", { "start_stop", test_start_stop }, { "live", test_live },
 	  { "cold_start", test_cold_start }, { "partition_heals", test_partition_heals },
 	  { "daemon_dies", test_daemon_dies }, { "guest_ends", test_guest_ends },
 	  { "half_missing", test_half_missing },
-	  { "flapping_node", test_flapping_node })
+	  { "flapping_node", test_flapping_node },
+	  { "stop_taken_back", test_stop_taken_back },
+	  { "each_node_in_turn", test_each_node_in_turn })
