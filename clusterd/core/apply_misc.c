@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What commands about volumes, settings and notes do to the state. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -104,6 +105,10 @@ void apply_setting_set(struct apply *apply)
 	record.name = (char *)setting->name;
 	record.value = set->value;
 	state_put(apply->state, WIRE__TABLE__TABLE_SETTING, id, &record.base, apply->update);
+	if (strcmp(setting->name, "fence.budget") == 0 && strcmp(set->value, "0") == 0)
+		snprintf(apply->text, sizeof(apply->text),
+			 "fence.budget is 0: no lost node is powered off, and its VMs stay down "
+			 "until it is back or its device calls it off");
 	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "settings", "%s = %s, by %s",
 		    setting->name, set->value, apply->command->who);
 }

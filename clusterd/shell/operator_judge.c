@@ -130,7 +130,7 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 	if (op) {
 		snprintf(ret, size, "not fenced yet, it is tried again: %s: %s",
 			 used ? used->name : "a device", op->text);
-		return "bring it back, or see why: clusterctl fence test";
+		return "bring it back, or put that right; clusterctl fence test asks the device";
 	}
 	snprintf(ret, size, "about to be fenced through %s", device->name);
 	return NULL;

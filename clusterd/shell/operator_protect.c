@@ -67,6 +67,8 @@ static bool death_is_provable(const struct view_source *source, const Wire__Node
 		 owner->state != WIRE__NODE__STATE__DAEMON_DOWN)
 		snprintf(ret_why, size, "%s is %s and not proven off", owner->name,
 			 judge_node_state(source, owner));
+	else if (state_setting_number(source->state, "fence.budget") == 0)
+		snprintf(ret_why, size, "fence.budget is 0: no lost node is powered off");
 	else if (has_device(source->state, (uint32_t)owner->id, &failed))
 		return true;
 	else if (failed)

@@ -85,7 +85,7 @@ static void test_vm_unknown(void)
 		  "n4 is lost and being fenced through bmc4" },
 		{ WIRE__NODE__STATE__LOST, FAILED, false, false,
 		  "n4 is lost and not fenced yet, it is tried again: bmc4: no route; bring it "
-		  "back, or see why: clusterctl fence test" },
+		  "back, or put that right; clusterctl fence test asks the device" },
 		{ WIRE__NODE__STATE__LOST, UNUSED, true, false,
 		  "n4 is lost and not fenced yet: no quorum; bring voters back, until a majority "
 		  "is there" },

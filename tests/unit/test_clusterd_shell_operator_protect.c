@@ -140,6 +140,10 @@ static void test_protected_of_half(void)
 	small_host(core, 5, STATE(UP), false);
 	source.standing.ring |= 1 << 4;
 	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), PROTECTED);
+	small_setting(core, "fence.budget", "0");
+	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
+	CU_ASSERT_STRING_EQUAL(why, "fence.budget is 0: no lost node is powered off");
+	small_setting(core, "fence.budget", "3");
 	source.standing.disputed = "two copies";
 	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
 	CU_ASSERT_STRING_EQUAL(why, "the nodes' copies of the state differ, so nothing would be "

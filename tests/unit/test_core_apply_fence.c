@@ -69,7 +69,10 @@ static void test_fence_budget(void)
 {
 	struct bench *bench = bench_new();
 
+	CU_ASSERT_EQUAL(set_budget(bench, "0"), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "no lost node is powered off"));
 	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	CU_ASSERT_STRING_EQUAL(bench->text, "");
 	bench_add_fence(bench, "bmc3", 3);
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	bench_verdict(bench, 3, WIRE__NODE__STATE__LOST);

@@ -64,7 +64,7 @@ static void set(struct world *world, const char *name, const char *value)
 	body.value = (char *)value;
 	command.body_case = WIRE__COMMAND__BODY_SETTING_SET;
 	command.setting_set = &body;
-	CU_ASSERT_STRING_EQUAL(world_ask(world, 1, &command), "");
+	world_ask(world, 1, &command);
 }
 
 /* Beyond the budget nobody's power is cut; it is said why, and it goes on when that is raised. */
