@@ -16,7 +16,8 @@ for node in n2 n3; do
 	equal "its boot after the move to $node" "$one_boot" "$(boot $name)"
 	equal "its process on $from" "" "$(qemu_pids "$from" $name)"
 done
-no_image() { [[ -z $(lab exec n1 find $states -type f 2>/dev/null) ]]; }
+uuid=$(ctl vm show $name --json | field 'd["uuid"]')
+no_image() { [[ -z $(lab exec n1 find $states -type f -name "$uuid.*" 2>/dev/null) ]]; }
 until_true "the image is gone" no_image
 
 note "a full disk: it stays"
