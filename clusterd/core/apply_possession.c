@@ -148,6 +148,8 @@ static const char *step_start(struct apply *apply, Wire__Vm *vm, const Wire__VmS
 	vm->unpause = false;
 	record_message((ProtobufCMessage **)&vm->live, NULL);
 	record_text(&vm->changed_outside, "");
+	/* Memory that was saved before this start would be older than the disks from now on. */
+	record_text(&vm->image, "");
 	vm_hold(vm, step->node, node->incarnation);
 	if (!apply_op_running(apply, vm->op))
 		vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm, step->node, 0,

@@ -303,3 +303,19 @@ bool bench_has_event(const struct bench *bench, const char *text)
 	}
 	return false;
 }
+
+int bench_add_volume(struct bench *bench, const char *name, const char *target)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VolumeAdd add = WIRE__VOLUME_ADD__INIT;
+	Wire__Volume volume = WIRE__VOLUME__INIT;
+
+	volume.name = (char *)name;
+	volume.driver = (char *)"dir";
+	volume.target = (char *)target;
+	volume.declared_shared = true;
+	add.volume = &volume;
+	command.body_case = WIRE__COMMAND__BODY_VOLUME_ADD;
+	command.volume_add = &add;
+	return bench_apply(bench, 1, 101, &command);
+}

@@ -53,6 +53,7 @@ int bench_verdict(struct bench *bench, uint32_t node, Wire__Node__State state);
 int bench_want(struct bench *bench, Wire__Vm__Wanted wanted, Wire__Vm__Action action);
 int bench_move(struct bench *bench, uint32_t to, Wire__VmMove__How how, const char *image);
 int bench_set_managed(struct bench *bench, const char *value);
+int bench_add_volume(struct bench *bench, const char *name, const char *target);
 
 /* Fencing, by the first device, the named one, or "bmc"; begin returns the operation. */
 void bench_add_fence(struct bench *bench, const char *name, uint32_t node);

@@ -308,8 +308,45 @@ static void test_owner_is_away(void)
 	op = bench_vm(bench)->op;
 	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
 	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__OFF);
-	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
-			WIRE__OPERATION__OUTCOME__DONE);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome, WIRE__OPERATION__OUTCOME__DONE);
+	bench_free(bench);
+}
+
+/*
+ * A guest is stopped before the image of its last quick migration was dropped. It must never be
+ * restored from that: its disks have changed since.
+ */
+static void test_old_image(void)
+{
+	static const Wire__Vm__Action none = WIRE__VM__ACTION__NO_ACTION;
+	struct bench *bench = bench_new();
+	uint64_t generation;
+
+	CU_ASSERT_EQUAL(bench_add_volume(bench, "one", "/v/one"), 0);
+	CU_ASSERT_EQUAL(
+		bench_move(bench, 3, WIRE__VM_MOVE__HOW__QUICK, "/v/one/.clusterd/state/a.1.sav"),
+		0);
+	generation = bench_vm(bench)->generation;
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, generation, WIRE__VM_REPORT__WHAT__SAVED),
+			0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__RESTORING, 3), 0);
+	generation = bench_vm(bench)->generation;
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 3, 103, generation, WIRE__VM_REPORT__WHAT__RESTORED),
+			0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 3, 103, generation, WIRE__VM_REPORT__WHAT__RUNNING),
+			0);
+	CU_ASSERT_NOT_EQUAL(bench_vm(bench)->image[0], '\0');
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__STOPPED, none), 0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 3, 103, generation, WIRE__VM_REPORT__WHAT__ABSENT),
+			0);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__RUNNING, none), 0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 3), 0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 3, 103, bench_vm(bench)->generation,
+					WIRE__VM_REPORT__WHAT__ABSENT),
+			0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__FAILED, 0), 0);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__RUNNING, none), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__OFF);
 	bench_free(bench);
 }
 
@@ -372,5 +409,5 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_o
 	  { "requests", test_requests }, { "old_action", test_old_action },
 	  { "unmanaged", test_unmanaged }, { "look", test_look }, { "accept", test_accept },
 	  { "source_is_away", test_source_is_away }, { "owner_is_away", test_owner_is_away },
-	  { "paused_reset", test_paused_reset },
+	  { "old_image", test_old_image }, { "paused_reset", test_paused_reset },
 	  { "death_after_failures", test_death_after_failures }, { "texts", test_texts })

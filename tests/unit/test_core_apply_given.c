@@ -53,22 +53,6 @@ static void test_one_disk(void)
 	bench_free(bench);
 }
 
-static int add_volume(struct bench *bench, const char *name, const char *target)
-{
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__VolumeAdd add = WIRE__VOLUME_ADD__INIT;
-	Wire__Volume volume = WIRE__VOLUME__INIT;
-
-	volume.name = (char *)name;
-	volume.driver = (char *)"dir";
-	volume.target = (char *)target;
-	volume.declared_shared = true;
-	add.volume = &volume;
-	command.body_case = WIRE__COMMAND__BODY_VOLUME_ADD;
-	command.volume_add = &add;
-	return bench_apply(bench, 1, 101, &command);
-}
-
 /* An agent writes the image as root: nowhere but on a volume, whoever names the place. */
 static void test_image(void)
 {
@@ -77,7 +61,7 @@ static void test_image(void)
 					   "/v/one/.clusterd/state/../../../../etc/passwd",
 					   "/v/one2/.clusterd/state/a.sav" };
 
-	CU_ASSERT_EQUAL(add_volume(bench, "one", "/v/one"), 0);
+	CU_ASSERT_EQUAL(bench_add_volume(bench, "one", "/v/one"), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		CU_ASSERT_EQUAL(bench_move(bench, 3, WIRE__VM_MOVE__HOW__QUICK, bad[i]),
 				WIRE__VERDICT__CODE__NOT_READY);
@@ -98,9 +82,9 @@ static void test_volumes(void)
 	for (unsigned i = 0; i < WIRE_LIST_MAX; i++) {
 		snprintf(name, sizeof(name), "v%u", i);
 		snprintf(target, sizeof(target), "/v/%u", i);
-		CU_ASSERT_EQUAL(add_volume(bench, name, target), 0);
+		CU_ASSERT_EQUAL(bench_add_volume(bench, name, target), 0);
 	}
-	CU_ASSERT_EQUAL(add_volume(bench, "more", "/v/more"), WIRE__VERDICT__CODE__LIMIT);
+	CU_ASSERT_EQUAL(bench_add_volume(bench, "more", "/v/more"), WIRE__VERDICT__CODE__LIMIT);
 	bench_free(bench);
 }
 
