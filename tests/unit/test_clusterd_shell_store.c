@@ -590,8 +590,8 @@ static int open_with_room(unsigned long long bytes)
 static void test_room(void)
 {
 	make_dir();
-	if (geteuid() != 0)
-		fprintf(stderr, "room: only root can mount a small file system\n");
+	if (open_with_room(2 * STORE_ROOM) == EPERM)
+		fprintf(stderr, "room: not tried, small file systems cannot be mounted here\n");
 	else {
 		CU_ASSERT_EQUAL(open_with_room(STORE_ROOM - 4096), ENOSPC);
 		CU_ASSERT_EQUAL(open_with_room(2 * STORE_ROOM), 0);
