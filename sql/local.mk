@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # sql: the store's schema.sql and the migrations NNN-name.sql between its versions.
 #
-# They are compiled into the daemon (clusterd/shell/store.c includes sql/schema.sql.h), so that a
+# They are compiled into the daemon (clusterd/shell/store_file.c includes sql/schema.sql.h), so that a
 # program and its schema cannot be of two versions. schema.sql.h is schema.sql as a C string.
 
 EXTRA_DIST += %D%/README.md %D%/schema.sql

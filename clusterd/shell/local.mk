@@ -49,6 +49,9 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/shell.h \
 	%D%/store.c \
 	%D%/store.h \
+	%D%/store_file.c \
+	%D%/store_private.h \
+	%D%/store_read.c \
 	%D%/store_write.c \
 	%D%/store_write.h \
 	%D%/tell.c \
