@@ -24,9 +24,10 @@ noinst_LIBRARIES += %D%/libagents.a
 	%D%/vm.c \
 	%D%/vm.h \
 	%D%/vm_agent.c \
-	%D%/vm_guest.c \
 	%D%/vm_facts.c \
+	%D%/vm_guest.c \
 	%D%/vm_link.c \
+	%D%/vm_look.c \
 	%D%/vm_move.c \
 	%D%/vm_power.c \
 	%D%/vm_request.c \

@@ -119,7 +119,7 @@ int agent_run(const char *uri);
 /* Starts the thread that keeps the event connection. */
 int vm_link_start(struct agent *agent);
 
-/* ---- vm_guest.c */
+/* ---- vm_guest.c: a domain that is known */
 
 /* The domain with that uuid; NULL if it is unknown. */
 struct guest *guest_find(struct agent *agent, const char *uuid);
@@ -129,6 +129,27 @@ struct guest *guest_find(struct agent *agent, const char *uuid);
  * begins with none.
  */
 struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref);
+
+/*
+ * In a worker: looks, and gives the news to tell; to be sent before guest_unlock(). Between, nobody
+ * else tells anything about it. -EBUSY: another look hangs.
+ */
+int guest_lock(struct guest *guest, uint64_t timeout_ms);
+void guest_unlock(struct guest *guest);
+void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link);
+/* What the last look found; free with wire_free(). Notes that it is told. */
+Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest);
+/* Its process is known to be gone, whatever libvirt still makes of it. */
+void guest_gone_locked(struct agent *agent, struct guest *guest);
+/* What was seen last holds no more. */
+void guest_doubt_locked(struct guest *guest, const char *why);
+void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced);
+void guest_send_news(struct agent *agent, Wire__DomainNews *domain);
+
+/* Waits until the state told last is ABSENT; false: not until then. */
+bool guest_wait_absent(struct agent *agent, struct guest *guest, uint64_t until_ms);
+
+/* ---- vm_look.c: when domains are looked at */
 
 /*
  * Queues a look: what is true is told if it is news; forced: anyway; live: the essence of the
@@ -149,26 +170,8 @@ void guest_queue_stranger(struct agent *agent, const char *uuid);
  * told before this returns, without one soon after. -EIO: libvirt does not say which there are.
  */
 int guest_adopt_all(struct agent *agent, virConnectPtr conn, struct link *link);
-
-/*
- * In a worker: looks, and gives the news to tell; to be sent before guest_unlock(). Between, nobody
- * else tells anything about it. -EBUSY: another look hangs.
- */
-int guest_lock(struct guest *guest, uint64_t timeout_ms);
-void guest_unlock(struct guest *guest);
-void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link);
-/* What the last look found; free with wire_free(). Notes that it is told. */
-Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest);
-/* Its process is known to be gone, whatever libvirt still makes of it. */
-void guest_gone_locked(struct agent *agent, struct guest *guest);
-/* What was seen last holds no more. */
-void guest_doubt_locked(struct guest *guest, const char *why);
-void guest_tell_locked(struct agent *agent, struct guest *guest, bool forced);
 /* Looks and tells, as the answer to a Watch; UNKNOWN when another look hangs. */
 void guest_tell_watch(struct agent *agent, struct guest *guest, uint64_t watch, struct link *link);
-
-/* Waits until the state told last is ABSENT; false: not until then. */
-bool guest_wait_absent(struct agent *agent, struct guest *guest, uint64_t until_ms);
 
 /* ---- vm_request.c */
 

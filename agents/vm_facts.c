@@ -351,7 +351,7 @@ static void await_volumes(struct agent *agent)
 		pthread_mutex_unlock(&agent->lock);
 		if (!looking)
 			return;
-		usleep(5000);
+		process_pause_ms(5);
 	}
 }
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libvirt/virterror.h>
@@ -212,16 +211,13 @@ static void *keep(void *context)
 	long backoff_ms = BACKOFF_MIN_MS;
 
 	for (;;) {
-		struct timespec t;
-
 		if (keep_once(context))
 			backoff_ms = BACKOFF_MIN_MS;
 		else if (backoff_ms < BACKOFF_MAX_MS)
 			backoff_ms *= 2;
 		if (backoff_ms > BACKOFF_MAX_MS)
 			backoff_ms = BACKOFF_MAX_MS;
-		t = (struct timespec){ backoff_ms / 1000, backoff_ms % 1000 * 1000000 };
-		nanosleep(&t, NULL);
+		process_pause_ms(backoff_ms);
 	}
 	return NULL;
 }

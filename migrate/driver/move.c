@@ -296,13 +296,12 @@ static bool still_put_away(void)
 
 static int migrate_patiently(virDomainPtr domain, const struct move *move, bool unsafe)
 {
-	const struct timespec pause = { 0, 50 * 1000000 };
 	uint64_t end_ms = process_now_ms() + PUT_AWAY_MS;
 	int r;
 
 	while ((r = migrate(domain, move, unsafe)) < 0 && still_put_away() &&
 	       process_now_ms() < end_ms && !atomic_load(move->cancel))
-		nanosleep(&pause, NULL);
+		process_pause_ms(50);
 	return r;
 }
 

@@ -37,7 +37,7 @@ uint64_t process_now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void pause_ms(long ms)
+void process_pause_ms(long ms)
 {
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
 
@@ -289,7 +289,7 @@ int process_freeze(int pidfd, pid_t pid, uint64_t timeout_ms)
 			return 0;
 		if (r < 0 || process_now_ms() > end)
 			break;
-		pause_ms(1);
+		process_pause_ms(1);
 	}
 	process_thaw(pidfd);
 	return r < 0 ? r : -ETIMEDOUT;

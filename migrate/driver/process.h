@@ -50,5 +50,7 @@ int process_thaw(int pidfd);
 
 /* Milliseconds since the machine started, suspended time included. */
 uint64_t process_now_ms(void);
+/* Sleeps; a signal ends it early. */
+void process_pause_ms(long ms);
 
 #endif
