@@ -323,7 +323,8 @@ static bool has_right(const struct core *core, const Wire__Vm *vm, enum core_rig
 		return false;
 	switch (right) {
 	case RIGHT_START:
-		return owner && vm->phase == WIRE__VM__PHASE__STARTING;
+		/* With a look, that right is from before it was managed=no. */
+		return owner && vm->phase == WIRE__VM__PHASE__STARTING && !vm->look;
 	case RIGHT_RESTORE:
 		return owner && vm->phase == WIRE__VM__PHASE__RESTORING;
 	case RIGHT_INCOMING:

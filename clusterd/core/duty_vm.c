@@ -86,6 +86,20 @@ static Wire__VmReport__Cause start_cause(const struct duty_done *done)
 							       : CAUSE(START_FAILED);
 }
 
+/* Has the agent answered a look that the cluster still waits for? */
+static bool looked_for(const struct turn *turn)
+{
+	return look_due(turn->vm, turn->core->node) && turn->duty->looked == turn->vm->look;
+}
+
+/* The right to start it is from before it was set managed=no: since then it may run anywhere. */
+static void give_back(struct turn *turn)
+{
+	if (looked_for(turn))
+		duty_report_absent(turn, CAUSE(START_FAILED),
+				   "it was set managed=no before it was started");
+}
+
 static void starting(struct turn *turn)
 {
 	const struct duty_done *done = duty_done(turn, ASK_START);
@@ -97,6 +111,10 @@ static void starting(struct turn *turn)
 	}
 	if (duty_busy(turn, SLOT_MAIN))
 		return;
+	if (turn->vm->look && absent(turn)) {
+		give_back(turn);
+		return;
+	}
 	if (done && absent(turn)) {
 		/* Started, and gone again before anybody was told: that is a death, too. */
 		if (done->code == WIRE__AGENT_REPLY__CODE__OK)
@@ -184,12 +202,6 @@ static void tell_live(struct turn *turn)
 	command.body_case = WIRE__COMMAND__BODY_VM_LIVE;
 	command.vm_live = &live;
 	core_propose(turn->core, &command, turn->update);
-}
-
-/* Has the agent answered a look that the cluster still waits for? */
-static bool looked_for(const struct turn *turn)
-{
-	return look_due(turn->vm, turn->core->node) && turn->duty->looked == turn->vm->look;
 }
 
 static void run_running(struct turn *turn)

@@ -483,7 +483,39 @@ static void test_word_of_the_last_daemon(void)
 	world_free(world);
 }
 
+/*
+ * It was given to n1, which had not begun to start it when it was set managed=no. Whoever started
+ * it elsewhere meanwhile did so with every right.
+ */
+static void test_given_before(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_want(world, "a", WIRE__VM__WANTED__STOPPED);
+	world_settle(world, 10000);
+	world_story(world);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->phase, WIRE__VM__PHASE__OFF);
+	world_want(world, "a", WIRE__VM__WANTED__RUNNING);
+	while (world_vm(world, "a")->phase != WIRE__VM__PHASE__STARTING)
+		world_tick(world);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->owner, 1);
+	world_stop_agent(world, 1);
+	world_set(world, "a", "managed", "no");
+	world_settle(world, 5000);
+	STORY(world, "");
+	world_run_by_hand(world, 2, "a", false);
+	world_start_agent(world, 1);
+	world_settle(world, 5000);
+	world_set(world, "a", "managed", "yes");
+	world_settle(world, 60000);
+	STORY(world, "n2: a started by hand\n");
+	CU_ASSERT(world_has(world, "a", 2));
+	world_free(world);
+}
+
 UNIT_MAIN("core/look_stale", { "off_and_no_room", test_off_and_no_room },
+	  { "given_before", test_given_before },
 	  { "word_of_the_last_daemon", test_word_of_the_last_daemon },
 	  { "still_off", test_still_off }, { "off_is_on", test_off_is_on },
 	  { "off_is_on_now", test_off_is_on_now },
