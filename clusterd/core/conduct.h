@@ -34,6 +34,7 @@ struct watched_vm {
 };
 
 struct conductor {
+	bool watching;			/* it has led since the step before this one, at least */
 	uint64_t epoch;
 	struct watched_node nodes[65];
 	struct idmap vms;

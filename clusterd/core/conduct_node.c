@@ -17,9 +17,10 @@ void conduct_watch_node(struct core *core, const Wire__Node *node)
 		watched->was_out = false;
 	}
 	watched->was_out |= !in_ring;
-	/* How old a proof is that was there before this leader looked, nobody knows. */
+	/* How old a proof is that came while this node did not lead, nobody knows. */
 	if (watched->proven != node->proven)
-		watched->proven_ms = watched->since_ms ? core->now_ms : 0;
+		watched->proven_ms =
+			core->conductor->watching && watched->since_ms ? core->now_ms : 0;
 	watched->proven = node->proven;
 	if (!watched->since_ms || watched->state != node->state ||
 	    watched->state_ms != node->since_ms || watched->in_ring != in_ring ||

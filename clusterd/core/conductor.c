@@ -50,18 +50,26 @@ static void forget_proposals(struct conductor *conductor)
 		watched->proposed_ms = 0;
 }
 
+void conductor_rest(struct core *core)
+{
+	core->conductor->watching = false;
+}
+
 void conductor_run(struct core *core, struct update *update)
 {
 	struct conductor *conductor = core->conductor;
 	bool leading = core->standing.open && core->standing.ready &&
 		       core->standing.leader == core->node && state_cluster(core->state);
 
-	if (!leading)
+	if (!leading) {
+		conductor_rest(core);
 		return;
+	}
 	if (conductor->epoch != core->standing.epoch)
 		forget_proposals(conductor);
 	conductor->epoch = core->standing.epoch;
 	watch_nodes(core);
+	conductor->watching = true;
 	conduct_vms(core, update);
 	/* These come last, for VMs that are to start ask for newer proofs. */
 	conduct_nodes(core, update);

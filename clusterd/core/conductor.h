@@ -20,6 +20,8 @@ void conductor_free(struct conductor *conductor);
 
 /* Called after every step on every node; acts only on the leader of an open epoch. */
 void conductor_run(struct core *core, struct update *update);
+/* A step without it: of what happened meanwhile it does not know when. */
+void conductor_rest(struct core *core);
 
 /*
  * How long a VM that has failed so often rests before it is tried again: not at all at first,

@@ -292,6 +292,7 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 		conductor_run(core, update);
 		duties_run(core, update);
 	} else {
+		conductor_rest(core);
 		duties_rest(core, update);
 	}
 	replica_finish(core->replica, update);

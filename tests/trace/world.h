@@ -23,6 +23,8 @@ struct world;
 
 /* n nodes n1..nN; voters: the first 3 or 5. A cluster has begun and an epoch is open. */
 struct world *world_new(unsigned nodes);
+/* The same, with n1 a witness. */
+struct world *world_new_led_by_witness(unsigned nodes);
 void world_free(struct world *world);
 
 /* What happened so far; emptied by asking. The text is good until the next call. */

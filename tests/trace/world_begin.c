@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "wire/message.h"
 
-static void genesis(struct world *world)
+static void genesis(struct world *world, unsigned witness)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__Genesis genesis = WIRE__GENESIS__INIT;
@@ -30,6 +30,7 @@ static void genesis(struct world *world)
 		nodes[n].id = n + 1;
 		nodes[n].name = names[n];
 		nodes[n].address = names[n];
+		nodes[n].witness = n + 1 == witness;
 		list[n] = &nodes[n];
 	}
 	genesis.cluster = &cluster;
@@ -82,7 +83,7 @@ static void add_volume(struct world *world)
 	world_ask(world, 1, &command);
 }
 
-struct world *world_new(unsigned nodes)
+static struct world *begin(unsigned nodes, unsigned witness)
 {
 	struct world *world = mem_new(struct world);
 
@@ -96,7 +97,7 @@ struct world *world_new(unsigned nodes)
 	for (unsigned n = 1; n <= nodes; n++)
 		for (unsigned m = 1; m <= nodes; m++)
 			host_meet(world->machines[n].host, m, world->machines[m].host);
-	genesis(world);
+	genesis(world, witness);
 	for (unsigned n = 1; n <= nodes; n++)
 		world_start_node(world, n);
 	world_settle(world, 10000);
@@ -105,6 +106,16 @@ struct world *world_new(unsigned nodes)
 	world_settle(world, 10000);
 	world_story(world);
 	return world;
+}
+
+struct world *world_new(unsigned nodes)
+{
+	return begin(nodes, 0);
+}
+
+struct world *world_new_led_by_witness(unsigned nodes)
+{
+	return begin(nodes, 1);
 }
 
 void world_free(struct world *world)

@@ -514,8 +514,44 @@ static void test_given_before(void)
 	world_free(world);
 }
 
+/*
+ * n1 leads, and runs no VMs, not even a libvirt. While it is cut off, n4 is proven off for a VM
+ * that has no room. When n1 leads again, it sees that proof for the first time, an hour old.
+ */
+static void test_off_by_another_leader(void)
+{
+	struct world *world = world_new_led_by_witness(4);
+	char name[8];
+
+	world_stop_agent(world, 1);
+	world_kill_node(world, 4);
+	world_settle(world, 10000);
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		world_add_vm(world, name, 1800);
+		world_settle(world, 2500);
+	}
+	world_split(world, 1);
+	world_settle(world, 10000);
+	world_add_vm(world, "a", 1800);
+	world_settle(world, HOUR_MS);
+	CU_ASSERT(world_waits_for(world, "a", "no node can take a"));
+	world_split(world, 8);
+	world_start_node(world, 4);
+	world_kill_daemon(world, 4);
+	world_run_by_hand(world, 4, "a", false);
+	world_settle(world, 1000);
+	world_want(world, "c0", WIRE__VM__WANTED__STOPPED);
+	world_story(world);
+	world_settle(world, HOUR_MS);
+	STORY(world, "n2: c0 shut down\n");
+	CU_ASSERT(world_waits_for(world, "a", "no fence device says that it still is"));
+	world_free(world);
+}
+
 UNIT_MAIN("core/look_stale", { "off_and_no_room", test_off_and_no_room },
 	  { "given_before", test_given_before },
+	  { "off_by_another_leader", test_off_by_another_leader },
 	  { "word_of_the_last_daemon", test_word_of_the_last_daemon },
 	  { "still_off", test_still_off }, { "off_is_on", test_off_is_on },
 	  { "off_is_on_now", test_off_is_on_now },
