@@ -82,7 +82,7 @@ void apply_looks_forget(struct apply *apply, uint32_t node);
 void apply_fences_forget(struct apply *apply, uint32_t node);
 /* The node is lost: what its devices said of it shortly before was true. */
 void apply_fences_were_right(struct apply *apply, uint32_t node);
-/* It is up: no fencing of it goes on. */
+/* It was heard of again, up or not: no fencing of it goes on. */
 void apply_fencing_over(struct apply *apply, uint32_t node);
 
 #endif

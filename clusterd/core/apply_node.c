@@ -32,6 +32,9 @@ static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State n
 	record_text(&node->held_back, "");
 	if (next != WIRE__NODE__STATE__UP)
 		apply_looks_forget(apply, (uint32_t)node->id);
+	/* It was heard of again: nobody is to cut its power any more. */
+	if (next != WIRE__NODE__STATE__LOST)
+		apply_fencing_over(apply, (uint32_t)node->id);
 }
 
 void apply_genesis(struct apply *apply)
@@ -104,7 +107,6 @@ void apply_node_report(struct apply *apply)
 	if (!was_up) {
 		node_move(apply, node, WIRE__NODE__STATE__UP, "");
 		apply_fences_forget(apply, (uint32_t)node->id);
-		apply_fencing_over(apply, (uint32_t)node->id);
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id, "is up");
 	}
 	node_close(apply, node);

@@ -350,10 +350,46 @@ static void test_off_before_lost(void)
 	}
 }
 
+/* It is in the ring again: whoever is on the way to cut its power is called back. */
+static void test_back_without_clusterd(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	op = bench_begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN), 0);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__CANCELLED);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), STALE);
+	bench_free(bench);
+}
+
+/* Its clusterd is heard again only to say that it goes. */
+static void test_back_to_leave(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeFreeze freeze = WIRE__NODE_FREEZE__INIT;
+	uint64_t op;
+
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	op = bench_begin_fence(bench, 2);
+	freeze.freeze_ms = 1000;
+	command.body_case = WIRE__COMMAND__BODY_NODE_FREEZE;
+	command.node_freeze = &freeze;
+	CU_ASSERT_EQUAL(bench_apply(bench, 2, 102, &command), 0);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__CANCELLED);
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fence_late },
 	  { "fence_budget", test_fence_budget }, { "other_device", test_other_device },
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
 	  { "booted_leader", test_booted_leader }, { "jump", test_jump },
 	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing },
 	  { "device_works", test_device_works },
-	  { "off_before_lost", test_off_before_lost })
+	  { "off_before_lost", test_off_before_lost },
+	  { "back_without_clusterd", test_back_without_clusterd },
+	  { "back_to_leave", test_back_to_leave })
