@@ -64,12 +64,6 @@ static bool set_managed(struct apply *apply, Wire__Vm *vm, const char *value)
 			     vm->name);
 		return false;
 	}
-	if (!yes)
-		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
-				"the VM was set managed=no");
-	/* Whatever was done to it meanwhile, nobody told the cluster. */
-	if (yes && vm->unmanaged)
-		look_begin(vm, apply->index);
 	vm->unmanaged = !yes;
 	return true;
 }
@@ -181,6 +175,31 @@ static bool change(struct apply *apply, Wire__Vm *vm, const Wire__Param *param)
 	return false;
 }
 
+/* Whatever was done to it while it was not the cluster's, nobody told the cluster. */
+static void begin_anew(struct apply *apply, Wire__Vm *vm)
+{
+	look_begin(vm, apply->index);
+	if (vm->phase != WIRE__VM__PHASE__FAILED || !vm->image[0])
+		return;
+	/* If it ran, it has written to its disks: older memory would ruin them. */
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
+		       "may have run since it was saved: the image %s is of no use any more",
+		       vm->image);
+	record_text(&vm->image, "");
+}
+
+/* After all changes: none of them may fail any more. */
+static void change_hands(struct apply *apply, Wire__Vm *vm)
+{
+	if (vm->unmanaged == state_vm(apply->state, vm->id)->unmanaged)
+		return;
+	if (vm->unmanaged)
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
+				"the VM was set managed=no");
+	else
+		begin_anew(apply, vm);
+}
+
 void apply_vm_set(struct apply *apply)
 {
 	const Wire__VmSet *set = apply->command->vm_set;
@@ -194,6 +213,7 @@ void apply_vm_set(struct apply *apply)
 			return;
 		}
 	apply->id = vm->id;
+	change_hands(apply, vm);
 	for (size_t i = 0; i < set->n_changes; i++)
 		apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s=%s, by %s",
 			       set->changes[i]->key, set->changes[i]->value, apply->command->who);

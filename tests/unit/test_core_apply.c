@@ -404,10 +404,64 @@ static void test_texts(void)
 	bench_free(bench);
 }
 
+/* While it was not the cluster's it may have run, and written to its disks. */
+static void test_image_from_before(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Vm__Action none = WIRE__VM__ACTION__NO_ACTION;
+
+	bench_add_volume(bench, "shared", "/shared");
+	CU_ASSERT_EQUAL(bench_move(bench, 3, WIRE__VM_MOVE__HOW__QUICK,
+				   "/shared/.clusterd/state/a"),
+			0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, bench_vm(bench)->generation,
+					WIRE__VM_REPORT__WHAT__SAVED),
+			0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__FAILED, 0), 0);
+	CU_ASSERT_NOT_EQUAL(bench_vm(bench)->image[0], '\0');
+	CU_ASSERT_EQUAL(bench_set_managed(bench, "no"), 0);
+	CU_ASSERT_EQUAL(bench_set_managed(bench, "yes"), 0);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__RUNNING, none), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_STRING_EQUAL(bench_vm(bench)->image, "");
+	bench_free(bench);
+}
+
+/* All that is given or none, whatever comes first. */
+static void test_unmanaged_refused(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmSet set = WIRE__VM_SET__INIT;
+	Wire__Param managed = WIRE__PARAM__INIT, owners = WIRE__PARAM__INIT;
+	Wire__Param *changes[] = { &managed, &owners };
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__STOPPED, WIRE__VM__ACTION__NO_ACTION),
+			0);
+	op = bench_vm(bench)->op;
+	managed.key = (char *)"managed";
+	managed.value = (char *)"no";
+	owners.key = (char *)"owners";
+	owners.value = (char *)"n99";
+	set.name = (char *)"a";
+	set.changes = changes;
+	set.n_changes = 2;
+	command.body_case = WIRE__COMMAND__BODY_VM_SET;
+	command.vm_set = &set;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__NO_SUCH);
+	CU_ASSERT_FALSE(bench_vm(bench)->unmanaged);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__RUNNING);
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_old_facts },
 	  { "old_generation", test_old_generation }, { "held", test_held },
 	  { "requests", test_requests }, { "old_action", test_old_action },
 	  { "unmanaged", test_unmanaged }, { "look", test_look }, { "accept", test_accept },
 	  { "source_is_away", test_source_is_away }, { "owner_is_away", test_owner_is_away },
 	  { "old_image", test_old_image }, { "paused_reset", test_paused_reset },
-	  { "death_after_failures", test_death_after_failures }, { "texts", test_texts })
+	  { "death_after_failures", test_death_after_failures }, { "texts", test_texts },
+	  { "image_from_before", test_image_from_before },
+	  { "unmanaged_refused", test_unmanaged_refused })
