@@ -533,6 +533,8 @@ int cli_parse(const struct cli *cli, int argc, char *const *argv, FILE *err, str
 	if (!ret->command) {
 		if (ret->words_n)
 			complain(&p, "'%s' wants another word\n", ret->words[ret->words_n - 1]);
+		else
+			complain(&p, "a command is missing\n");
 		cli_write_help(ret, err);
 		return -EINVAL;
 	}

@@ -9,6 +9,7 @@
 #include "clusterctl/complete.h"
 #include "clusterctl/conf.h"
 #include "clusterctl/ctl.h"
+#include "clusterctl/table.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -65,11 +66,14 @@ static size_t terminal_width(void)
 
 static bool parse_timeout(struct ctl *ctl, const char *timeout)
 {
+	struct ctl_error error;
+
 	if (!timeout)
 		return true;
 	if (text_parse_duration(timeout, &ctl->timeout_ms) < 0 || ctl->timeout_ms == 0) {
-		ctl_say("%s: --timeout is a time like 60s or 5m, not '%s'", ctl_cli.program,
-			timeout);
+		error = ctl_error_make(EXIT_USAGE, "invalid",
+				       "--timeout is a time like 60s or 5m, not '%s'", timeout);
+		ctl_fail(ctl, &error);
 		return false;
 	}
 	ctl->end_ms = clock_ms() + ctl->timeout_ms;
@@ -127,20 +131,65 @@ static bool begins_with_status(int argc, char **argv)
 	return false;
 }
 
+/* Of a command line that is not understood as a whole it is known all the same. */
+static bool asks_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
+}
+
+/* The first line of a complaint as an error; what follows it is help for people. */
+static void print_complaint(const char *complaint)
+{
+	_cleanup_(freep) char *line = NULL, *clean = NULL;
+	size_t prefix = strlen(ctl_cli.program);
+
+	if (strncmp(complaint, ctl_cli.program, prefix) == 0 &&
+	    strncmp(complaint + prefix, ": ", 2) == 0)
+		complaint += prefix + 2;
+	line = mem_printf("%.*s", (int)strcspn(complaint, "\n"), complaint);
+	clean = table_clean(line);
+	ctl_print_json(json_pack("{s:{s:s,s:s}}", "error", "code", "invalid", "text", clean));
+}
+
+/* cli_parse(), which with --json also says on stdout what is wrong. */
+static bool parse(int argc, char **argv, bool json, struct cli_call *ret)
+{
+	char *complaint = NULL;
+	size_t size = 0;
+	FILE *err = open_memstream(&complaint, &size);
+	bool is_good;
+
+	if (!err)
+		return cli_parse(&ctl_cli, argc, argv, stderr, ret) == 0;
+	is_good = cli_parse(&ctl_cli, argc, argv, err, ret) == 0;
+	fclose(err);
+	fputs(complaint, stderr);
+	if (!is_good && json)
+		print_complaint(complaint);
+	free(complaint);
+	return is_good;
+}
+
 int ctl_main(int argc, char **argv)
 {
 	/* Exit 2 of status means that the cluster is broken, which a mistyped option is not. */
 	int usage = begins_with_status(argc, argv) ? (int)STATUS_UNKNOWN : (int)EXIT_USAGE;
+	bool json = asks_json(argc, argv);
 	struct cli_call call;
 
 	setlocale(LC_CTYPE, "");
 	json_set_alloc_funcs(malloc, wiping_free);
 	if (!words_are_text(argc, argv)) {
 		ctl_say("%s: an argument is not UTF-8 text", ctl_cli.program);
-		return usage;
+		if (json)
+			print_complaint("an argument is not UTF-8 text");
+		return flush(usage);
 	}
-	if (cli_parse(&ctl_cli, argc, argv, stderr, &call) < 0)
-		return usage;
+	if (!parse(argc, argv, json, &call))
+		return flush(usage);
 	if (cli_has(&call, "help")) {
 		cli_write_help(&call, stdout);
 		return flush(EXIT_OK);
@@ -163,7 +212,7 @@ int cmd_help(struct ctl *ctl, const struct cli_call *call)
 	for (size_t i = 0; i < call->words_n; i++)
 		argv[argc++] = (char *)call->words[i];
 	argv[argc++] = (char *)"--help";
-	if (cli_parse(call->cli, argc, argv, stderr, &asked) < 0)
+	if (!parse(argc, argv, ctl->json, &asked))
 		return EXIT_USAGE;
 	cli_write_help(&asked, stdout);
 	return EXIT_OK;

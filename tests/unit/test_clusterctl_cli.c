@@ -112,7 +112,7 @@ static void test_bad(void)
 	static const struct {
 		const char *line, *says;
 	} cases[] = {
-		{ "", "Usage: clusterctl" },
+		{ "", "clusterctl: a command is missing\nUsage: clusterctl" },
 		{ "vm", "'vm' wants another word" },
 		{ "vmm", "unknown command 'vmm'; did you mean 'vm'?" },
 		{ "stauts", "did you mean 'status'?" },

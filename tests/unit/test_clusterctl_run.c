@@ -290,6 +290,51 @@ static void test_usage(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+/* A program that asked for JSON gets it, whatever is wrong, once, and nothing else on stdout. */
+static void test_usage_in_json(void)
+{
+	static const struct {
+		const char *line, *text;
+		int exit;
+	} cases[] = {
+		{ "--json", "a command is missing", 2 },
+		{ "vm --json", "'vm' wants another word", 2 },
+		{ "vm strat a --json", "unknown command 'vm strat'; did you mean 'start'?", 2 },
+		{ "--json xyzzy", "unknown command 'xyzzy'", 2 },
+		{ "vm start --json", "vm start: NAME is missing", 2 },
+		{ "vm start a b --json", "vm start: 'b' is too much", 2 },
+		{ "vm set a priorty=1 --json",
+		  "vm set: unknown key 'priorty'; did you mean 'priority'?", 2 },
+		{ "vm list --json --froce", "vm list: unknown option --froce", 2 },
+		{ "vm list --json=yes --json", "vm list: --json takes no value", 2 },
+		{ "vm stop a --json --timeout", "vm stop: --timeout wants TIME", 2 },
+		{ "vm stop a --json --timeout 5", "--timeout is a time like 60s or 5m, not '5'",
+		  2 },
+		{ "vm migrate a --live --quick --json", "--live and --quick exclude each other",
+		  2 },
+		{ "help xyzzy --json", "unknown command 'xyzzy'", 2 },
+		{ "vm show \xff --json", "an argument is not UTF-8 text", 2 },
+		{ "vm show -\xc3\xa9 --json",
+		  "vm show: unknown option -?; options are written out, as in --json", 2 },
+		{ "status --json --wrong", "status: unknown option --wrong", 3 },
+	};
+
+	stage_set_up();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *out = mem_printf(
+			"{\n  \"error\": {\n    \"code\": \"invalid\",\n    \"text\": \"%s\"\n"
+			"  }\n}\n", cases[i].text);
+		struct outcome outcome = stage_run(cases[i].line, "");
+
+		if (strcmp(outcome.out, out) != 0 || outcome.exit != cases[i].exit) {
+			printf("%s: %d\n%s", cases[i].line, outcome.exit, outcome.out);
+			CU_FAIL("as JSON");
+		}
+		CU_ASSERT_NOT_EQUAL(outcome.err[0], '\0');
+		outcome_free(&outcome);
+	}
+}
+
 static void test_no_daemon(void)
 {
 	struct outcome outcome;
@@ -509,7 +554,8 @@ static void test_follow(void)
 
 UNIT_MAIN("clusterctl/run", { "lists", test_lists }, { "errors", test_errors },
 	  { "hints", test_hints },
-	  { "usage", test_usage }, { "console", test_console }, { "no-daemon", test_no_daemon },
+	  { "usage", test_usage }, { "usage-in-json", test_usage_in_json },
+	  { "console", test_console }, { "no-daemon", test_no_daemon },
 	  { "status", test_status },
 	  { "follow", test_follow },
 	  { "without-quorum", test_without_quorum },
