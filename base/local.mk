@@ -19,6 +19,8 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/idmap.h \
 	%D%/mem.c \
 	%D%/mem.h \
+	%D%/nearest.c \
+	%D%/nearest.h \
 	%D%/sm.c \
 	%D%/sm.h \
 	%D%/text.c \
@@ -33,5 +35,6 @@ unit_tests += \
 	tests/unit/test_base_digest \
 	tests/unit/test_base_idmap \
 	tests/unit/test_base_mem \
+	tests/unit/test_base_nearest \
 	tests/unit/test_base_sm \
 	tests/unit/test_base_text

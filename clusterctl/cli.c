@@ -2,8 +2,8 @@
 #include "clusterctl/cli.h"
 
 #include "base/cleanup.h"
+#include "base/nearest.h"
 #include "clusterctl/meant.h"
-#include "clusterctl/nearest.h"
 #include "clusterctl/secret.h"
 
 #include <assert.h>

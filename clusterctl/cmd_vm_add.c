@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vm add and vm dumpxml: definitions that come and go as files. */
 #include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/nearest.h"
 #include "base/text.h"
 #include "clusterctl/change.h"
 #include "clusterctl/commands.h"
@@ -9,6 +12,8 @@
 #include "clusterctl/params.h"
 
 #include <errno.h>
+
+enum { VALUES_MAX = 8 }; /* of one key */
 
 /* ---- --set KEY=VALUE, as vm-add wants it ---- */
 
@@ -68,6 +73,31 @@ static const struct {
 	{ "stop_timeout", "stop_timeout_s", put_seconds, "whole seconds, like 90s" },
 };
 
+/*
+ * Of a key that has but a few values, whether this is one of them: what is refused here is refused
+ * before anything is added.
+ */
+static bool check_value(const struct cli_key *key, const char *value, struct ctl_error *ret_error)
+{
+	_cleanup_(freep) char *copy = mem_strdup(key->values ? key->values : "");
+	_cleanup_(buf_free) struct buf why = { 0 };
+	const char *words[VALUES_MAX];
+	char *rest = copy, *word;
+	size_t n = 0;
+	bool yes;
+
+	while (n < VALUES_MAX && (word = strsep(&rest, " ")) != NULL && *word) {
+		if (strcmp(word, value) == 0)
+			return true;
+		words[n++] = word;
+	}
+	if (n == 0 || (strcmp(words[0], "yes") == 0 && text_parse_bool(value, &yes) == 0))
+		return true;
+	nearest_explain(key->name, value, words, n, &why);
+	*ret_error = ctl_error_make(EXIT_USAGE, "invalid", "%s", buf_str(&why));
+	return false;
+}
+
 static bool put(json_t *request, json_t *later, const char *key, const char *value,
 		struct ctl_error *ret_error)
 {
@@ -94,7 +124,8 @@ static bool put_settings(const struct cli_call *call, json_t *request, json_t *l
 		if (strcmp(call->given[i].option->name, "set") != 0)
 			continue;
 		if (cli_split(call->given[i].value, key, sizeof(key), &value) &&
-		    !put(request, later, key, value, ret_error))
+		    (!check_value(cli_key(call->command, key), value, ret_error) ||
+		     !put(request, later, key, value, ret_error)))
 			return false;
 	}
 	return true;

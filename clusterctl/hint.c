@@ -2,7 +2,7 @@
 #include "clusterctl/hint.h"
 
 #include "base/mem.h"
-#include "clusterctl/nearest.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
@@ -86,6 +86,8 @@ void hint_say(struct ctl *ctl, const char *sentence)
 	struct hint hint = { ctl, sentence };
 	const struct cli_call *call = ctl->call;
 
+	if (strstr(sentence, "did you mean"))
+		return;
 	for (size_t i = 0; call && i < call->words_n; i++) {
 		const struct cli_arg *arg = cli_arg(call->command, i);
 

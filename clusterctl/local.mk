@@ -49,8 +49,6 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/hint.h \
 	%D%/meant.c \
 	%D%/meant.h \
-	%D%/nearest.c \
-	%D%/nearest.h \
 	%D%/params.c \
 	%D%/params.h \
 	%D%/place.c \
@@ -88,7 +86,6 @@ unit_tests += \
 	tests/unit/test_clusterctl_edit \
 	tests/unit/test_clusterctl_health \
 	tests/unit/test_clusterctl_man \
-	tests/unit/test_clusterctl_nearest \
 	tests/unit/test_clusterctl_run \
 	tests/unit/test_clusterctl_secret \
 	tests/unit/test_clusterctl_table \

@@ -2,7 +2,7 @@
 #include "clusterctl/meant.h"
 
 #include "base/cleanup.h"
-#include "clusterctl/nearest.h"
+#include "base/nearest.h"
 
 #include <string.h>
 

@@ -11,6 +11,8 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/nearest.h"
 #include "wire/json_field.h"
 
 enum { WORD_MAX = 64 };
@@ -87,6 +89,18 @@ int wire_enum_value(const ProtobufCEnumDescriptor *type, const char *word, int *
 		}
 	}
 	return -EINVAL;
+}
+
+void wire_enum_explain(const ProtobufCEnumDescriptor *type, const char *field, const char *word,
+		       struct buf *out)
+{
+	_cleanup_(freep) char *texts = mem_new_array(char, (size_t)type->n_values * WORD_MAX);
+	_cleanup_(freep) const char **words = mem_new_array(const char *, type->n_values);
+
+	for (unsigned int i = 0; i < type->n_values; i++)
+		words[i] = wire_enum_word(type, type->values[i].value,
+					  texts + (size_t)i * WORD_MAX, WORD_MAX);
+	nearest_explain(field, word, words, type->n_values, out);
 }
 
 /* ---------------------------------------------------------------- out */

@@ -22,6 +22,8 @@
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
 
+#include "base/buf.h"
+
 /* A new object. defaults: fields that hold zero, nothing or no element are there too. */
 json_t *wire_to_json(const ProtobufCMessage *message, bool defaults);
 
@@ -37,5 +39,8 @@ int wire_from_json(const json_t *json, const ProtobufCMessageDescriptor *type,
 const char *wire_enum_word(const ProtobufCEnumDescriptor *type, int value, char *out, size_t size);
 /* -EINVAL if no value has that word. */
 int wire_enum_value(const ProtobufCEnumDescriptor *type, const char *word, int *ret);
+/* Appends what is wrong with such a word, of which field, and what it can be (base/nearest.h). */
+void wire_enum_explain(const ProtobufCEnumDescriptor *type, const char *field, const char *word,
+		       struct buf *out);
 
 #endif

@@ -12,11 +12,10 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/nearest.h"
 #include "wire/check.h"
 #include "wire/json_field.h"
 #include "wire/message.h"
-
-enum { WORD_MAX = 64 };
 
 /* Where in the input we are, for sentences; and where they go. */
 struct place {
@@ -68,86 +67,29 @@ static int wrong_type(const struct place *place, const char *wanted, const json_
 	return complain(place, "expected %s, got %s", wanted, kind(got));
 }
 
-static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
-{
-	unsigned int least = a < b ? a : b;
-
-	return least < c ? least : c;
-}
-
-/* Insertions, deletions and replacements between two words; both shorter than WORD_MAX. */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int row[WORD_MAX + 1];
-	size_t n = strlen(b);
-
-	for (unsigned int j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned int i = 1; a[i - 1]; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			unsigned int above = row[j];
-
-			row[j] = min3(above + 1, row[j - 1] + 1,
-				      diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[n];
-}
-
-struct nearest {
-	const char *word;
-	unsigned int best;
-	char name[WORD_MAX];
-};
-
-static void nearest_offer(struct nearest *nearest, const char *known)
-{
-	unsigned int d;
-
-	if (strlen(nearest->word) >= WORD_MAX || strlen(known) >= WORD_MAX)
-		return;
-	d = distance(nearest->word, known);
-	/* What shares less than half of its letters is no help. */
-	if (d < nearest->best && d * 2 <= strlen(known)) {
-		nearest->best = d;
-		snprintf(nearest->name, sizeof(nearest->name), "%s", known);
-	}
-}
-
 static int unknown_key(const struct place *place, const ProtobufCMessageDescriptor *type,
 		       const char *key)
 {
-	struct nearest nearest = { .word = key, .best = WORD_MAX };
+	_cleanup_(freep) const char **names = mem_new_array(const char *, type->n_fields);
+	const char *near;
+	size_t n = 0;
 
 	for (unsigned int i = 0; i < type->n_fields; i++)
 		if (!json_field_is_secret(type, &type->fields[i]))
-			nearest_offer(&nearest, type->fields[i].name);
-	if (nearest.name[0])
-		return complain(place, "unknown key \"%.64s\"; did you mean \"%s\"?", key,
-				nearest.name);
+			names[n++] = type->fields[i].name;
+	near = nearest_word(key, names, n);
+	if (near)
+		return complain(place, "unknown key \"%.64s\"; did you mean \"%s\"?", key, near);
 	return complain(place, "unknown key \"%.64s\"", key);
 }
 
 static int unknown_word(const struct place *place, const ProtobufCEnumDescriptor *type,
 			const char *word)
 {
-	struct nearest nearest = { .word = word, .best = WORD_MAX };
-	_cleanup_(buf_free) struct buf all = { 0 };
-	char known[WORD_MAX];
+	_cleanup_(buf_free) struct buf why = { 0 };
 
-	for (unsigned int i = 0; i < type->n_values; i++) {
-		wire_enum_word(type, type->values[i].value, known, sizeof(known));
-		nearest_offer(&nearest, known);
-		buf_printf(&all, "%s%s", i ? ", " : "", known);
-	}
-	if (nearest.name[0])
-		return complain(place, "unknown word \"%.64s\"; did you mean \"%s\"?", word,
-				nearest.name);
-	return complain(place, "unknown word \"%.64s\"; known are %s", word, buf_str(&all));
+	wire_enum_explain(type, "it", word, &why);
+	return complain(place, "%s", buf_str(&why));
 }
 
 static int digit(char c)

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/nearest.h"
 #include "clusterd/core/apply_context.h"
 #include "clusterd/core/elapsed.h"
 #include "wire/check.h"
@@ -52,6 +54,15 @@ void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *for
 	vsnprintf(apply->text, sizeof(apply->text), format, args);
 	va_end(args);
 	apply->code = code;
+}
+
+void apply_refuse_word(struct apply *apply, const char *key, const char *value,
+		       const char *const *words, size_t words_n)
+{
+	_cleanup_(buf_free) struct buf why = { 0 };
+
+	nearest_explain(key, value, words, words_n, &why);
+	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "%s", buf_str(&why));
 }
 
 /* Ids of events and operations count on from the newest one kept. */

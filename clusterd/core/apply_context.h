@@ -39,6 +39,9 @@ apply_fn apply_volume_add, apply_volume_remove, apply_setting_set, apply_note;
 
 void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* INVALID: key must be one of a few words (base/nearest.h). */
+void apply_refuse_word(struct apply *apply, const char *key, const char *value,
+		       const char *const *words, size_t words_n);
 
 void apply_event(struct apply *apply, Wire__Event__Severity severity, uint64_t op,
 		 const char *subject, const char *format, ...)

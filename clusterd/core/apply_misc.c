@@ -92,9 +92,12 @@ void apply_setting_set(struct apply *apply)
 	char why[300];
 
 	if (!setting) {
+		const struct setting *near = setting_near(set->name);
+
 		apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
-			     "there is no setting '%s'; clusterctl settings get shows all",
-			     set->name);
+			     "there is no setting '%s'; %s%s%sclusterctl settings get shows all",
+			     set->name, near ? "did you mean '" : "", near ? near->name : "",
+			     near ? "'? " : "");
 		return;
 	}
 	if (setting_check(setting, set->value, why, sizeof(why)) < 0) {

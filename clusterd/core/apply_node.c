@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "clusterd/core/apply_context.h"
 #include "clusterd/core/elapsed.h"
@@ -198,6 +199,8 @@ static bool address_ok(const char *value)
 
 static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param *change)
 {
+	static const char *const yes_no[] = { "yes", "no" };
+
 	if (strcmp(change->key, "address") == 0) {
 		if (!address_ok(change->value)) {
 			apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
@@ -208,10 +211,12 @@ static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param
 		record_text(&node->address, change->value);
 		return true;
 	}
-	if (strcmp(change->key, "placement") == 0 &&
-	    (strcmp(change->value, "yes") == 0 || strcmp(change->value, "no") == 0)) {
+	if (strcmp(change->key, "placement") == 0) {
 		node->drained = strcmp(change->value, "no") == 0;
-		return true;
+		if (node->drained || strcmp(change->value, "yes") == 0)
+			return true;
+		apply_refuse_word(apply, "placement", change->value, yes_no, ARRAY_SIZE(yes_no));
+		return false;
 	}
 	if (strcmp(change->key, "domain") == 0) {
 		record_text(&node->failure_domain, change->value);

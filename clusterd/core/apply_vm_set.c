@@ -13,25 +13,27 @@ typedef bool set_fn(struct apply *apply, Wire__Vm *vm, const char *value);
 
 static bool set_priority(struct apply *apply, Wire__Vm *vm, const char *value)
 {
-	if (strcmp(value, "high") == 0)
-		vm->priority = WIRE__VM__PRIORITY__HIGH;
-	else if (strcmp(value, "medium") == 0)
-		vm->priority = WIRE__VM__PRIORITY__MEDIUM;
-	else if (strcmp(value, "low") == 0)
-		vm->priority = WIRE__VM__PRIORITY__LOW;
-	else {
-		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
-			     "priority is high, medium or low, not '%s'", value);
-		return false;
-	}
-	return true;
+	static const char *const words[] = { "high", "medium", "low" };
+	static const Wire__Vm__Priority priorities[] = {
+		WIRE__VM__PRIORITY__HIGH, WIRE__VM__PRIORITY__MEDIUM, WIRE__VM__PRIORITY__LOW
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i], value) == 0) {
+			vm->priority = priorities[i];
+			return true;
+		}
+	apply_refuse_word(apply, "priority", value, words, ARRAY_SIZE(words));
+	return false;
 }
 
 static bool yes_no(struct apply *apply, const char *key, const char *value, bool *ret)
 {
+	static const char *const words[] = { "yes", "no" };
+
 	if (text_parse_bool(value, ret) == 0)
 		return true;
-	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "%s is yes or no, not '%s'", key, value);
+	apply_refuse_word(apply, key, value, words, ARRAY_SIZE(words));
 	return false;
 }
 
@@ -70,9 +72,10 @@ static bool set_managed(struct apply *apply, Wire__Vm *vm, const char *value)
 
 static bool set_shutdown(struct apply *apply, Wire__Vm *vm, const char *value)
 {
+	static const char *const words[] = { "stop", "restart" };
+
 	if (strcmp(value, "stop") != 0 && strcmp(value, "restart") != 0) {
-		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
-			     "on_guest_shutdown is stop or restart, not '%s'", value);
+		apply_refuse_word(apply, "on_guest_shutdown", value, words, ARRAY_SIZE(words));
 		return false;
 	}
 	vm->restart_on_shutdown = strcmp(value, "restart") == 0;

@@ -5,7 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/nearest.h"
 #include "base/text.h"
+
+enum { PART_MIN = 4 };			/* letters by which a setting can be known */
 
 /* New settings go to the end: the position is the record's id. */
 const struct setting settings[] = {
@@ -62,6 +67,43 @@ const struct setting *setting_named(const char *name, uint64_t *ret_id)
 	return NULL;
 }
 
+/* "max_downtime": the only one that has this in its name. */
+static const struct setting *setting_with(const char *part)
+{
+	const struct setting *found = NULL;
+
+	for (size_t i = 0; strlen(part) >= PART_MIN && i < settings_n; i++)
+		if (strstr(settings[i].name, part)) {
+			if (found)
+				return NULL;
+			found = &settings[i];
+		}
+	return found;
+}
+
+const struct setting *setting_near(const char *name)
+{
+	const char *names[sizeof(settings) / sizeof(settings[0])], *near;
+
+	for (size_t i = 0; i < settings_n; i++)
+		names[i] = settings[i].name;
+	near = nearest_word(name, names, settings_n);
+	return near ? setting_named(near, NULL) : setting_with(name);
+}
+
+static int check_bool(const struct setting *setting, const char *value, char *ret_why, size_t size)
+{
+	static const char *const words[] = { "yes", "no" };
+	_cleanup_(buf_free) struct buf why = { 0 };
+	bool yes;
+
+	if (text_parse_bool(value, &yes) == 0)
+		return 0;
+	nearest_explain(setting->name, value, words, ARRAY_SIZE(words), &why);
+	snprintf(ret_why, size, "%s", buf_str(&why));
+	return -EINVAL;
+}
+
 static int check_uri(const char *value, char *ret_why, size_t size)
 {
 	const char *hole = strstr(value, "%s");
@@ -77,16 +119,12 @@ static int check_uri(const char *value, char *ret_why, size_t size)
 int setting_check(const struct setting *setting, const char *value, char *ret_why, size_t size)
 {
 	uint64_t number;
-	bool yes;
 
 	switch (setting->kind) {
 	case SETTING_URI:
 		return check_uri(value, ret_why, size);
 	case SETTING_BOOL:
-		if (text_parse_bool(value, &yes) == 0)
-			return 0;
-		snprintf(ret_why, size, "'%s' is neither yes nor no", value);
-		return -EINVAL;
+		return check_bool(setting, value, ret_why, size);
 	case SETTING_NUMBER:
 		if (text_parse_uint(value, setting->min, setting->max, &number) == 0)
 			return 0;

@@ -26,6 +26,8 @@ extern const size_t settings_n;
 
 /* NULL if there is no such setting. Its id in the table of records is its position + 1. */
 const struct setting *setting_named(const char *name, uint64_t *ret_id);
+/* The one that somebody meant who wrote another name, or only a part of it; NULL: nobody knows. */
+const struct setting *setting_near(const char *name);
 /* 0, or -EINVAL and a sentence. */
 int setting_check(const struct setting *setting, const char *value, char *ret_why, size_t size);
 

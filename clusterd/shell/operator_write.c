@@ -97,14 +97,15 @@ int writing_take_id(struct writing *writing, const char *key, uint64_t *value)
 int writing_take_word(struct writing *writing, const char *key, const ProtobufCEnumDescriptor *type,
 		     int *value)
 {
+	_cleanup_(buf_free) struct buf why = { 0 };
 	const char *text = writing_text(writing, key);
 
 	if (!writing_given(writing, key))
 		return 0;
-	if (!text || wire_enum_value(type, text, value) < 0)
-		return REFUSE(writing, "invalid", "'%s' is no value of '%s'", text ? text : "that",
-			      key);
-	return 0;
+	if (text && wire_enum_value(type, text, value) == 0)
+		return 0;
+	wire_enum_explain(type, key, text ? text : "", &why);
+	return REFUSE(writing, "invalid", "%s", buf_str(&why));
 }
 
 int writing_find_node(struct writing *writing, const char *name, uint32_t *ret)

@@ -168,6 +168,21 @@ static void test_refused_commands(void)
 	core_free(core);
 }
 
+/* One of a few words: which there are is said, and which one may have been meant. */
+static void test_words(void)
+{
+	struct core *core = small_core(0, 0);
+	struct refusal refusal;
+
+	CU_ASSERT_PTR_NULL(write_one(core, "{'do':'vm-add','xml':'<a/>','priority':'hihg'}",
+				     &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.text, "priority is medium, high or low, not 'hihg'; did you "
+					     "mean 'high'?");
+	CU_ASSERT_PTR_NULL(write_one(core, "{'do':'vm-add','xml':'<a/>','wanted':7}", &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.text, "wanted is stopped, running or paused, not ''");
+	core_free(core);
+}
+
 /* What is not there is said in one way, by whatever is asked. */
 static void test_same_words(void)
 {
@@ -374,6 +389,7 @@ static void test_marked(void)
 
 UNIT_MAIN("clusterd/shell/operator_write", { "command", test_command },
 	  { "refused commands", test_refused_commands },
-	  { "same words", test_same_words }, { "fence-add", test_fence_add },
+	  { "words", test_words }, { "same words", test_same_words },
+	  { "fence-add", test_fence_add },
 	  { "fence agent", test_fence_agent }, { "secret names", test_secret_names },
 	  { "vm-add", test_vm_add }, { "marked", test_marked })

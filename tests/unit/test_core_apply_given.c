@@ -88,6 +88,89 @@ static void test_volumes(void)
 	bench_free(bench);
 }
 
+static int set_cluster(struct bench *bench, Wire__Param *param)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__SettingSet set = WIRE__SETTING_SET__INIT;
+
+	set.name = param->key;
+	set.value = param->value;
+	command.body_case = WIRE__COMMAND__BODY_SETTING_SET;
+	command.setting_set = &set;
+	return bench_apply(bench, 1, 101, &command);
+}
+
+static int set_vm(struct bench *bench, Wire__Param *param)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmSet set = WIRE__VM_SET__INIT;
+
+	set.name = (char *)"a";
+	set.changes = &param;
+	set.n_changes = 1;
+	command.body_case = WIRE__COMMAND__BODY_VM_SET;
+	command.vm_set = &set;
+	return bench_apply(bench, 1, 101, &command);
+}
+
+static int set_node(struct bench *bench, Wire__Param *param)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeSet set = WIRE__NODE_SET__INIT;
+
+	set.name = (char *)"n2";
+	set.changes = &param;
+	set.n_changes = 1;
+	command.body_case = WIRE__COMMAND__BODY_NODE_SET;
+	command.node_set = &set;
+	return bench_apply(bench, 1, 101, &command);
+}
+
+/* A wrong word is answered with those that there are, and with the one that may be meant. */
+static void test_words(void)
+{
+	static const struct {
+		int (*set)(struct bench *bench, Wire__Param *param);
+		const char *key, *value, *text;
+	} cases[] = {
+		{ set_vm, "priority", "hihg",
+		  "priority is high, medium or low, not 'hihg'; did you mean 'high'?" },
+		{ set_vm, "ha", "maybe", "ha is yes or no, not 'maybe'" },
+		{ set_vm, "managed", "yse",
+		  "managed is yes or no, not 'yse'; did you mean 'yes'?" },
+		{ set_vm, "cold_start_on_lost_save", "",
+		  "cold_start_on_lost_save is yes or no, not ''" },
+		{ set_vm, "on_guest_shutdown", "retsart",
+		  "on_guest_shutdown is stop or restart, not 'retsart'; did you mean 'restart'?" },
+		{ set_node, "placement", "nope", "placement is yes or no, not 'nope'" },
+		{ set_cluster, "migration.tls", "nope",
+		  "migration.tls is yes or no, not 'nope'" },
+		{ set_cluster, "fence.buget", "3",
+		  "there is no setting 'fence.buget'; did you mean 'fence.budget'? clusterctl "
+		  "settings get shows all" },
+		{ set_cluster, "max_downtime", "3",
+		  "there is no setting 'max_downtime'; did you mean 'migration.max_downtime_ms'? "
+		  "clusterctl settings get shows all" },
+		{ set_cluster, "migration", "3",
+		  "there is no setting 'migration'; clusterctl settings get shows all" },
+		{ set_cluster, "", "3",
+		  "there is no setting ''; clusterctl settings get shows all" },
+	};
+	struct bench *bench = bench_new();
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		Wire__Param param = WIRE__PARAM__INIT;
+
+		param.key = (char *)cases[i].key;
+		param.value = (char *)cases[i].value;
+		CU_ASSERT_NOT_EQUAL(cases[i].set(bench, &param), 0);
+		if (strcmp(bench->text, cases[i].text) != 0)
+			printf("%s=%s: %s\n", cases[i].key, cases[i].value, bench->text);
+		CU_ASSERT_STRING_EQUAL(bench->text, cases[i].text);
+	}
+	bench_free(bench);
+}
+
 static int edit(struct bench *bench, size_t xml_size, size_t devices)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
@@ -268,6 +351,7 @@ static void test_edit_pending(void)
 }
 
 UNIT_MAIN("core/apply_given", { "one_disk", test_one_disk }, { "image", test_image },
-	  { "volumes", test_volumes }, { "large", test_large }, { "full", test_full },
+	  { "volumes", test_volumes }, { "words", test_words }, { "large", test_large },
+	  { "full", test_full },
 	  { "large_device", test_large_device }, { "timeouts", test_timeouts },
 	  { "edit_pending", test_edit_pending })

@@ -6,8 +6,10 @@
  * optimal string alignment). A word is only suggested when it is near enough that the guess is
  * no nuisance: a third of the letters may differ.
  */
-#ifndef CLUSTERCTL_NEAREST_H
-#define CLUSTERCTL_NEAREST_H
+#ifndef BASE_NEAREST_H
+#define BASE_NEAREST_H
+
+#include "base/buf.h"
 
 #include <stddef.h>
 
@@ -18,5 +20,12 @@ size_t nearest_distance(const char *a, const char *b);
 
 /* The word next to what was typed; of equals the first. NULL if none is near enough. */
 const char *nearest_word(const char *typed, const char *const *words, size_t words_n);
+
+/*
+ * Appends what is wrong with a word that must be one of a few: "priority is high, medium or low,
+ * not 'hihg'; did you mean 'high'?"
+ */
+void nearest_explain(const char *what, const char *typed, const char *const *words, size_t words_n,
+		     struct buf *out);
 
 #endif

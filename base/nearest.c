@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "clusterctl/nearest.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
@@ -56,4 +56,17 @@ const char *nearest_word(const char *typed, const char *const *words, size_t wor
 		}
 	}
 	return best;
+}
+
+void nearest_explain(const char *what, const char *typed, const char *const *words, size_t words_n,
+		     struct buf *out)
+{
+	const char *near = nearest_word(typed, words, words_n);
+
+	buf_printf(out, "%s is ", what);
+	for (size_t i = 0; i < words_n; i++)
+		buf_printf(out, "%s%s", i == 0 ? "" : i + 1 == words_n ? " or " : ", ", words[i]);
+	buf_printf(out, ", not '%s'", typed);
+	if (near)
+		buf_printf(out, "; did you mean '%s'?", near);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "clusterctl/nearest.h"
+#include "base/nearest.h"
+#include "base/cleanup.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -71,5 +72,19 @@ static void test_word(void)
 	CU_ASSERT_PTR_NULL(nearest_word("a", words, 0));
 }
 
-UNIT_MAIN("clusterctl/nearest", { "distance", test_distance }, { "long-words", test_long_words },
-	  { "word", test_word })
+static void test_explain(void)
+{
+	static const char *const words[] = { "high", "medium", "low" };
+	_cleanup_(buf_free) struct buf near = { 0 }, far = { 0 }, two = { 0 };
+
+	nearest_explain("priority", "hihg", words, 3, &near);
+	CU_ASSERT_STRING_EQUAL(buf_str(&near),
+			       "priority is high, medium or low, not 'hihg'; did you mean 'high'?");
+	nearest_explain("priority", "urgent", words, 3, &far);
+	CU_ASSERT_STRING_EQUAL(buf_str(&far), "priority is high, medium or low, not 'urgent'");
+	nearest_explain("it", "", words, 2, &two);
+	CU_ASSERT_STRING_EQUAL(buf_str(&two), "it is high or medium, not ''");
+}
+
+UNIT_MAIN("base/nearest", { "distance", test_distance }, { "long-words", test_long_words },
+	  { "word", test_word }, { "explain", test_explain })
