@@ -86,18 +86,25 @@ static bool open_once(struct session *session, struct console **ret, struct ctl_
 {
 	_cleanup_(place_free) struct place place = { 0 };
 	char why[WHY_MAX] = "";
+	int r = -ENOENT;
 
 	if (!place_find(session->ctl, session->name, session->libvirt_uri, &place, ret_error))
 		return false;
 	session->off = is_state(&place, "stopped") && strcmp(place.wanted, "stopped") == 0;
 	session->failed = is_state(&place, "failed");
-	if (place_is_alive(&place) &&
-	    console_open(place.uri, place.uuid, session->take_over, ret, why, sizeof(why)) == 0) {
+	if (place_is_alive(&place))
+		r = console_open(place.uri, place.uuid, session->take_over, ret, why,
+				 sizeof(why));
+	if (r == 0)
 		say_open(session, &place);
-		return true;
-	}
-	*ret_error = error_of_place(session, &place, why);
-	return false;
+	else if (r == -EBUSY)
+		*ret_error = ctl_error_make(EXIT_FAILED, "busy",
+					    "somebody else has the console of %s on %s (%s); to end "
+					    "their session: clusterctl vm console %s --force",
+					    session->name, place.node, why, session->name);
+	else
+		*ret_error = error_of_place(session, &place, why);
+	return r == 0;
 }
 
 /* The same again and again; the VM may be between two nodes, or the daemon about to come back. */

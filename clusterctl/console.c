@@ -77,6 +77,7 @@ int console_open(const char *uri, const char *uuid, bool take_over, struct conso
 	 */
 	unsigned flags = take_over ? VIR_DOMAIN_CONSOLE_FORCE : VIR_DOMAIN_CONSOLE_SAFE;
 	struct console *console = mem_new(struct console);
+	bool is_held = false;
 	int r;
 
 	console->stdin_watch = console->signal_watch = console->signal_fd = -1;
@@ -90,15 +91,19 @@ int console_open(const char *uri, const char *uuid, bool take_over, struct conso
 	if (!console->domain)
 		goto fail;
 	console->stream = virStreamNew(console->connection, VIR_STREAM_NONBLOCK);
-	if (!console->stream ||
-	    virDomainOpenConsole(console->domain, NULL, console->stream, flags) < 0)
+	if (!console->stream)
 		goto fail;
-	*ret = console;
-	return 0;
+	if (virDomainOpenConsole(console->domain, NULL, console->stream, flags) == 0) {
+		*ret = console;
+		return 0;
+	}
+	/* "Active console session exists", in whatever language libvirtd speaks. */
+	if (!take_over && virGetLastErrorCode() == VIR_ERR_OPERATION_FAILED)
+		is_held = true;
 fail:
 	r = failed(why, size);
 	console_free(console);
-	return r;
+	return is_held ? -EBUSY : r;
 }
 
 void console_free(struct console *console)

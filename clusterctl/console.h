@@ -26,7 +26,8 @@ int console_init(void);
 
 /*
  * Opens the first console of a domain. take_over: end the session of somebody else. -ENOENT: no
- * such domain is active there; -EIO: anything else; with libvirt's sentence in why.
+ * such domain is active there; -EBUSY: somebody else has it, as far as libvirt tells; -EIO:
+ * anything else; with libvirt's sentence in why.
  */
 int console_open(const char *uri, const char *uuid, bool take_over, struct console **ret, char *why,
 		 size_t size);

@@ -85,6 +85,10 @@ static bool skips_page_cache(const Wire__Disk *disk)
 	return strcmp(disk->cache, "none") == 0 || strcmp(disk->cache, "directsync") == 0;
 }
 
+/* The one thing against a live move that is none against a quick one, which ends the process. */
+static const char cached[] =
+	"does not have cache='none', so that what the other node reads may be stale";
+
 /* What stands against moving this disk; NULL: nothing. */
 static const char *judge_disk(const Wire__Disk *disk, const char *const *paths, size_t n)
 {
@@ -94,15 +98,26 @@ static const char *judge_disk(const Wire__Disk *disk, const char *const *paths, 
 		return NULL;
 	if (!file && strcmp(disk->kind, "block") != 0)
 		return "is of a kind that cannot be on two nodes at once";
-	if (!skips_page_cache(disk) && !disk->shareable)
-		return "does not have cache='none', so that what the other node reads may be stale";
 	if (file && !is_shared_fs(disk->source) && !lies_on_shared_path(disk->source, paths, n))
 		return "is a file on no volume that is declared shared";
-	return NULL;
+	return skips_page_cache(disk) || disk->shareable ? NULL : cached;
 }
 
-int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, size_t n,
-		      char *ret_why, size_t why_size)
+/* "disk vda (/v/a.raw) does not …", and the ways out if there are any. */
+static void say_against(const char *name, const Wire__Disk *disk, const char *against,
+			char *ret_why, size_t size)
+{
+	int used = snprintf(ret_why, size, "disk %s (%s) %s", disk->target, disk->source, against);
+
+	if (against == cached && used > 0 && (size_t)used < size)
+		snprintf(ret_why + used, size - (size_t)used,
+			 "; clusterctl vm migrate %s --quick moves it all the same, or write "
+			 "cache='none' in the disk's <driver> (clusterctl vm edit %s), which holds "
+			 "from its next start", name, name);
+}
+
+int move_judge_unsafe(const char *name, const char *live_xml, const char *const *shared_paths,
+		      size_t n, char *ret_why, size_t why_size)
 {
 	_cleanup_(wire_freep) Wire__Essence *essence = NULL;
 	int r = domain_essence_read(live_xml, strlen(live_xml), NULL, &essence, ret_why, why_size);
@@ -113,8 +128,7 @@ int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, siz
 		const char *against = judge_disk(essence->disks[i], shared_paths, n);
 
 		if (against) {
-			snprintf(ret_why, why_size, "disk %s (%s) %s", essence->disks[i]->target,
-				 essence->disks[i]->source, against);
+			say_against(name, essence->disks[i], against, ret_why, why_size);
 			return -EPERM;
 		}
 	}
@@ -309,13 +323,14 @@ static int migrate_patiently(virDomainPtr domain, const struct move *move, bool 
 static int overrule(virDomainPtr domain, const struct move *move, struct outcome *ret)
 {
 	_cleanup_(freep) char *xml = virDomainGetXMLDesc(domain, 0);
-	char why[400];
+	char why[sizeof(ret->text)];
 
 	if (!xml) {
 		outcome_set(ret, OUTCOME_REFUSED, "%s", link_error());
 		return -EIO;
 	}
-	if (move_judge_unsafe(xml, move->shared_paths, move->shared_n, why, sizeof(why)) < 0) {
+	if (move_judge_unsafe(virDomainGetName(domain), xml, move->shared_paths, move->shared_n,
+			      why, sizeof(why)) < 0) {
 		outcome_set(ret, OUTCOME_REFUSED, "it cannot be moved live: %s", why);
 		return -EPERM;
 	}

@@ -59,10 +59,11 @@ void move_abort(virConnectPtr conn, const char *uuid, struct outcome *ret);
 /*
  * Whether libvirt's refusal to move without shared storage may be overruled: of each disk that the
  * guest writes, the files must lie on one of the paths declared shared, and be opened past the page
- * cache. -EPERM with a sentence naming the disk. Pure but for symbolic links.
+ * cache. -EPERM with a sentence that names the disk, and what to do if it is the cache; name is the
+ * guest's. Pure but for symbolic links.
  */
-int move_judge_unsafe(const char *live_xml, const char *const *shared_paths, size_t n,
-		      char *ret_why, size_t why_size);
+int move_judge_unsafe(const char *name, const char *live_xml, const char *const *shared_paths,
+		      size_t n, char *ret_why, size_t why_size);
 
 /*
  * What to put before libvirt's error when a move failed: "" or what it was that wants

@@ -26,6 +26,7 @@ static void test_judges(void)
 	static const struct {
 		const char *what, *disk;
 		int r;
+		bool is_for_quick;
 	} cases[] = {
 		{ "no disk", "", 0 },
 		{ "on the volume, uncached",
@@ -35,10 +36,14 @@ static void test_judges(void)
 		{ "on the volume, cached",
 		  "<disk type='file' device='disk'><driver type='raw'/>"
 		  "<source file='%s/shared/a'/><target dev='vda'/></disk>",
-		  -EPERM },
+		  -EPERM, true },
 		{ "on the volume, written back",
 		  "<disk type='file' device='disk'><driver type='raw' cache='writeback'/>"
 		  "<source file='%s/shared/a'/><target dev='vda'/></disk>",
+		  -EPERM, true },
+		{ "elsewhere, cached",
+		  "<disk type='file' device='disk'><driver type='raw'/>"
+		  "<source file='%s/local/a'/><target dev='vda'/></disk>",
 		  -EPERM },
 		{ "elsewhere",
 		  "<disk type='file' device='disk'><driver type='raw' cache='none'/>"
@@ -87,13 +92,18 @@ static void test_judges(void)
 					  dir, hole + 2)
 			     : mem_strdup("");
 		_cleanup_(freep) char *xml = definition(disk);
-		char why[400] = "";
-		int r = move_judge_unsafe(xml, paths, 1, why, sizeof(why));
+		char why[600] = "";
+		int r = move_judge_unsafe("web1", xml, paths, 1, why, sizeof(why));
 
 		if (r != cases[i].r)
 			CU_FAIL(cases[i].what);
 		/* The sentence names the disk. */
 		CU_ASSERT(r == 0 || strstr(why, "vda"));
+		/* And both ways out where there are two. */
+		CU_ASSERT_EQUAL(strstr(why, "clusterctl vm migrate web1 --quick") != NULL,
+				cases[i].is_for_quick);
+		CU_ASSERT_EQUAL(strstr(why, "(clusterctl vm edit web1)") != NULL,
+				cases[i].is_for_quick);
 	}
 	unlink("shared/link");
 	unlink("shared/a");

@@ -49,3 +49,12 @@ done_ ctl settings set migration.bandwidth_mib_s 0
 done_ ctl vm migrate live-busy n3
 equal "owner" n3 "$(owner live-busy)"
 ticks_on live-busy
+
+note "one with a disk in the page cache is not moved live, and its administrator told what is possible"
+lab guest live-cached 96 | sed "s/cache='[a-z]*'/cache='writeback'/" >"$scratch/live-cached.xml"
+guests+=(live-cached)
+done_ ctl vm add - --stopped <"$scratch/live-cached.xml"
+start_on live-cached n1
+refused 1 'disk vda .* vm migrate live-cached --quick .*vm edit live-cached' ctl vm migrate live-cached n2
+done_ ctl vm migrate live-cached n2 --quick
+equal "owner" n2 "$(owner live-cached)"
