@@ -188,6 +188,7 @@ static void line_of_pending(struct table *table, const json_t *vm)
 static void lines_of_state(struct table *table, const json_t *vm)
 {
 	_cleanup_(freep) char *retry = show_vm_retry(vm);
+	_cleanup_(freep) char *given_up = show_vm_given_up(vm, field_text(vm, "name"));
 	char text[SHOW_TIME_SIZE];
 
 	show_line(table, "name", field_text(vm, "name"));
@@ -203,12 +204,13 @@ static void lines_of_state(struct table *table, const json_t *vm)
 	show_line(table, "wanted", field_text(vm, "wanted"));
 	show_line(table, "detail", field_text(vm, "detail"));
 	show_line(table, "retry", retry);
+	show_line(table, "retry", given_up);
 	show_line(table, "paused because", field_text(vm, "seen_reason"));
 	show_line(table, "changed outside", field_text(vm, "changed_outside"));
 	line_of_pending(table, vm);
 	show_line(table, "saved in", field_text(vm, "image"));
 	line_of_protection(table, json_object_get(vm, "protected"));
-	if (field_number(vm, "tries"))
+	if (field_number(vm, "tries") && !given_up)
 		show_linef(table, "failures", "%" JSON_INTEGER_FORMAT, field_number(vm, "tries"));
 	if (field_number(vm, "op"))
 		show_linef(table, "operation", "%" JSON_INTEGER_FORMAT, field_number(vm, "op"));

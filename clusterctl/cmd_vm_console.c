@@ -99,8 +99,8 @@ static bool open_once(struct session *session, struct console **ret, struct ctl_
 		say_open(session, &place);
 	else if (r == -EBUSY)
 		*ret_error = ctl_error_make(EXIT_FAILED, "busy",
-					    "somebody else has the console of %s on %s (%s); to end "
-					    "their session: clusterctl vm console %s --force",
+					    "somebody else has the console of %s on %s (%s); to "
+					    "end their session: clusterctl vm console %s --force",
 					    session->name, place.node, why, session->name);
 	else
 		*ret_error = error_of_place(session, &place, why);

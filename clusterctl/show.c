@@ -54,11 +54,33 @@ static const char *known_detail(const json_t *vm)
 	return field_true(vm, "pending_restart") ? "an edit waits for the next start" : "";
 }
 
+char *show_vm_given_up(const json_t *vm, const char *name)
+{
+	json_int_t tries = field_number(vm, "tries");
+	const char *blank = *name ? " " : "";
+	struct buf out = { 0 };
+
+	if (!field_is(vm, "state", "failed"))
+		return NULL;
+	buf_append_str(&out, "given up");
+	if (tries)
+		buf_printf(&out, " after %" JSON_INTEGER_FORMAT " failed tr%s", tries,
+			   tries == 1 ? "y" : "ies");
+	buf_printf(&out, "; clusterctl vm start%s%s to try again", blank, name);
+	if (*field_text(vm, "image"))
+		buf_append_str(&out, ", with --cold to do without its saved memory");
+	return buf_steal_str(&out);
+}
+
 char *show_vm_detail(const json_t *vm)
 {
-	_cleanup_(freep) char *retry = show_vm_retry(vm);
+	_cleanup_(freep) char *retry = show_vm_retry(vm), *given_up = show_vm_given_up(vm, "");
 	const char *detail = known_detail(vm);
 
+	if (given_up && !*detail)
+		return mem_strdup(given_up);
+	if (given_up)
+		return mem_printf("%s (%s)", detail, given_up);
 	if (!retry)
 		return mem_strdup(detail);
 	return mem_printf("%s%s%s", retry, *detail ? ": " : "", detail);

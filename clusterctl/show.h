@@ -46,6 +46,12 @@ void show_as_of(struct table *table, const json_t *record);
  */
 char *show_vm_detail(const json_t *vm);
 
+/*
+ * "given up after 6 failed tries; clusterctl vm start web1 to try again"; NULL if it is not failed.
+ * name "": of no certain VM. The caller frees it.
+ */
+char *show_vm_given_up(const json_t *vm, const char *name);
+
 /* "tries again in 8 s (try 3 of 6)"; NULL if it is not to be tried again. The caller frees it. */
 char *show_vm_retry(const json_t *vm);
 

@@ -163,7 +163,8 @@ static void test_cases(void)
 		  NULL,
 		  STATUS_WELL, "OK: 2 nodes up, 1 VM as wanted" },
 		{ "failed", DOWN, NULL, NULL, "{\"state\": \"failed\", \"detail\": \"no disk\"}",
-		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is failed: no disk" },
+		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is failed: no disk (given up; "
+		  "clusterctl vm start to try again)" },
 		{ "unknown", UNKNOWN, NULL, NULL, "{\"state\": \"unknown\"}", STATUS_CRITICAL,
 		  "CRITICAL: VM web1 should run and is unknown" },
 		{ "unknown, and why", UNKNOWN, NULL, NULL,
@@ -293,7 +294,8 @@ static void test_causes(void)
 				       "protected", "ok", 0, "reason", "no device"));
 	health_judge(status, nodes, vms, &health);
 	CU_ASSERT_STRING_EQUAL(health.line,
-			       "CRITICAL: VM web8 should run and is failed (and 1 more)");
+			       "CRITICAL: VM web8 should run and is failed: given up; "
+			       "clusterctl vm start to try again (and 1 more)");
 	CU_ASSERT_EQUAL(json_array_size(health.problems), 8);
 	CU_ASSERT_EQUAL_FATAL(json_array_size(health.causes), 2);
 	cause = json_array_get(health.causes, 1);

@@ -21,7 +21,7 @@ static void test_lists(void)
 			 "DETAIL\n"
 			 "web1  running  n1    running   2 GiB      2  high      yes        -\n"
 			 "db1   failed   -     running       -      0  -         no         "
-			 "evil ?[2J\n" },
+			 "evil ?[2J (given up; clusterctl vm start to try again)\n" },
 		{ .line = "vm list",
 		  .script = { { "{\"do\":\"vms\"}", { OK("[]") } } },
 		  .err = "There are no VMs yet" },
@@ -57,6 +57,21 @@ static void test_lists(void)
 				     "\"retry\":{\"try\":2,\"of\":6,\"in_ms\":0}}") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .out = "retry                    try 2 of 6 is next\n" },
+		{ .line = "vm show a",
+		  .script = { { "{\"do\":\"vm\"}",
+				{ OK("{\"name\":\"a\",\"state\":\"failed\",\"tries\":6,"
+				     "\"detail\":\"n1: no disk\"}") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "detail                   n1: no disk\n"
+			 "retry                    given up after 6 failed tries; clusterctl vm "
+			 "start a to try again\n" },
+		{ .line = "vm show a",
+		  .script = { { "{\"do\":\"vm\"}",
+				{ OK("{\"name\":\"a\",\"state\":\"failed\",\"tries\":1,"
+				     "\"image\":\"/v/a.sav\"}") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "given up after 1 failed try; clusterctl vm start a to try again, with "
+			 "--cold to do without its saved memory\n" },
 		{ .line = "vm show a",
 		  .script = { { "{\"do\":\"vm\"}",
 				{ OK("{\"name\":\"a\",\"pending_restart\":true,"
@@ -408,7 +423,8 @@ static void test_status(void)
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } },
 			      { "{\"do\":\"vms\"}", { OK("[" VM1 "," VM2 "]") } } },
 		  .exit = 2,
-		  .out = "CRITICAL: VM db1 should run and is failed: evil ?[2J\n" },
+		  .out = "CRITICAL: VM db1 should run and is failed: evil ?[2J (given up; "
+			 "clusterctl vm start to try again)\n" },
 		{ .line = "status --json",
 		  .script = { { "{\"do\":\"status\"}", { OK(STATUS) } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } },

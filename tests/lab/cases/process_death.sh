@@ -30,6 +30,7 @@ ticks_on $name
 note "the third: given up, and it says so"
 kill_it "$(owner $name)"
 until_true "it has failed" is_state $name failed
+has "what vm show says" "given up after [0-9]* failed tries; clusterctl vm start $name to try again" "$(ctl vm show $name)"
 happened "vm $name: given up" || fail "no event says that it was given up"
 status=0
 ctl status >/dev/null 2>&1 || status=$?
