@@ -42,8 +42,8 @@ static void cell_protected(struct table *table, const json_t *vm)
 static void row_of_vm(struct table *table, const json_t *vm, void *context)
 {
 	_cleanup_(freep) char *detail = show_vm_detail(vm);
-	const json_t *essence = json_object_get(vm, "essence");
-	json_int_t memory_mib = field_number(essence, "memory_mib");
+	const json_t *size = json_object_get(vm, "in_force");
+	json_int_t memory_mib = field_number(size, "memory_mib");
 	const char *state = field_text(vm, "state");
 	char text[TEXT_QUANTITY_SIZE];
 
@@ -52,7 +52,7 @@ static void row_of_vm(struct table *table, const json_t *vm, void *context)
 	cell_place(table, vm);
 	table_cell(table, field_text(vm, "wanted"));
 	table_cell(table, memory_mib > 0 ? text_format_mib(text, (uint64_t)memory_mib) : "");
-	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(essence, "vcpus"));
+	table_cellf(table, "%" JSON_INTEGER_FORMAT, field_number(size, "vcpus"));
 	table_cell(table, field_text(vm, "priority"));
 	cell_protected(table, vm);
 	table_cell(table, detail);
@@ -216,17 +216,37 @@ static void lines_of_state(struct table *table, const json_t *vm)
 		show_linef(table, "operation", "%" JSON_INTEGER_FORMAT, field_number(vm, "op"));
 }
 
+/* What it runs with, and what it will run with where that is another. */
+static void lines_of_size(struct table *table, const json_t *vm)
+{
+	const json_t *now = json_object_get(vm, "in_force");
+	const json_t *next = json_object_get(vm, "at_next_start");
+	json_int_t memory = field_number(now, "memory_mib");
+	json_int_t next_memory = field_number(next, "memory_mib");
+	json_int_t vcpus = field_number(now, "vcpus"), next_vcpus = field_number(next, "vcpus");
+	char text[TEXT_QUANTITY_SIZE], after[TEXT_QUANTITY_SIZE];
+
+	text_format_mib(text, (uint64_t)memory);
+	if (memory == next_memory)
+		show_line(table, "memory", text);
+	else
+		show_linef(table, "memory", "%s; pending: %s", text,
+			   text_format_mib(after, (uint64_t)next_memory));
+	if (vcpus == next_vcpus)
+		show_linef(table, "vcpus", "%" JSON_INTEGER_FORMAT, vcpus);
+	else
+		show_linef(table, "vcpus",
+			   "%" JSON_INTEGER_FORMAT "; pending: %" JSON_INTEGER_FORMAT, vcpus,
+			   next_vcpus);
+}
+
 static void print_vm(struct ctl *ctl, const json_t *vm, const json_t *nodes)
 {
 	_cleanup_(table_freep) struct table *table = table_new_plain(2);
-	const json_t *essence = json_object_get(vm, "essence");
-	char text[TEXT_QUANTITY_SIZE];
 
 	lines_of_state(table, vm);
-	show_line(table, "memory",
-		  text_format_mib(text, (uint64_t)field_number(essence, "memory_mib")));
-	show_linef(table, "vcpus", "%" JSON_INTEGER_FORMAT, field_number(essence, "vcpus"));
-	lines_of_disks(table, essence);
+	lines_of_size(table, vm);
+	lines_of_disks(table, json_object_get(vm, "essence"));
 	lines_of_warnings(table, vm);
 	lines_of_settings(table, vm, nodes);
 	table_write(table, stdout, ctl->colour);

@@ -51,7 +51,17 @@ static const char *known_detail(const json_t *vm)
 			return field_text(vm, fields[i]);
 	if (*field_text(vm, "seen_reason") && field_is(vm, "state", "paused"))
 		return field_text(vm, "seen_reason");
-	return field_true(vm, "pending_restart") ? "an edit waits for the next start" : "";
+	return "";
+}
+
+/* The caller frees it. */
+static char *pending_detail(const json_t *vm)
+{
+	const char *what = field_text(vm, "pending");
+
+	if (!field_true(vm, "pending_restart"))
+		return mem_strdup("");
+	return mem_printf("an edit waits for the next start%s%s", *what ? ": " : "", what);
 }
 
 char *show_vm_given_up(const json_t *vm, const char *name)
@@ -82,7 +92,7 @@ char *show_vm_detail(const json_t *vm)
 	if (given_up)
 		return mem_printf("%s (%s)", detail, given_up);
 	if (!retry)
-		return mem_strdup(detail);
+		return *detail ? mem_strdup(detail) : pending_detail(vm);
 	return mem_printf("%s%s%s", retry, *detail ? ": " : "", detail);
 }
 

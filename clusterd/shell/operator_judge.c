@@ -196,7 +196,7 @@ static const Wire__Node *silent_owner(const struct view_source *source, const Wi
 	return owner;
 }
 
-static bool is_at_rest(const Wire__Vm *vm)
+bool judge_vm_at_rest(const Wire__Vm *vm)
 {
 	return vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__SAVED ||
 	       vm->phase == WIRE__VM__PHASE__FAILED;
@@ -223,7 +223,7 @@ const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)
 
 	if (phase >= ARRAY_SIZE(words) || !words[phase])
 		return "unknown";
-	if (!is_at_rest(vm) && silent_owner(source, vm))
+	if (!judge_vm_at_rest(vm) && silent_owner(source, vm))
 		return "unknown";
 	if (vm->phase == WIRE__VM__PHASE__RUN && vm->seen == WIRE__VM__SEEN__SUSPENDED)
 		return "paused";
@@ -242,7 +242,7 @@ static void why_lost(const struct view_source *source, const Wire__Node *owner, 
 
 void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why, size_t size)
 {
-	const Wire__Node *owner = is_at_rest(vm) ? NULL : silent_owner(source, vm);
+	const Wire__Node *owner = judge_vm_at_rest(vm) ? NULL : silent_owner(source, vm);
 
 	ret_why[0] = '\0';
 	if (!owner)

@@ -43,6 +43,8 @@ const char *judge_node_state(const struct view_source *source, const Wire__Node 
 void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,
 		    size_t size);
 
+/* Nobody runs it, nor is about to. */
+bool judge_vm_at_rest(const Wire__Vm *vm);
 /* "running", "unknown", … */
 const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm);
 /* Of one that is unknown, for want of its node: what is with that node, and what to do. Else "". */

@@ -48,6 +48,12 @@ static void add_as_of(json_t *json, const struct view_source *source)
 
 /* ---------------------------------------------------------------- nodes */
 
+/* What it runs with; of one that does not run, what it will. */
+static const Wire__Essence *in_force(const Wire__Vm *vm)
+{
+	return judge_vm_at_rest(vm) || !vm->live ? vm->essence : vm->live;
+}
+
 /* VMs that it owns and the memory of those that run. */
 static uint64_t count_vms(const struct state *state, uint64_t node, uint64_t *ret_memory_mib)
 {
@@ -58,9 +64,8 @@ static uint64_t count_vms(const struct state *state, uint64_t node, uint64_t *re
 		if (vm->owner != node)
 			continue;
 		n++;
-		if (vm->essence && vm->phase != WIRE__VM__PHASE__OFF &&
-		    vm->phase != WIRE__VM__PHASE__SAVED && vm->phase != WIRE__VM__PHASE__FAILED)
-			memory += vm->essence->memory_mib;
+		if (in_force(vm) && !judge_vm_at_rest(vm))
+			memory += in_force(vm)->memory_mib;
 	}
 	*ret_memory_mib = memory;
 	return n;
@@ -132,6 +137,15 @@ static json_t *warnings_of(const struct view_source *source, const Wire__Vm *vm)
 	return list;
 }
 
+static json_t *size_of(const Wire__Essence *essence)
+{
+	json_t *json = json_object();
+
+	set_number(json, "memory_mib", essence ? essence->memory_mib : 0);
+	set_number(json, "vcpus", essence ? essence->vcpus : 0);
+	return json;
+}
+
 /* What the next start will change of how it runs now. */
 static void add_pending(json_t *json, const Wire__Vm *vm)
 {
@@ -140,6 +154,8 @@ static void add_pending(json_t *json, const Wire__Vm *vm)
 	if (vm->pending_restart && vm->live && vm->essence)
 		domain_essence_diff(vm->live, vm->essence, text, sizeof(text));
 	set_text(json, "pending", text);
+	json_object_set_new(json, "in_force", size_of(in_force(vm)));
+	json_object_set_new(json, "at_next_start", size_of(vm->essence));
 }
 
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)

@@ -36,7 +36,7 @@ struct exchange {
 #define VM1                                                                                        \
 	"{\"id\":5,\"name\":\"web1\",\"state\":\"running\",\"wanted\":\"running\",\"owner\":1,"    \
 	"\"owner_name\":\"n1\",\"priority\":\"high\",\"protected\":{\"ok\":true},"                 \
-	"\"essence\":{\"memory_mib\":2048,\"vcpus\":2,\"digest\":\"0x1\"}}"
+	"\"essence\":{\"digest\":\"0x1\"},\"in_force\":{\"memory_mib\":2048,\"vcpus\":2}}"
 #define VM2                                                                                        \
 	"{\"id\":6,\"name\":\"db1\",\"state\":\"failed\",\"wanted\":\"running\","                  \
 	"\"detail\":\"evil \\u001b[2J\",\"protected\":{\"ok\":false},\"essence\":{}}"

@@ -12,6 +12,11 @@
 #define UNPROTECTED(why)                                                                           \
 	"{\"name\":\"a\",\"state\":\"running\",\"protected\":{\"ok\":false,\"reason\":\"" why "\"}}"
 
+#define EDITED                                                                                     \
+	"\"pending_restart\":true,\"pending\":\"memory 512 -> 1024 MiB; vcpus 2 -> 4\","          \
+	"\"in_force\":{\"memory_mib\":512,\"vcpus\":2},"                                           \
+	"\"at_next_start\":{\"memory_mib\":1024,\"vcpus\":4}"
+
 static void test_lists(void)
 {
 	static const struct scene scenes[] = {
@@ -80,6 +85,15 @@ static void test_lists(void)
 		  .out = "pending                  an edit (memory 512 -> 1024 MiB) waits for the "
 			 "next start; a reboot or a migration is none: clusterctl vm stop a, then "
 			 "clusterctl vm start a\n" },
+		{ .line = "vm show a",
+		  .script = { { "{\"do\":\"vm\"}", { OK("{\"name\":\"a\"," EDITED "}") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "memory                   512 MiB; pending: 1 GiB\n"
+			 "vcpus                    2; pending: 4\n" },
+		{ .line = "vm list",
+		  .script = { { "{\"do\":\"vms\"}", { OK("[{\"name\":\"a\"," EDITED "}]") } } },
+		  .out = "a     -      -     -       512 MiB      2  -         no         an edit "
+			 "waits for the next start: memory 512 -> 1024 MiB; vcpus 2 -> 4\n" },
 		{ .line = "vm list --json",
 		  .script = { { "{\"do\":\"vms\"}", { MORE("[{\"a\":1}]"),
 		  OK("[{\"a\":2}]") } } },

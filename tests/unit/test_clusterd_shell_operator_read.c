@@ -281,25 +281,46 @@ static void test_operations(void)
 }
 
 /* Of an edit that waits, what the next start will change. */
+static void check_size(const json_t *size, json_int_t memory_mib, json_int_t vcpus)
+{
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(size, "memory_mib")), memory_mib);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(size, "vcpus")), vcpus);
+}
+
+/* What an edit will change is never told as what is so. */
 static void test_pending(void)
 {
 	struct core *core = small_core(1, 10);
 	const struct view_source source = small_source(core);
 	Wire__Vm vm = *state_vm_named(source.state, "web0");
 	Wire__Essence live = *vm.essence, edited = *vm.essence;
+	json_t *view;
 
+	live.vcpus = 2;
 	edited.memory_mib = 1024;
+	edited.vcpus = 4;
 	vm.essence = &edited;
 	vm.live = &live;
 	for (int pending = 0; pending <= 1; pending++) {
-		json_t *view;
-
 		vm.pending_restart = pending;
 		view = view_vm(&source, &vm, false);
 		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(view, "pending")),
-				       pending ? "memory 512 -> 1024 MiB" : "");
+				       pending ? "memory 512 -> 1024 MiB; vcpus 2 -> 4" : "");
+		check_size(json_object_get(view, "in_force"), 512, 2);
+		check_size(json_object_get(view, "at_next_start"), 1024, 4);
 		json_decref(view);
 	}
+	/* Off, it has nothing but what it will start with. */
+	vm.phase = WIRE__VM__PHASE__OFF;
+	view = view_vm(&source, &vm, false);
+	check_size(json_object_get(view, "in_force"), 1024, 4);
+	json_decref(view);
+	/* The record that most of it was copied from goes by this. */
+	vm.phase = WIRE__VM__PHASE__RUN;
+	small_load(core, WIRE__TABLE__TABLE_VM, vm.id, &vm.base);
+	view = view_node(&source, state_node(source.state, 1));
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(view, "memory_used_mib")), 512);
+	json_decref(view);
 	core_free(core);
 }
 

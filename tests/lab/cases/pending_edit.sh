@@ -17,6 +17,9 @@ equal "pending" true "$(vm_of $name 'd["pending_restart"]')"
 has "vm show says so" 'waits for the next start' "$(ctl vm show $name)"
 equal "memory of the record" 128 "$(vm_of $name 'd["essence"]["memory_mib"]')"
 equal "memory of what runs" $((96 * 1024)) "$(live_kib)"
+equal "memory told as in force" 96 "$(vm_of $name 'd["in_force"]["memory_mib"]')"
+equal "memory told as pending" 128 "$(vm_of $name 'd["at_next_start"]["memory_mib"]')"
+has "vm show tells both" 'memory  *96 MiB; pending: 128 MiB' "$(ctl vm show $name)"
 ticks_on $name
 done_ ctl vm migrate $name n2
 equal "memory after a live move" $((96 * 1024)) "$(live_kib)"
