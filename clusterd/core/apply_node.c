@@ -80,11 +80,26 @@ static void new_kernel(struct apply *apply, Wire__Node *node)
 	}
 }
 
+/*
+ * Another daemon than the one whose reports counted speaks for the node. Where the kernel is the
+ * same, the one before ended; that it would, it has said, or else something went wrong there.
+ */
+static void new_daemon(struct apply *apply, Wire__Node *node, bool same_kernel)
+{
+	apply_looks_forget(apply, (uint32_t)node->id);
+	if (same_kernel && node->boot_id && !node->freeze_ms)
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, (uint32_t)node->id,
+				 "its clusterd was restarted: it had ended without taking leave, so "
+				 "it crashed, was killed, or nobody could hear it; its log says "
+				 "which");
+	node->freeze_ms = 0;
+}
+
 void apply_node_report(struct apply *apply)
 {
 	const Wire__NodeReport *report = apply->command->node_report;
 	Wire__Node *node = node_open(apply, apply->command->node);
-	bool was_up;
+	bool was_up, same_kernel;
 
 	if (!node)
 		return;
@@ -94,10 +109,11 @@ void apply_node_report(struct apply *apply)
 		return;
 	}
 	was_up = node->state == WIRE__NODE__STATE__UP;
-	if (strcmp(node->kernel_boot_id, report->kernel_boot_id) != 0)
+	same_kernel = strcmp(node->kernel_boot_id, report->kernel_boot_id) == 0;
+	if (!same_kernel)
 		new_kernel(apply, node);
 	if (node->boot_id != apply->command->boot_id)
-		apply_looks_forget(apply, (uint32_t)node->id);
+		new_daemon(apply, node, same_kernel);
 	if (!node->clock_up_ms)
 		elapsed_tie(apply->state, node, apply->command->up_ms);
 	record_text(&node->kernel_boot_id, report->kernel_boot_id);

@@ -25,6 +25,63 @@ static void test_old_daemon(void)
 	bench_free(bench);
 }
 
+static size_t unclean_ends(const struct bench *bench)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < state_count(bench->state, WIRE__TABLE__TABLE_EVENT); i++) {
+		const Wire__Event *event = state_at(bench->state, WIRE__TABLE__TABLE_EVENT, i);
+
+		if (!strstr(event->text, "ended without taking leave"))
+			continue;
+		CU_ASSERT_STRING_EQUAL(event->subject, "node n2");
+		CU_ASSERT_EQUAL(event->severity, WIRE__EVENT__SEVERITY__WARNING);
+		n++;
+	}
+	return n;
+}
+
+static void leave(struct bench *bench, uint64_t boot_id)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeFreeze freeze = WIRE__NODE_FREEZE__INIT;
+
+	freeze.freeze_ms = 1000;
+	command.body_case = WIRE__COMMAND__BODY_NODE_FREEZE;
+	command.node_freeze = &freeze;
+	CU_ASSERT_EQUAL(bench_apply(bench, 2, boot_id, &command), 0);
+}
+
+/* A daemon that comes back without having taken leave is told of, once for each. */
+static void test_unclean_end(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(unclean_ends(bench), 0); /* all are new */
+	bench_report_node(bench, 2, 202, "first boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 1); /* back before anybody noticed */
+	bench_report_node(bench, 2, 202, "first boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 1); /* new facts */
+	bench_verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN);
+	bench_report_node(bench, 2, 302, "first boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 2);
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	bench_report_node(bench, 2, 302, "first boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 2); /* it was cut off, and ran on */
+	leave(bench, 302);
+	bench_report_node(bench, 2, 402, "first boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 2);
+	leave(bench, 402);
+	bench_verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN);
+	bench_report_node(bench, 2, 502, "first boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 2); /* long ago, but it did */
+	bench_report_node(bench, 2, 602, "second boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 2); /* power came back */
+	bench_report_node(bench, 2, 702, "second boot");
+	CU_ASSERT_EQUAL(unclean_ends(bench), 3); /* the leaves before were others' */
+	bench_free(bench);
+}
+
 /* What a node told before it booted says nothing about what it has now. */
 static void test_old_facts(void)
 {
@@ -456,7 +513,8 @@ static void test_unmanaged_refused(void)
 	bench_free(bench);
 }
 
-UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon }, { "old_facts", test_old_facts },
+UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
+	  { "unclean_end", test_unclean_end }, { "old_facts", test_old_facts },
 	  { "old_generation", test_old_generation }, { "held", test_held },
 	  { "requests", test_requests }, { "old_action", test_old_action },
 	  { "unmanaged", test_unmanaged }, { "look", test_look }, { "accept", test_accept },

@@ -11,6 +11,8 @@ for node in n1 n2 n3; do
 	kill_agents "$node"
 	kill_daemon "$node"
 	until_true "all are up" all_up
+	until_true "an event says so" \
+		happened "node $node: its clusterd was restarted: it had ended without taking leave"
 done
 lab service n1 kill clusterd
 lab service n2 kill clusterd

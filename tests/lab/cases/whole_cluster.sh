@@ -30,6 +30,8 @@ for name in whole-a whole-b; do
 done
 equal "the VM that was off" stopped "$(state whole-off)"
 
+equal "daemons said to have ended without leave" 0 "$(count_events 'without taking leave')"
+
 note "all services stopped, guests and all"
 boot_a=$(boot whole-a)
 for node in n1 n2 n3; do lab service "$node" stop clusterd; done
