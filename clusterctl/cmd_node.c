@@ -80,6 +80,23 @@ int cmd_node_list(struct ctl *ctl, const struct cli_call *call)
 
 /* ---- node show ---- */
 
+/* What stands below it was told by a daemon that does not speak now. */
+static void line_of_age(struct table *table, const json_t *node)
+{
+	json_int_t as_of_ms = field_number(node, "facts_as_of_ms");
+	char time[SHOW_TIME_SIZE];
+
+	if (!json_is_object(json_object_get(node, "facts")) ||
+	    !json_is_false(json_object_get(node, "facts_current")))
+		return;
+	if (as_of_ms)
+		show_linef(table, "last known",
+			   "what follows is as of %s; it may be otherwise now",
+			   show_time(time, as_of_ms));
+	else
+		show_line(table, "last known", "what follows is old; it may be otherwise now");
+}
+
 static void lines_of_facts(struct table *table, const json_t *facts)
 {
 	_cleanup_(freep) char *bridges = show_texts(json_object_get(facts, "bridges"));
@@ -125,6 +142,7 @@ static void print_node(struct ctl *ctl, const json_t *node, const json_t *fences
 	show_line(table, "member", field_true(node, "member") ? "yes" : "no");
 	show_line(table, "fence", *devices ? devices : "none: its death can not be proven");
 	show_linef(table, "vms", "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
+	line_of_age(table, node);
 	if (memory > 0)
 		show_linef(table, "memory", "%s used by VMs of %s",
 			   text_format_mib(used, (uint64_t)field_number(node, "memory_used_mib")),

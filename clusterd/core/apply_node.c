@@ -27,6 +27,10 @@ static void node_close(struct apply *apply, Wire__Node *node)
 static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State next,
 		      const char *reason)
 {
+	if (next == WIRE__NODE__STATE__UP)
+		node->last_up_ms = 0;
+	else if (node->state == WIRE__NODE__STATE__UP)
+		node->last_up_ms = apply->command->time_ms;
 	node->state = next;
 	node->since_ms = apply->command->time_ms;
 	record_text(&node->reason, reason);
@@ -89,9 +93,9 @@ static void new_daemon(struct apply *apply, Wire__Node *node, bool same_kernel)
 	apply_looks_forget(apply, (uint32_t)node->id);
 	if (same_kernel && node->boot_id && !node->freeze_ms)
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, (uint32_t)node->id,
-				 "its clusterd was restarted: it had ended without taking leave, so "
-				 "it crashed, was killed, or nobody could hear it; its log says "
-				 "which");
+				 "its clusterd was restarted: it had ended without taking leave, "
+				 "so it crashed, was killed, or nobody could hear it; its log "
+				 "says which");
 	node->freeze_ms = 0;
 }
 

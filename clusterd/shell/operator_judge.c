@@ -184,6 +184,18 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 	}
 }
 
+bool judge_facts_current(const struct view_source *source, const Wire__Node *node)
+{
+	return node->facts && node->state == WIRE__NODE__STATE__UP && source->standing.open;
+}
+
+uint64_t judge_facts_as_of(const struct view_source *source, const Wire__Node *node)
+{
+	if (!node->facts || judge_facts_current(source, node))
+		return 0;
+	return node->state == WIRE__NODE__STATE__UP ? judge_as_of(source) : node->last_up_ms;
+}
+
 /* ---------------------------------------------------------------- VMs */
 
 /* Nobody can say how a VM is while the node that has it is silent. */

@@ -43,6 +43,10 @@ const char *judge_node_state(const struct view_source *source, const Wire__Node 
 void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,
 		    size_t size);
 
+/* Whether what a node told of itself is so; if not, when it was, wall clock: 0 = nobody knows. */
+bool judge_facts_current(const struct view_source *source, const Wire__Node *node);
+uint64_t judge_facts_as_of(const struct view_source *source, const Wire__Node *node);
+
 /* Nobody runs it, nor is about to. */
 bool judge_vm_at_rest(const Wire__Vm *vm);
 /* "running", "unknown", … */

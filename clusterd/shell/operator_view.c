@@ -93,6 +93,8 @@ json_t *view_node(const struct view_source *source, const Wire__Node *node)
 	json_t *json = wire_to_json(&node->base, true);
 
 	add_standing(json, source, node);
+	set_bool(json, "facts_current", judge_facts_current(source, node));
+	set_number(json, "facts_as_of_ms", judge_facts_as_of(source, node));
 	return json;
 }
 

@@ -94,6 +94,20 @@ static void test_lists(void)
 		  .script = { { "{\"do\":\"vms\"}", { OK("[{\"name\":\"a\"," EDITED "}]") } } },
 		  .out = "a     -      -     -       512 MiB      2  -         no         an edit "
 			 "waits for the next start: memory 512 -> 1024 MiB; vcpus 2 -> 4\n" },
+		{ .line = "node show n2",
+		  .script = { { "{\"do\":\"node\"}",
+				{ OK("{\"id\":2,\"name\":\"n2\",\"facts\":{\"cpus\":4},"
+				     "\"facts_current\":false,"
+				     "\"facts_as_of_ms\":1500000000000}") } },
+			      { "{\"do\":\"fences\"}", { OK("[]") } } },
+		  .out = "last known  what follows is as of 2017-07-1" },
+		{ .line = "node show n2",
+		  .script = { { "{\"do\":\"node\"}",
+				{ OK("{\"id\":2,\"name\":\"n2\",\"facts\":{\"cpus\":4},"
+				     "\"facts_current\":true,\"facts_as_of_ms\":0}") } },
+			      { "{\"do\":\"fences\"}", { OK("[]") } } },
+		  .out = "cpus ",
+		  .not_out = "last known" },
 		{ .line = "vm list --json",
 		  .script = { { "{\"do\":\"vms\"}", { MORE("[{\"a\":1}]"),
 		  OK("[{\"a\":2}]") } } },

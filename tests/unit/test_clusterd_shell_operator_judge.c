@@ -227,6 +227,47 @@ static void test_node_state(void)
 	core_free(core);
 }
 
+/* What a node told of itself is as old as the last that was heard of it. */
+static void test_facts(void)
+{
+	static const struct {
+		Wire__Node__State state;
+		bool told, closed, current;
+		json_int_t as_of_ms;
+	} cases[] = {
+		{ WIRE__NODE__STATE__UP, true, false, true, 0 },
+		{ WIRE__NODE__STATE__UP, true, true, false, 900 },
+		{ WIRE__NODE__STATE__UP, false, false, false, 0 },
+		{ WIRE__NODE__STATE__LEFT, true, false, false, 700 },
+		{ WIRE__NODE__STATE__DAEMON_DOWN, true, true, false, 700 },
+		{ WIRE__NODE__STATE__LOST, true, false, false, 700 },
+		{ WIRE__NODE__STATE__OFF, true, false, false, 700 },
+		{ WIRE__NODE__STATE__NEW, false, false, false, 0 },
+	};
+	struct core *core = small_core(0, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct view_source source = small_source(core);
+		Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+		Wire__Node node = WIRE__NODE__INIT;
+		json_t *view;
+
+		node.id = 2;
+		node.state = cases[i].state;
+		node.facts = cases[i].told ? &facts : NULL;
+		node.last_up_ms = node.state != WIRE__NODE__STATE__UP && node.facts ? 700 : 0;
+		source.standing.open = !cases[i].closed;
+		source.closed_ms = 900;
+		view = view_node(&source, &node);
+		CU_ASSERT_EQUAL(json_is_true(json_object_get(view, "facts_current")),
+				cases[i].current);
+		CU_ASSERT_EQUAL(json_integer_value(json_object_get(view, "facts_as_of_ms")),
+				cases[i].as_of_ms);
+		json_decref(view);
+	}
+	core_free(core);
+}
+
 UNIT_MAIN("clusterd/shell/operator_judge", { "vm state", test_vm_state },
 	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
-	  { "node state", test_node_state })
+	  { "node state", test_node_state }, { "facts", test_facts })

@@ -25,6 +25,30 @@ static void test_old_daemon(void)
 	bench_free(bench);
 }
 
+/* Until when a node was up stays known, through all that is found out about it later. */
+static void test_last_up(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t up_ms, op;
+
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->last_up_ms, 0);
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN), 0);
+	up_ms = state_node(bench->state, 2)->last_up_ms;
+	CU_ASSERT_EQUAL(up_ms, state_node(bench->state, 2)->since_ms);
+	CU_ASSERT_NOT_EQUAL(up_ms, 0);
+	bench->passed_ms += 60000;
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->last_up_ms, up_ms);
+	op = bench_begin_fence(bench, 2);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), 0);
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->state, WIRE__NODE__STATE__OFF);
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->last_up_ms, up_ms);
+	CU_ASSERT_NOT_EQUAL(state_node(bench->state, 2)->since_ms, up_ms);
+	bench_report_node(bench, 2, 202, "second boot");
+	CU_ASSERT_EQUAL(state_node(bench->state, 2)->last_up_ms, 0);
+	bench_free(bench);
+}
+
 static size_t unclean_ends(const struct bench *bench)
 {
 	size_t n = 0;
@@ -514,7 +538,8 @@ static void test_unmanaged_refused(void)
 }
 
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
-	  { "unclean_end", test_unclean_end }, { "old_facts", test_old_facts },
+	  { "unclean_end", test_unclean_end }, { "last_up", test_last_up },
+	  { "old_facts", test_old_facts },
 	  { "old_generation", test_old_generation }, { "held", test_held },
 	  { "requests", test_requests }, { "old_action", test_old_action },
 	  { "unmanaged", test_unmanaged }, { "look", test_look }, { "accept", test_accept },
