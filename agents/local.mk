@@ -21,6 +21,8 @@ noinst_LIBRARIES += %D%/libagents.a
 	%D%/pool.h \
 	%D%/run.c \
 	%D%/run.h \
+	%D%/vcpus.c \
+	%D%/vcpus.h \
 	%D%/vm.c \
 	%D%/vm.h \
 	%D%/vm_agent.c \
@@ -58,7 +60,8 @@ unit_tests += \
 	tests/unit/test_agents_fence \
 	tests/unit/test_agents_hook \
 	tests/unit/test_agents_pool \
-	tests/unit/test_agents_run
+	tests/unit/test_agents_run \
+	tests/unit/test_agents_vcpus
 
 # What misbehaves, in namespaces of its own.
 checkers += tests/agents/check-limits

@@ -14,6 +14,7 @@
 
 #include "config.h"
 
+#include "agents/vcpus.h"
 #include "agents/vm.h"
 #include "base/mem.h"
 #include "migrate/driver/process.h"
@@ -45,6 +46,7 @@ struct vm_facts {
 /* What changes only with libvirt or QEMU. */
 struct capabilities {
 	char *vendor, *model, *emulator;
+	uint32_t max_vcpus;
 	bool kvm;
 };
 
@@ -196,6 +198,11 @@ static struct capabilities *gather_capabilities(virConnectPtr conn)
 		if (xml)
 			capabilities = read_capabilities(xml, i == 0);
 	}
+	if (capabilities) {
+		_cleanup_(freep) char *xml = virConnectGetCapabilities(conn);
+
+		capabilities->max_vcpus = xml ? vcpus_max(xml) : 0;
+	}
 	return capabilities;
 }
 
@@ -221,6 +228,7 @@ static void tell_capabilities(struct agent *agent, Wire__NodeFacts *facts, virCo
 		vm_set_text(&facts->cpu_model, agent->facts->known->model);
 		vm_set_text(&facts->emulator, agent->facts->known->emulator);
 		facts->kvm = agent->facts->known->kvm;
+		facts->max_vcpus = agent->facts->known->max_vcpus;
 	}
 	pthread_mutex_unlock(&agent->lock);
 	capabilities_free(old);

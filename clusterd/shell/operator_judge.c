@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "clusterd/shell/operator_judge.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -194,6 +196,68 @@ uint64_t judge_facts_as_of(const struct view_source *source, const Wire__Node *n
 	if (!node->facts || judge_facts_current(source, node))
 		return 0;
 	return node->state == WIRE__NODE__STATE__UP ? judge_as_of(source) : node->last_up_ms;
+}
+
+/* ---------------------------------------------------------------- sizes */
+
+static uint64_t memory_of(const Wire__NodeFacts *facts)
+{
+	return facts->memory_mib;
+}
+
+static uint64_t cpus_of(const Wire__NodeFacts *facts)
+{
+	return facts->cpus;
+}
+
+static uint64_t max_vcpus_of(const Wire__NodeFacts *facts)
+{
+	return facts->max_vcpus;
+}
+
+/* The most that any node has that can run VMs, up or not; 0 if one of them has not told. */
+static uint64_t most(const struct state *state, uint64_t (*of)(const Wire__NodeFacts *facts))
+{
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+		uint64_t has = node->facts ? of(node->facts) : 0;
+
+		if (node->witness)
+			continue;
+		if (!has)
+			return 0;
+		found = has > found ? has : found;
+	}
+	return found;
+}
+
+int judge_size(const struct state *state, const char *name, const Wire__Essence *essence,
+	       struct buf *out)
+{
+	uint64_t memory_mib = most(state, memory_of), cpus = most(state, cpus_of);
+	uint64_t max_vcpus = most(state, max_vcpus_of);
+
+	if (max_vcpus && essence->vcpus > max_vcpus) {
+		buf_printf(out, "%s cannot have %" PRIu32 " vCPUs: libvirt and QEMU give one guest "
+			   "at most %" PRIu64 " on any node of this cluster; write fewer in <vcpu>",
+			   name, essence->vcpus, max_vcpus);
+		return -ENOSPC;
+	}
+	if (memory_mib && essence->memory_mib > memory_mib) {
+		buf_printf(out, "it has %" PRIu64 " MiB of memory, and no node has more than "
+			   "%" PRIu64 " MiB: it cannot start; give it less (clusterctl vm edit)",
+			   essence->memory_mib, memory_mib);
+		return -EDOM;
+	}
+	if (cpus && essence->vcpus > cpus) {
+		buf_printf(out, "it has %" PRIu32 " vCPUs, and no node has more than %" PRIu64
+			   " CPUs: it is slower than with fewer (clusterctl vm edit)",
+			   essence->vcpus, cpus);
+		return -EDOM;
+	}
+	return 0;
 }
 
 /* ---------------------------------------------------------------- VMs */

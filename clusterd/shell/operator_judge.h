@@ -47,6 +47,13 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 bool judge_facts_current(const struct view_source *source, const Wire__Node *node);
 uint64_t judge_facts_as_of(const struct view_source *source, const Wire__Node *node);
 
+/*
+ * What is wrong with the size of a VM, as a sentence: -ENOSPC if no node could ever run it, -EDOM
+ * if none has so much, 0 and nothing if all is well, or a node has not told what it has.
+ */
+int judge_size(const struct state *state, const char *name, const Wire__Essence *essence,
+	       struct buf *out);
+
 /* Nobody runs it, nor is about to. */
 bool judge_vm_at_rest(const Wire__Vm *vm);
 /* "running", "unknown", … */

@@ -128,8 +128,11 @@ static json_t *protection_of(const struct view_source *source, const Wire__Vm *v
 
 static json_t *warnings_of(const struct view_source *source, const Wire__Vm *vm)
 {
+	_cleanup_(buf_free) struct buf size = { 0 };
 	json_t *list = json_array();
 
+	if (vm->essence && judge_size(source->state, vm->name, vm->essence, &size) < 0)
+		json_array_append_new(list, json_string(buf_str(&size)));
 	for (size_t i = 0; i < PROTECT_ADVICES; i++) {
 		_cleanup_(buf_free) struct buf text = { 0 };
 

@@ -2,11 +2,13 @@
 /* Definitions of VMs that operators hand in. */
 #include "clusterd/shell/operator_write_private.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "clusterd/shell/operator_judge.h"
 #include "clusterd/shell/shell.h"
 #include "domain/essence.h"
 #include "domain/xml.h"
@@ -20,6 +22,8 @@ static int read_definition(struct writing *writing, const char *uuid, bool local
 	_cleanup_(freep) const char **volumes = mem_new_array(const char *, n);
 	struct domain_rules rules = { .uuid = uuid, .volumes = volumes, .volumes_n = n,
 				      .refuse_local_state = !local_is_fine };
+	_cleanup_(domain_freep) struct domain *domain = NULL;
+	_cleanup_(buf_free) struct buf size = { 0 };
 	char why[DOMAIN_WHY_SIZE];
 	const char *xml;
 	int error = writing_need_text(writing, "xml", &xml);
@@ -29,9 +33,12 @@ static int read_definition(struct writing *writing, const char *uuid, bool local
 	for (size_t i = 0; i < n; i++)
 		volumes[i] = ((const Wire__Volume *)state_at(state, WIRE__TABLE__TABLE_VOLUME, i))
 				     ->target;
-	error = domain_read(xml, strlen(xml), &rules, ret, why, sizeof(why));
+	error = domain_read(xml, strlen(xml), &rules, &domain, why, sizeof(why));
 	if (error)
 		return REFUSE(writing, "invalid", "%s", why);
+	if (judge_size(state, domain_name(domain), domain_essence(domain), &size) == -ENOSPC)
+		return REFUSE(writing, "no-capacity", "%s", buf_str(&size));
+	*ret = steal_ptr(domain);
 	return 0;
 }
 

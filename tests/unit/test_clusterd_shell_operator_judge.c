@@ -3,9 +3,11 @@
 #include "tests/unit/small.h"
 #include "tests/unit/unit.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "clusterd/core/settings.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -268,6 +270,60 @@ static void test_facts(void)
 	core_free(core);
 }
 
+static void load_node(struct core *core, uint32_t id, uint32_t max_vcpus, bool witness)
+{
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+	Wire__Node node = WIRE__NODE__INIT;
+
+	facts.memory_mib = 1024 * id;
+	facts.cpus = 4 * id;
+	facts.max_vcpus = max_vcpus;
+	node.id = id;
+	node.name = (char *)"n";
+	node.witness = witness;
+	node.state = WIRE__NODE__STATE__OFF;
+	node.facts = witness ? NULL : &facts;
+	small_load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+}
+
+/* Refused is only what no node could run; what none has is told; what is not known is neither. */
+static void test_size(void)
+{
+	static const struct {
+		uint32_t max_vcpus[2], vcpus;
+		uint64_t memory_mib;
+		int r;
+		const char *text;
+	} cases[] = {
+		{ { 288, 288 }, 8, 2048, 0, "" },
+		{ { 288, 288 }, 288, 2048, -EDOM, "it has 288 vCPUs, and no node has more than 8 "
+		  "CPUs: it is slower than with fewer (clusterctl vm edit)" },
+		{ { 288, 288 }, 289, 4096, -ENOSPC, "db cannot have 289 vCPUs: libvirt and QEMU "
+		  "give one guest at most 288 on any node of this cluster; write fewer in <vcpu>" },
+		{ { 288, 4096 }, 700, 512, -EDOM, "it has 700 vCPUs, and no node has more than 8 "
+		  "CPUs: it is slower than with fewer (clusterctl vm edit)" },
+		{ { 288, 0 }, 700, 2049, -EDOM, "it has 2049 MiB of memory, and no node has more "
+		  "than 2048 MiB: it cannot start; give it less (clusterctl vm edit)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core *core = small_core(0, 0);
+		_cleanup_(buf_free) struct buf text = { 0 };
+		Wire__Essence essence = WIRE__ESSENCE__INIT;
+
+		load_node(core, 1, cases[i].max_vcpus[0], false);
+		load_node(core, 2, cases[i].max_vcpus[1], false);
+		load_node(core, 3, 0, true);
+		essence.vcpus = cases[i].vcpus;
+		essence.memory_mib = cases[i].memory_mib;
+		CU_ASSERT_EQUAL(judge_size(core_state(core), "db", &essence, &text), cases[i].r);
+		if (strcmp(buf_str(&text), cases[i].text) != 0)
+			printf("%s\n", buf_str(&text));
+		CU_ASSERT_STRING_EQUAL(buf_str(&text), cases[i].text);
+		core_free(core);
+	}
+}
+
 UNIT_MAIN("clusterd/shell/operator_judge", { "vm state", test_vm_state },
 	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
-	  { "node state", test_node_state }, { "facts", test_facts })
+	  { "node state", test_node_state }, { "facts", test_facts }, { "size", test_size })

@@ -335,6 +335,34 @@ static void test_vm_add(void)
 	core_free(core);
 }
 
+/* What no node could ever run is not taken, nor waits for one that can. */
+static void test_too_large(void)
+{
+	static const char *const requests[] = {
+		"{'do':'vm-add','xml':'<domain type=`qemu`><name>db</name><memory>262144</memory>"
+		"<vcpu>700</vcpu><os><type>hvm</type></os></domain>'}",
+		"{'do':'vm-edit','name':'web0','xml':'<domain type=`qemu`><name>web0</name><memory>"
+		"262144</memory><vcpu>700</vcpu><os><type>hvm</type></os></domain>'}",
+	};
+	struct core *core = small_core(1, 10);
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+	struct refusal refusal;
+
+	facts.max_vcpus = 288;
+	for (uint32_t id = 1; id <= 2; id++) {
+		Wire__Node node = *state_node(core_state(core), id);
+
+		node.facts = &facts;
+		small_load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		CU_ASSERT_PTR_NULL(write_one(core, requests[i], &refusal));
+		CU_ASSERT_STRING_EQUAL(refusal.code, "no-capacity");
+		CU_ASSERT_PTR_NOT_NULL(strstr(refusal.text, "at most 288 on any node"));
+	}
+	core_free(core);
+}
+
 /* Definition of a VM that vm-add would make of a text; the caller frees the command. */
 static Wire__Vm *add_xml(struct core *core, const char *xml, Wire__Command **ret)
 {
@@ -392,4 +420,4 @@ UNIT_MAIN("clusterd/shell/operator_write", { "command", test_command },
 	  { "words", test_words }, { "same words", test_same_words },
 	  { "fence-add", test_fence_add },
 	  { "fence agent", test_fence_agent }, { "secret names", test_secret_names },
-	  { "vm-add", test_vm_add }, { "marked", test_marked })
+	  { "vm-add", test_vm_add }, { "too large", test_too_large }, { "marked", test_marked })

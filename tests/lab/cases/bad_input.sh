@@ -30,7 +30,10 @@ variant "s|</os>|$nvram</os>|"
 refused 1 'ha=no|nvram|NVRAM' add_file
 variant 's|<name>.*|<name>not a name;</name>|'
 refused 1 '.' add_file
+variant 's|<vcpu>.*|<vcpu>70000</vcpu>|'
+refused 1 'at most [0-9]* on any node' add_file
 variant ''
+refused 2 'high, medium or low' add_file --set priority=highest
 refused 2 'colour' add_file --set colour=red
 refused 3 'n9' add_file --set owners=n9
 refused 1 'priority' ctl vm set $name priority=highest
@@ -38,6 +41,7 @@ refused 2 'colour' ctl vm set $name colour=red
 refused 3 'n9' ctl vm set $name owners=n1,n9
 refused 1 'stop_timeout' ctl vm set $name stop_timeout=soon
 refused 3 'no.such' ctl settings set no.such 1
+refused 3 "did you mean 'fence.budget'" ctl settings set fence.buget 1
 refused 1 'fence.budget' ctl settings set fence.budget many
 refused 1 '.' ctl settings set migration.connect_uri qemu+tcp://here/system
 refused 3 'n9' ctl node set n9 placement=no
