@@ -85,6 +85,7 @@ tests_unit_test_core_look_stale_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_apply
 unit_tests += tests/unit/test_core_apply_fence
 unit_tests += tests/unit/test_core_apply_given
+unit_tests += tests/unit/test_core_place
 unit_tests += tests/unit/test_core_asks
 unit_tests += tests/unit/test_core_log
 unit_tests += tests/unit/test_core_hello

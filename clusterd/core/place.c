@@ -91,6 +91,18 @@ const char *place_blocked(const struct state *state, uint64_t ready, const Wire_
 	return why ? why : missing_volume(state, vm->essence, facts, room, size);
 }
 
+/*
+ * What it needs on a node. After an edit its process still has what it was started with: room for
+ * that is needed as long as it runs, and room for the edit from its next start on.
+ */
+static int64_t memory_needed(const Wire__Vm *vm)
+{
+	uint64_t wanted = vm->essence ? vm->essence->memory_mib : 0;
+	uint64_t live = vm->live ? vm->live->memory_mib : 0;
+
+	return (int64_t)(live > wanted ? live : wanted);
+}
+
 /* Memory of every VM that is, or may be, on the node. */
 static int64_t memory_used(const struct state *state, uint32_t node)
 {
@@ -99,8 +111,8 @@ static int64_t memory_used(const struct state *state, uint32_t node)
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
 		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
 
-		if (vm->essence && vm_holds(vm, node))
-			used += (int64_t)vm->essence->memory_mib;
+		if (vm_holds(vm, node))
+			used += memory_needed(vm);
 	}
 	return used;
 }
@@ -146,7 +158,7 @@ static struct planner_vm planner_vm(const Wire__Vm *vm, uint64_t allowed, uint32
 {
 	struct planner_vm p = {
 		.vm = vm->id,
-		.memory_mib = vm->essence ? (int64_t)vm->essence->memory_mib : 0,
+		.memory_mib = memory_needed(vm),
 		.priority = priority_rank(vm->priority),
 		.allowed = allowed,
 	};
@@ -176,9 +188,9 @@ static void explain(const struct state *state, uint64_t ready, const Wire__Vm *v
 			int64_t free_mib = (int64_t)node->facts->memory_mib -
 					   memory_used(state, (uint32_t)node->id);
 
-			snprintf(room, sizeof(room), "has %lld MiB free of the %llu MiB it needs",
+			snprintf(room, sizeof(room), "has %lld MiB free of the %lld MiB it needs",
 				 (long long)(free_mib < largest ? free_mib : largest),
-				 (unsigned long long)vm->essence->memory_mib);
+				 (long long)memory_needed(vm));
 			why = room;
 		}
 		len += (size_t)snprintf(ret_why + len, size - len, "%s %s %s", i ? ";" : "",
@@ -256,12 +268,11 @@ bool place_fits(const struct state *state, uint64_t ready, const Wire__Vm *vm, u
 		return false;
 	}
 	free_mib = (int64_t)record->facts->memory_mib - memory_used(state, node);
-	if (free_mib >= (int64_t)vm->essence->memory_mib)
+	if (free_mib >= memory_needed(vm))
 		return true;
 	snprintf(ret_why, size,
-		 "%s cannot take %s: it has %lld MiB free of the %llu MiB needed; "
+		 "%s cannot take %s: it has %lld MiB free of the %lld MiB needed; "
 		 "stop or move something there, or choose another node",
-		 record->name, vm->name, (long long)free_mib,
-		 (unsigned long long)vm->essence->memory_mib);
+		 record->name, vm->name, (long long)free_mib, (long long)memory_needed(vm));
 	return false;
 }
