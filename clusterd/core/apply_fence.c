@@ -14,6 +14,7 @@ enum {
 	TIMEOUT_MAX_S = 600,
 	DEVICE_MAX = 32 * 1024,		/* the rest of a record has room, too */
 	TOLD_MAX = 4,			/* reasons of a device that are remembered */
+	WHY_SIZE = 200,
 	DYING_MS = 60000,		/* from a node's death to its loss, at most */
 };
 
@@ -79,11 +80,13 @@ void apply_fence_add(struct apply *apply)
 	fence = record_copy(&given->base);
 	fence->id = apply->id = apply->index;
 	fence->tested_ms = 0;
+	fence->test_node = 0;
 	record_text(&fence->test_result, "");
 	for (size_t i = 0; i < fence->n_targets; i++) {
 		fence->targets[i]->n_told = 0;
 		fence->targets[i]->told_asked = false;
 		fence->targets[i]->wrong_ms = 0;
+		fence->targets[i]->tested_ms = fence->targets[i]->failed_ms = 0;
 	}
 	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
 	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "fencing", "device %s (%s) added by %s",
@@ -341,17 +344,47 @@ static void still_off(struct apply *apply, const Wire__Node *record, const Wire_
 	forget_likes(apply, op, WIRE__OPERATION__OUTCOME__DONE, text);
 }
 
+/* Tests that end like the one before are no news; `before` is the device as that left it. */
+static void tell_test(struct apply *apply, const Wire__Operation *op, const Wire__Fence *before,
+		      bool good, const char *text)
+{
+	const Wire__FenceTarget *target = target_of(before, op->node);
+	const char *node = node_name(apply->state, op->node);
+
+	if (good && target->failed_ms)
+		apply_event(apply, WIRE__EVENT__SEVERITY__INFO, op->id, "fencing",
+			    "device %s can prove again that %s is dead; it answered: %s",
+			    before->name, node, text);
+	else if (!good && (!target->failed_ms || before->test_node != op->node ||
+			   strcmp(before->test_result, text) != 0))
+		apply_event(apply, WIRE__EVENT__SEVERITY__ERROR, op->id, "fencing",
+			    "device %s cannot prove that %s is dead, its test from %s failed: %s",
+			    before->name, node, node_name(apply->state, op->to), text);
+}
+
+static void note_test(struct apply *apply, Wire__Fence *fence, uint32_t node, bool good,
+		      const char *text)
+{
+	Wire__FenceTarget *target = target_of(fence, node);
+
+	fence->tested_ms = target->tested_ms = good ? apply->command->time_ms : 0;
+	target->failed_ms = good ? 0 : apply->command->time_ms;
+	fence->test_node = node;
+	record_text(&fence->test_result, text);
+}
+
 /* A device that gave a proof works, whatever its last test was like. */
 static void device_works(struct apply *apply, const Wire__Operation *op, const char *text)
 {
 	const Wire__Fence *record = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	const Wire__FenceTarget *target = record ? target_of(record, op->node) : NULL;
 	Wire__Fence *fence;
 
-	if (!record || record->tested_ms)
+	if (!target || target->tested_ms)
 		return;
 	fence = record_copy(&record->base);
-	record_text(&fence->test_result, text);
-	fence->tested_ms = apply->command->time_ms;
+	tell_test(apply, op, record, true, text);
+	note_test(apply, fence, op->node, true, text);
 	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
 	record_free(fence);
 }
@@ -381,24 +414,24 @@ static void test_result(struct apply *apply, const Wire__Operation *op,
 			const Wire__FenceResult *result)
 {
 	const Wire__Fence *record = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	const char *text = result->text;
 	Wire__FenceTarget *target;
 	Wire__Fence *fence;
+	char why[WHY_SIZE];
 
 	if (!record || !target_of(record, op->node))
 		return;
 	fence = record_copy(&record->base);
 	target = target_of(fence, op->node);
 	target->wrong_ms = wrong_since(apply, result, target);
-	fence->tested_ms = result->ok && !target->wrong_ms ? apply->command->time_ms : 0;
-	if (result->ok && target->wrong_ms)
-		record_textf(&fence->test_result,
-			     "it called %s off while that was up: it switches another machine",
-			     node_name(apply->state, op->node));
-	else
-		record_text(&fence->test_result, result->text);
-	if (target->wrong_ms && !target_of(record, op->node)->wrong_ms)
-		apply_event(apply, WIRE__EVENT__SEVERITY__ERROR, op->id, "fencing",
-			    "device %s proves nothing: %s", fence->name, fence->test_result);
+	if (result->ok && target->wrong_ms) {
+		snprintf(why, sizeof(why),
+			 "it called %s off while that was up: it switches another machine",
+			 node_name(apply->state, op->node));
+		text = why;
+	}
+	note_test(apply, fence, op->node, result->ok && !target->wrong_ms, text);
+	tell_test(apply, op, record, fence->tested_ms, fence->test_result);
 	apply_op_end(apply, op->id,
 		     fence->tested_ms ? WIRE__OPERATION__OUTCOME__DONE
 				      : WIRE__OPERATION__OUTCOME__FAILED,

@@ -35,22 +35,44 @@ static const char *not_running(const struct view_source *source, const Wire__Vm 
 	return source->standing.open ? NULL : "no quorum";
 }
 
-/* One of the devices for the node that did not fail its last test; one never tested will do. */
-static bool has_device(const struct state *state, uint32_t node, const char **ret_failed)
+/* What is in the way of a proof through this device. */
+static void say_device(const struct state *state, const Wire__Fence *fence, uint32_t node,
+		       bool has_failed, char *ret_why, size_t size)
 {
-	*ret_failed = NULL;
+	bool has_others = fence->n_targets > 1;
+
+	snprintf(ret_why, size, "no proof possible for %s: %s fence device %s %s (clusterctl fence "
+		 "test %s%s%s)", node_name(state, node), has_failed ? "the last test of" : "its",
+		 fence->name, has_failed ? "failed" : "was never tested", fence->name,
+		 has_others ? " " : "", has_others ? node_name(state, node) : "");
+}
+
+/* One of the devices for the node was good in its last test; an untested one proves nothing. */
+static bool has_device(const struct state *state, uint32_t node, char *ret_why, size_t size)
+{
+	const Wire__Fence *failed = NULL, *untested = NULL;
+
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
 		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
 
 		for (size_t t = 0; t < fence->n_targets; t++) {
-			if (fence->targets[t]->node != node)
+			const Wire__FenceTarget *target = fence->targets[t];
+
+			if (target->node != node)
 				continue;
-			if (!fence->targets[t]->wrong_ms &&
-			    (fence->tested_ms || !fence->test_result[0]))
+			if (target->tested_ms && !target->wrong_ms)
 				return true;
-			*ret_failed = fence->name;
+			if (target->failed_ms || target->wrong_ms)
+				failed = failed ? failed : fence;
+			else
+				untested = untested ? untested : fence;
 		}
 	}
+	if (failed || untested)
+		say_device(state, failed ? failed : untested, node, failed, ret_why, size);
+	else
+		snprintf(ret_why, size, "no proof possible for %s: no fence device",
+			 node_name(state, node));
 	return false;
 }
 
@@ -58,8 +80,6 @@ static bool has_device(const struct state *state, uint32_t node, const char **re
 static bool death_is_provable(const struct view_source *source, const Wire__Node *owner,
 			      char *ret_why, size_t size)
 {
-	const char *failed;
-
 	if (owner->state == WIRE__NODE__STATE__LEFT)
 		snprintf(ret_why, size, "%s has left: nobody would notice its death soon",
 			 owner->name);
@@ -69,13 +89,8 @@ static bool death_is_provable(const struct view_source *source, const Wire__Node
 			 judge_node_state(source, owner));
 	else if (state_setting_number(source->state, "fence.budget") == 0)
 		snprintf(ret_why, size, "fence.budget is 0: no lost node is powered off");
-	else if (has_device(source->state, (uint32_t)owner->id, &failed))
-		return true;
-	else if (failed)
-		snprintf(ret_why, size, "no proof possible for %s: the last test of fence device "
-			 "%s failed", owner->name, failed);
 	else
-		snprintf(ret_why, size, "no proof possible for %s: no fence device", owner->name);
+		return has_device(source->state, (uint32_t)owner->id, ret_why, size);
 	return false;
 }
 

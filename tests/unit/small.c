@@ -36,6 +36,7 @@ void small_fence(struct core *core, uint64_t id, const char *name, uint32_t targ
 	uint8_t secret[] = "sealed-secret";
 
 	aim.node = target;
+	aim.tested_ms = 4000;
 	fence.id = id;
 	fence.name = (char *)name;
 	fence.agent = (char *)"fence_ipmilan";

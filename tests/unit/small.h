@@ -23,6 +23,7 @@
 struct core *small_core(size_t vms, size_t xml_size);
 
 void small_load(struct core *core, uint32_t table, uint64_t id, const ProtobufCMessage *record);
+/* A device whose last test was good. */
 void small_fence(struct core *core, uint64_t id, const char *name, uint32_t target);
 void small_voters(struct core *core, size_t voters_n);
 void small_setting(struct core *core, const char *name, const char *value);

@@ -9,17 +9,28 @@
 #include <stdio.h>
 #include <string.h>
 
-static void load_tested_fence(struct core *core, uint32_t target, const char *result)
+/* How the last tests of a device for n1 and for n2 went. */
+enum test { NO_TARGET, UNTESTED, GOOD, FAILED, ANOTHER };
+
+static void load_fence(struct core *core, uint64_t id, const char *name, const enum test tests[2])
 {
 	Wire__Fence fence = WIRE__FENCE__INIT;
-	Wire__FenceTarget aim = WIRE__FENCE_TARGET__INIT, *aims[] = { &aim };
+	Wire__FenceTarget aims[2], *targets[2];
 
-	aim.node = target;
-	fence.id = 90;
-	fence.name = (char *)"bmc1";
-	fence.test_result = (char *)result;
-	fence.targets = aims;
-	fence.n_targets = 1;
+	fence.id = id;
+	fence.name = (char *)name;
+	fence.targets = targets;
+	for (uint32_t i = 0; i < 2; i++) {
+		Wire__FenceTarget *aim = &aims[i];
+
+		wire__fence_target__init(aim);
+		aim->node = i + 1;
+		aim->tested_ms = tests[i] == GOOD ? 4000 : 0;
+		aim->failed_ms = tests[i] == FAILED || tests[i] == ANOTHER ? 4000 : 0;
+		aim->wrong_ms = tests[i] == ANOTHER ? 4000 : 0;
+		if (tests[i] != NO_TARGET)
+			targets[fence.n_targets++] = aim;
+	}
 	small_load(core, WIRE__TABLE__TABLE_FENCE, fence.id, &fence.base);
 }
 
@@ -32,7 +43,8 @@ static void load_tested_fence(struct core *core, uint32_t target, const char *re
 struct protection_case {
 	Wire__Vm vm;
 	Wire__Node__State n1, n2;
-	bool n2_drained, closed, device_failed;
+	bool n2_drained, closed;
+	enum test tested;	/* bmc1, for n1 */
 	uint64_t gone;		/* neither members nor in the ring, bit n-1 */
 	size_t voters;
 	enum protection protection;
@@ -50,8 +62,8 @@ static void check_protection(const struct protection_case *c)
 	small_voters(core, c->voters);
 	small_host(core, 1, c->n1, false);
 	small_host(core, 2, c->n2, c->n2_drained);
-	if (c->device_failed)
-		load_tested_fence(core, 1, "no route");
+	if (c->tested)
+		load_fence(core, 90, "bmc1", (enum test[]){ c->tested, NO_TARGET });
 	source = small_source(core);
 	source.standing.open = !c->closed;
 	source.standing.members &= ~c->gone;
@@ -92,8 +104,12 @@ static void test_protected(void)
 		/* No proof of its node's death. */
 		{ { RUNS, .owner = 2 }, UP_BOTH, 0, 0, 0, 0, 3, NOT_PROTECTED,
 		  "no proof possible for n2: no fence device" },
-		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, 1, 0, 3, NOT_PROTECTED,
-		  "no proof possible for n1: the last test of fence device bmc1 failed" },
+		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, FAILED, 0, 3, NOT_PROTECTED,
+		  "no proof possible for n1: the last test of fence device bmc1 failed (clusterctl "
+		  "fence test bmc1)" },
+		{ { RUNS, .owner = 1 }, UP_BOTH, 0, 0, UNTESTED, 0, 3, NOT_PROTECTED,
+		  "no proof possible for n1: its fence device bmc1 was never tested (clusterctl "
+		  "fence test bmc1)" },
 		{ { RUNS, .owner = 1 }, STATE(LOST), STATE(UP), 0, 0, 0, 1, 3, NOT_PROTECTED,
 		  "n1 is lost and not proven off" },
 		{ { RUNS, .owner = 1 }, STATE(LEFT), STATE(UP), 0, 0, 0, 0, 3, NOT_PROTECTED,
@@ -116,6 +132,56 @@ static void test_protected(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		check_protection(&cases[i]);
+}
+
+/*
+ * One device whose last test was good will do, and nothing else: neither a second one that nobody
+ * has tested, nor the test of another plug of the same device.
+ */
+static void test_devices(void)
+{
+	static const struct {
+		enum test first[2], second[2];
+		const char *why[2];	/* for n1, n2; "": it is protected */
+	} cases[] = {
+		{ { GOOD, NO_TARGET }, { NO_TARGET, GOOD }, { "", "" } },
+		{ { FAILED, GOOD }, { GOOD, FAILED }, { "", "" } },
+		{ { ANOTHER, UNTESTED }, { UNTESTED, NO_TARGET },
+		  { "no proof possible for n1: the last test of fence device bmc1 failed "
+		    "(clusterctl fence test bmc1 n1)",
+		    "no proof possible for n2: its fence device bmc1 was never tested (clusterctl "
+		    "fence test bmc1 n2)" } },
+		{ { UNTESTED, GOOD }, { FAILED, NO_TARGET },
+		  { "no proof possible for n1: the last test of fence device bmc2 failed "
+		    "(clusterctl fence test bmc2)", "" } },
+		{ { NO_TARGET, NO_TARGET }, { UNTESTED, UNTESTED },
+		  { "no proof possible for n1: its fence device bmc2 was never tested (clusterctl "
+		    "fence test bmc2 n1)",
+		    "no proof possible for n2: its fence device bmc2 was never tested (clusterctl "
+		    "fence test bmc2 n2)" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core *core = small_core(0, 0);
+		struct view_source source;
+
+		small_voters(core, 3);
+		load_fence(core, 90, "bmc1", cases[i].first);
+		load_fence(core, 91, "bmc2", cases[i].second);
+		source = small_source(core);
+		for (uint32_t id = 1; id <= 2; id++)
+			small_host(core, id, STATE(UP), false);
+		for (uint32_t id = 1; id <= 2; id++) {
+			Wire__Essence essence = { .virt_type = (char *)"qemu" };
+			Wire__Vm vm = { RUNS, .owner = id, .essence = &essence };
+			char why[JUDGE_WHY_SIZE];
+
+			CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)),
+					*cases[i].why[id - 1] ? NOT_PROTECTED : PROTECTED);
+			CU_ASSERT_STRING_EQUAL(why, cases[i].why[id - 1]);
+		}
+		core_free(core);
+	}
 }
 
 /* With five voters a second loss leaves a quorum, and with four nodes it is half of them. */
@@ -312,5 +378,6 @@ static void test_warnings(void)
 }
 
 UNIT_MAIN("clusterd/shell/operator_protect", { "protected", test_protected },
+	  { "devices", test_devices },
 	  { "protected of half", test_protected_of_half }, { "disks", test_disks },
 	  { "warnings", test_warnings })

@@ -296,20 +296,115 @@ static void test_texts_of_fencing(void)
 	}
 }
 
-static void end_test(struct bench *bench, bool ok, const char *text)
+/* A test of the device "bmc" for a node; "on" and "off" are good answers. How many events. */
+static size_t test_device(struct bench *bench, uint32_t node, const char *text)
 {
+	size_t before = state_count(bench->state, WIRE__TABLE__TABLE_EVENT);
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
+	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
 
 	test.name = (char *)"bmc";
+	test.node = node;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
 	command.fence_test = &test;
 	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
-	CU_ASSERT_EQUAL(bench_end_fence_saying(bench,
-					       state_count(bench->state,
-							   WIRE__TABLE__TABLE_OPERATION),
-					       ok, text),
-			0);
+	result.op = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	result.off = strcmp(text, "off") == 0;
+	result.ok = result.off || strcmp(text, "on") == 0;
+	result.text = (char *)text;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
+	command.fence_result = &result;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	return state_count(bench->state, WIRE__TABLE__TABLE_EVENT) - before;
+}
+
+/* "bmc" in place of the one that is there, for two nodes. */
+static void replace_device(struct bench *bench)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceRemove remove = WIRE__FENCE_REMOVE__INIT;
+	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
+	Wire__Fence *fence = record_copy(&state_fence_named(bench->state, "bmc")->base);
+	Wire__FenceTarget second = WIRE__FENCE_TARGET__INIT;
+	Wire__FenceTarget *targets[] = { fence->targets[0], &second }, **own = fence->targets;
+
+	remove.name = (char *)"bmc";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_REMOVE;
+	command.fence_remove = &remove;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	/* It says of itself that it was tested, as a copy of the old record would. */
+	second.node = 3;
+	second.tested_ms = second.failed_ms = 4000;
+	fence->targets = targets;
+	fence->n_targets = 2;
+	add.fence = fence;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
+	command.fence_add = &add;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	fence->targets = own;
+	fence->n_targets = 1;
+	record_free(fence);
+}
+
+static const Wire__FenceTarget *tested(struct bench *bench, size_t i)
+{
+	return state_fence_named(bench->state, "bmc")->targets[i];
+}
+
+/* What is known of a device is known of one plug, and goes with the device. */
+static void test_tested(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT(!tested(bench, 0)->tested_ms && !tested(bench, 0)->failed_ms);
+	test_device(bench, 0, "on");
+	CU_ASSERT(tested(bench, 0)->tested_ms && !tested(bench, 0)->failed_ms);
+	test_device(bench, 2, "no route");
+	CU_ASSERT(!tested(bench, 0)->tested_ms && tested(bench, 0)->failed_ms);
+	test_device(bench, 0, "on");
+	replace_device(bench);
+	CU_ASSERT(!tested(bench, 0)->tested_ms && !tested(bench, 0)->failed_ms);
+	CU_ASSERT(!tested(bench, 1)->tested_ms && !tested(bench, 1)->failed_ms);
+	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
+	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->test_node, 0);
+	CU_ASSERT_STRING_EQUAL(state_fence_named(bench->state, "bmc")->test_result, "");
+	test_device(bench, 3, "on");
+	CU_ASSERT(!tested(bench, 0)->tested_ms && tested(bench, 1)->tested_ms);
+	test_device(bench, 2, "no route");
+	CU_ASSERT(tested(bench, 0)->failed_ms && tested(bench, 1)->tested_ms);
+	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->test_node, 2);
+	bench_free(bench);
+}
+
+/* A test that fails, and the first good one after it, are events; the same again is none. */
+static void test_told_tests(void)
+{
+	struct bench *bench = bench_new();
+	static const char *const told[] = {
+		"device bmc cannot prove that n2 is dead, its test from n1 failed: no route",
+		"device bmc can prove again that n2 is dead; it answered: on",
+		"device bmc cannot prove that n2 is dead, its test from n1 failed: it called n2 "
+		"off while that was up: it switches another machine",
+	};
+
+	CU_ASSERT_EQUAL(test_device(bench, 0, "on"), 0);
+	CU_ASSERT_EQUAL(test_device(bench, 0, "on"), 0);
+	CU_ASSERT_EQUAL(test_device(bench, 0, "no route"), 1);
+	CU_ASSERT(bench_has_event(bench, told[0]));
+	CU_ASSERT_EQUAL(test_device(bench, 0, "no route"), 0);
+	CU_ASSERT_EQUAL(test_device(bench, 0, "wrong password"), 1);
+	CU_ASSERT_FALSE(bench_has_event(bench, told[1]));
+	CU_ASSERT_EQUAL(test_device(bench, 0, "on"), 1);
+	CU_ASSERT(bench_has_event(bench, told[1]));
+	CU_ASSERT_EQUAL(test_device(bench, 0, "off"), 1);
+	CU_ASSERT(bench_has_event(bench, told[2]));
+	/* Of two nodes each has its own story. */
+	replace_device(bench);
+	CU_ASSERT_EQUAL(test_device(bench, 2, "no route"), 1);
+	CU_ASSERT_EQUAL(test_device(bench, 3, "no route"), 1);
+	CU_ASSERT_EQUAL(test_device(bench, 3, "no route"), 0);
+	bench_free(bench);
 }
 
 /* It failed its test, and then it did its work: so it works. */
@@ -317,7 +412,7 @@ static void test_device_works(void)
 {
 	struct bench *bench = bench_new();
 
-	end_test(bench, false, "no route");
+	test_device(bench, 0, "no route");
 	CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), false), 0);
@@ -325,6 +420,9 @@ static void test_device_works(void)
 	CU_ASSERT_STRING_EQUAL(state_fence_named(bench->state, "bmc")->test_result, "no route");
 	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
 	CU_ASSERT_NOT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
+	CU_ASSERT(tested(bench, 0)->tested_ms && !tested(bench, 0)->failed_ms);
+	CU_ASSERT(bench_has_event(bench, "device bmc can prove again that n2 is dead; it "
+					 "answered: said the device"));
 	CU_ASSERT_STRING_EQUAL(state_fence_named(bench->state, "bmc")->test_result,
 			       "said the device");
 	bench_free(bench);
@@ -341,7 +439,7 @@ static void test_off_before_lost(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct bench *bench = bench_new();
 
-		end_test(bench, true, "off");
+		test_device(bench, 0, "off");
 		CU_ASSERT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
 		bench->passed_ms += cases[i].later_ms;
 		bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
@@ -389,6 +487,7 @@ UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fenc
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
 	  { "booted_leader", test_booted_leader }, { "jump", test_jump },
 	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing },
+	  { "tested", test_tested }, { "told_tests", test_told_tests },
 	  { "device_works", test_device_works },
 	  { "off_before_lost", test_off_before_lost },
 	  { "back_without_clusterd", test_back_without_clusterd },

@@ -242,7 +242,7 @@ static void test_another_machine(void)
 	CU_ASSERT_EQUAL(state_fence_named(state, "bmc-n3")->tested_ms, 0);
 	CU_ASSERT_STRING_EQUAL(state_fence_named(state, "bmc-n3")->test_result,
 			       "it called n3 off while that was up: it switches another machine");
-	CU_ASSERT_EQUAL(events_with(world, "device bmc-n3 proves nothing"), 1);
+	CU_ASSERT_EQUAL(events_with(world, "device bmc-n3 cannot prove that n3 is dead"), 1);
 	world_settle(world, 120000);
 	world_split(world, 1 << 2);
 	world_settle(world, 300000);
