@@ -165,10 +165,9 @@ static bool fencing(struct apply *apply, uint32_t node)
 /* Looked at here because a leader may ask for several at once, none of them begun yet. */
 static bool budget_left(struct apply *apply)
 {
-	uint64_t window_ms = state_setting_number(apply->state, "fence.budget_window_s") * 1000;
+	struct fence_budget budget = fence_budget(apply->state, apply->clock_ms);
 
-	return fences_within(apply->state, apply->clock_ms, window_ms) <
-	       state_setting_number(apply->state, "fence.budget");
+	return fence_budget_left(&budget);
 }
 
 /* Has the device's silence been told of, and is this no other kind of attempt? */

@@ -30,16 +30,6 @@ static bool being_fenced(const struct core *core, uint32_t node, const Wire__Ope
 	return false;
 }
 
-/* Beyond the budget devices are only asked. Apply has the last word about it. */
-static bool budget_left(const struct core *core)
-{
-	uint64_t window_ms = state_setting_number(core->state, "fence.budget_window_s") * 1000;
-	uint64_t now_ms = elapsed_now(core->state, core->node, core->boot_id, core->now_ms);
-
-	return fences_within(core->state, now_ms, window_ms) <
-	       state_setting_number(core->state, "fence.budget");
-}
-
 static void note_held_back(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			   const char *why, struct update *update)
 {
@@ -138,29 +128,63 @@ static void note_no_device(struct core *core, const Wire__Node *node, struct wat
 	note_held_back(core, node, watched, why, update);
 }
 
-static void note_budget(struct core *core, const Wire__Node *node, struct watched_node *watched,
-			struct update *update)
+/* How much of it is used, and when the next is free: by a wall clock, for people. */
+static void say_budget(const struct fence_budget *budget, char *ret, size_t size)
 {
-	char why[250];
+	const Wire__Operation *frees = budget->frees;
+	unsigned long long day_s;
 
+	if (!frees) {
+		snprintf(ret, size, "fence.budget is 0");
+		return;
+	}
+	day_s = (frees->begun_ms + budget->window_ms) / 1000 % 86400;
+	snprintf(ret, size, "%llu of %llu power-offs that fence.budget allows in %llu s are used ",
+		 (unsigned long long)budget->used, (unsigned long long)budget->allowed,
+		 (unsigned long long)budget->window_ms / 1000);
+	if (frees->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+		snprintf(ret + strlen(ret), size - strlen(ret), "(one of them is under way)");
+	else
+		snprintf(ret + strlen(ret), size - strlen(ret),
+			 "(the next one is free at %02llu:%02llu:%02llu UTC)", day_s / 3600,
+			 day_s / 60 % 60, day_s % 60);
+}
+
+/* The same text for as long as nothing else is counted: each new one becomes an event. */
+static void note_budget(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			const struct fence_budget *budget, struct update *update)
+{
+	char why[400], used[200];
+
+	say_budget(budget, used, sizeof(used));
 	snprintf(why, sizeof(why),
-		 "not powered off: fence.budget allows %llu nodes in %llu s and no more, so its "
-		 "device is only asked; its VMs wait (clusterctl settings set fence.budget N "
-		 "allows more)",
-		 (unsigned long long)state_setting_number(core->state, "fence.budget"),
-		 (unsigned long long)state_setting_number(core->state, "fence.budget_window_s"));
+		 "not powered off: %s, so its device is only asked; its VMs wait (clusterctl "
+		 "settings set fence.budget N allows more)", used);
 	note_held_back(core, node, watched, why, update);
 }
 
-/* Beyond the budget its device is asked, no more: it may be off. */
+/*
+ * Beyond the budget its device is asked, no more: it may be off. Once there is room again its
+ * power is cut, however long the pauses between the questions have become. Apply has the last
+ * word about the budget.
+ */
 static void power_off(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		      const struct attempt *attempt, struct update *update)
 {
-	bool allowed = budget_left(core);
+	uint64_t clock_ms = elapsed_now(core->state, core->node, core->boot_id, core->now_ms);
+	struct fence_budget budget = fence_budget(core->state, clock_ms);
+	bool allowed = fence_budget_left(&budget);
 
+	if (allowed && watched->over_budget)
+		watched->attempts = watched->retry_ms = 0;
+	watched->over_budget = !allowed;
+	if (budget.frees)
+		update_wake(update, core->now_ms + budget.frees->clock_ms + budget.window_ms -
+					    clock_ms);
 	if (!allowed)
-		note_budget(core, node, watched, update);
-	conduct_begin_attempt(core, node, watched, attempt, !allowed, update);
+		note_budget(core, node, watched, &budget, update);
+	if (conduct_lasted(core, watched->retry_ms, 0, update))
+		conduct_begin_attempt(core, node, watched, attempt, !allowed, update);
 }
 
 void conduct_fence(struct core *core, const Wire__Node *node, struct watched_node *watched,
@@ -188,7 +212,7 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 			       "not fenced: half of the cluster or more is lost at once, so the "
 			       "cause is elsewhere; its VMs wait",
 			       update);
-	else if (conduct_lasted(core, watched->retry_ms, 0, update))
+	else
 		power_off(core, node, watched, &attempt, update);
 }
 

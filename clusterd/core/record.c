@@ -197,17 +197,53 @@ bool half_is_lost(const struct state *state, uint64_t ring)
 	return nodes > 2 && lost * 2 >= nodes;
 }
 
-size_t fences_within(const struct state *state, uint64_t now_ms, uint64_t window_ms)
+static bool is_counted(const Wire__Operation *op, uint64_t now_ms, uint64_t window_ms)
+{
+	return op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
+	       (op->outcome == WIRE__OPERATION__OUTCOME__DONE ||
+		op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) &&
+	       op->clock_ms + window_ms > now_ms;
+}
+
+/* How many are counted that are not younger than this one. */
+static size_t counted_until(const struct state *state, uint64_t now_ms, uint64_t window_ms,
+			    const Wire__Operation *last)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
 		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
 
-		n += op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
-		     (op->outcome == WIRE__OPERATION__OUTCOME__DONE ||
-		      op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) &&
-		     op->clock_ms + window_ms > now_ms;
+		if (is_counted(op, now_ms, window_ms))
+			n += !last || op->clock_ms < last->clock_ms ||
+			     (op->clock_ms == last->clock_ms && op->id <= last->id);
 	}
 	return n;
+}
+
+struct fence_budget fence_budget(const struct state *state, uint64_t now_ms)
+{
+	uint64_t window_ms = state_setting_number(state, "fence.budget_window_s") * 1000;
+	struct fence_budget budget = {
+		.allowed = state_setting_number(state, "fence.budget"),
+		.used = counted_until(state, now_ms, window_ms, NULL),
+		.window_ms = window_ms,
+	};
+
+	if (!budget.allowed || fence_budget_left(&budget))
+		return budget;
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (is_counted(op, now_ms, window_ms) &&
+		    counted_until(state, now_ms, window_ms, op) ==
+			    budget.used - budget.allowed + 1)
+			budget.frees = op;
+	}
+	return budget;
+}
+
+bool fence_budget_left(const struct fence_budget *budget)
+{
+	return budget->used < budget->allowed;
 }

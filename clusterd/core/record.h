@@ -61,9 +61,15 @@ bool half_is_lost(const struct state *state, uint64_t ring);
 bool vm_allows_node(const Wire__Vm *vm, uint32_t node);
 
 /*
- * Power-offs that were begun within so long before now, by the cluster's clock (elapsed.h), and
- * succeeded or are under way; what the budget of fencing counts.
+ * The budget of fencing counts the power-offs that were begun within its window before now, by
+ * the cluster's clock (elapsed.h), and succeeded or are under way.
  */
-size_t fences_within(const struct state *state, uint64_t now_ms, uint64_t window_ms);
+struct fence_budget {
+	uint64_t allowed, used, window_ms;
+	/* The one by whose age the next is allowed again; NULL: one is now, or none ever is. */
+	const Wire__Operation *frees;
+};
+struct fence_budget fence_budget(const struct state *state, uint64_t now_ms);
+bool fence_budget_left(const struct fence_budget *budget);
 
 #endif

@@ -205,6 +205,42 @@ static void test_wrong_clock(void)
 		}
 }
 
+static uint64_t last_fencing(const struct bench *bench)
+{
+	size_t n = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	const Wire__Operation *op;
+
+	do
+		op = state_at(bench->state, WIRE__TABLE__TABLE_OPERATION, --n);
+	while (op->kind != WIRE__OPERATION__KIND__FENCE);
+	return op->id;
+}
+
+/* More used than allowed: it is not the oldest by whose age the next is allowed. */
+static void test_budget_lowered(void)
+{
+	static const char *const budgets[] = { "4", "3", "2", "1", "0" };
+	static const uint64_t frees[] = { 0, 1, 2, 3, 0 }; /* which power-off */
+	struct bench *bench = bench_new();
+	uint64_t ids[4] = { 0 };
+
+	for (size_t i = 1; i <= 3; i++) {
+		CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+		ids[i] = last_fencing(bench);
+		bench->passed_ms += 1000;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(budgets); i++) {
+		struct fence_budget budget;
+
+		CU_ASSERT_EQUAL(set_budget(bench, budgets[i]), 0);
+		budget = fence_budget(bench->state, bench->passed_ms);
+		CU_ASSERT_EQUAL(budget.used, 3);
+		CU_ASSERT_EQUAL(fence_budget_left(&budget), i == 0);
+		CU_ASSERT_EQUAL(budget.frees ? budget.frees->id : 0, ids[frees[i]]);
+	}
+	bench_free(bench);
+}
+
 /* Uptimes begin anew with each boot, and a leader that has just booted counts on with the rest. */
 static void test_booted_leader(void)
 {
@@ -485,6 +521,7 @@ static void test_back_to_leave(void)
 UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fence_late },
 	  { "fence_budget", test_fence_budget }, { "other_device", test_other_device },
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
+	  { "budget_lowered", test_budget_lowered },
 	  { "booted_leader", test_booted_leader }, { "jump", test_jump },
 	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing },
 	  { "tested", test_tested }, { "told_tests", test_told_tests },

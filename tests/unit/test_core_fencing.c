@@ -83,13 +83,82 @@ static void test_budget(void)
 	STORY(world, "");
 	node = state_node(core_state(world_core(world, 1)), 3);
 	CU_ASSERT_EQUAL(node->state, WIRE__NODE__STATE__LOST);
-	CU_ASSERT_PTR_NOT_NULL(strstr(node->held_back, "fence.budget allows 0 nodes in 600 s"));
-	CU_ASSERT_EQUAL(events_with(world, "fence.budget allows"), 1);
-	set(world, "fence.budget", "1");
+	CU_ASSERT_PTR_NOT_NULL(strstr(node->held_back, "not powered off: fence.budget is 0, so "
+						       "its device is only asked"));
+	CU_ASSERT_EQUAL(events_with(world, "fence.budget is 0"), 1);
 	world_settle(world, 300000);
+	world_story(world);
+	/* However long the pauses between the questions are by now. */
+	set(world, "fence.budget", "1");
+	world_settle(world, 3000);
+	STORY(world, "power of n3 off, by n2\nn1: c starts\n");
 	node = state_node(core_state(world_core(world, 1)), 3);
 	CU_ASSERT_EQUAL(node->state, WIRE__NODE__STATE__OFF);
 	CU_ASSERT_STRING_EQUAL(node->held_back, "");
+	world_free(world);
+}
+
+/* The VM runs on that node, and what led there is told. */
+static void have_on(struct world *world, const char *vm, unsigned node)
+{
+	world_add_vm(world, vm, 512);
+	world_settle(world, 5000);
+	if (world_runs(world, vm) != node)
+		world_move(world, vm, node, WIRE__VM_MOVE__HOW__LIVE);
+	world_settle(world, 5000);
+	CU_ASSERT(world_has(world, vm, node));
+	world_story(world);
+}
+
+/* The first order to cut a node's power; NULL: there was none. */
+static const Wire__Operation *power_off_of(struct world *world, uint32_t node)
+{
+	const struct state *state = core_state(world_core(world, 1));
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
+		    !op->status_only)
+			return op;
+	}
+	return NULL;
+}
+
+/*
+ * One that waits for the budget is told how much of it is used and when the next is free, and
+ * is powered off then, neither before nor after the pause of the questions to its device.
+ */
+static void test_budget_frees(void)
+{
+	struct world *world = world_new(5);
+	const Wire__Operation *first, *second;
+	uint64_t end_ms, day_s;
+	char next[100];
+
+	set(world, "fence.budget", "1");
+	have_on(world, "a", 4);
+	have_on(world, "b", 5);
+	world_kill_node(world, 4);
+	world_settle(world, 20000);
+	first = power_off_of(world, 4);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(first);
+	end_ms = first->clock_ms + 600000;
+	day_s = (first->begun_ms + 600000) / 1000 % 86400;
+	snprintf(next, sizeof(next), "1 of 1 power-offs that fence.budget allows in 600 s are used "
+		 "(the next one is free at %02u:%02u:%02u UTC)", (unsigned)(day_s / 3600),
+		 (unsigned)(day_s / 60 % 60), (unsigned)(day_s % 60));
+	world_split(world, 1 << 4);
+	world_settle(world, 500000);
+	CU_ASSERT_EQUAL(state_node(core_state(world_core(world, 1)), 5)->state,
+			WIRE__NODE__STATE__LOST);
+	CU_ASSERT_PTR_NOT_NULL(strstr(state_node(core_state(world_core(world, 1)), 5)->held_back,
+				      next));
+	CU_ASSERT_EQUAL(events_with(world, "fence.budget allows"), 1);
+	world_settle(world, 120000);
+	second = power_off_of(world, 5);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(second);
+	CU_ASSERT(second->clock_ms >= end_ms && second->clock_ms < end_ms + 2000);
 	world_free(world);
 }
 
@@ -148,18 +217,6 @@ static void add_pdu(struct world *world, uint32_t node)
 	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
 	command.fence_add = &add;
 	CU_ASSERT_STRING_EQUAL(world_ask(world, 1, &command), "");
-}
-
-/* The VM runs on that node, and what led there is told. */
-static void have_on(struct world *world, const char *vm, unsigned node)
-{
-	world_add_vm(world, vm, 512);
-	world_settle(world, 5000);
-	if (world_runs(world, vm) != node)
-		world_move(world, vm, node, WIRE__VM_MOVE__HOW__LIVE);
-	world_settle(world, 5000);
-	CU_ASSERT(world_has(world, vm, node));
-	world_story(world);
 }
 
 /* The BMC may be reachable from one node alone, and the PDU from the other: each is to try each. */
@@ -367,7 +424,7 @@ static void test_fence_leaves(void)
 }
 
 UNIT_MAIN("core/fencing", { "fence_test", test_fence_test }, { "held_back", test_held_back },
-	  { "budget", test_budget },
+	  { "budget", test_budget }, { "budget_frees", test_budget_frees },
 	  { "each_device_from_each_node", test_each_device_from_each_node },
 	  { "order_of_an_earlier_life", test_order_of_an_earlier_life },
 	  { "another_machine", test_another_machine },
