@@ -188,6 +188,7 @@ struct talk {
 	char *path;
 	uint32_t spent_ms; /* of the order's time, for finding out what it is given to */
 	Wire__AgentReply *reply;
+	char **params; /* where those that the metadata name go; NULL: nobody asks */
 };
 
 static void add_mark(struct talk *talk, const char *what)
@@ -313,11 +314,14 @@ static char *say_both_failed(const char *off_text, const char *status_text)
 static enum fence_kind judge_metadata(const struct talk *talk, const struct run_result *result,
 				      char **ret_why)
 {
+	const char *metadata = buf_str(&result->output);
 	_cleanup_(freep) char *text = NULL;
 
-	if (judge(talk, result, "metadata", &text) == SAID_DONE)
-		return fence_kind(talk->call->agent, buf_str(&result->output), result->output.len,
-				  ret_why);
+	if (judge(talk, result, "metadata", &text) == SAID_DONE) {
+		if (talk->params)
+			*talk->params = fence_kind_params(metadata, result->output.len);
+		return fence_kind(talk->call->agent, metadata, result->output.len, ret_why);
+	}
 	*ret_why = mem_printf("metadata: %s, so it is not known whether %s switches power", text,
 			      talk->call->agent);
 	return FENCE_KIND_UNKNOWN;
@@ -491,11 +495,12 @@ static void find_and_act(struct talk *talk)
 	set_reply(talk, WIRE__AGENT_REPLY__CODE__FAILED, text);
 }
 
-enum fence_kind fence_call_kind(const char *agent, uint32_t timeout_ms, char **ret_why)
+enum fence_kind fence_call_kind(const char *agent, uint32_t timeout_ms, char **ret_text)
 {
 	static const int no_fds[] = { -1, -1 };
+	_cleanup_(freep) char *params = NULL;
 	Wire__FenceCall call = WIRE__FENCE_CALL__INIT;
-	struct talk talk = { .call = &call, .stop_fds = no_fds };
+	struct talk talk = { .call = &call, .stop_fds = no_fds, .params = &params };
 	enum fence_kind kind = FENCE_KIND_UNKNOWN;
 	struct running *running;
 	int r;
@@ -504,15 +509,17 @@ enum fence_kind fence_call_kind(const char *agent, uint32_t timeout_ms, char **r
 	call.timeout_ms = timeout_ms;
 	talk.path = fence_name_ok(agent) ? find_agent(agent) : NULL;
 	if (!talk.path) {
-		*ret_why = mem_printf("there is no fence agent %s on this node", agent);
+		*ret_text = mem_printf("there is no fence agent %s on this node", agent);
 		return FENCE_KIND_UNKNOWN;
 	}
 	talk.reply = wire_new(&wire__agent_reply__descriptor);
 	r = start_step(&talk, FENCE_KIND_METADATA_MAX, &running);
 	if (r < 0)
-		*ret_why = mem_printf("%s: %s", agent, strerror(-r));
+		*ret_text = mem_printf("%s: %s", agent, strerror(-r));
 	else
-		kind = find_kind(&talk, running, ret_why);
+		kind = find_kind(&talk, running, ret_text);
+	if (kind == FENCE_KIND_POWER)
+		*ret_text = steal_ptr(params);
 	wire_free(talk.reply);
 	free(talk.path);
 	return kind;

@@ -26,9 +26,10 @@ Wire__AgentReply *fence_call(const Wire__FenceCall *call, const int stop_fds[2])
 
 /*
  * What kind of agent one of that name is, as it says itself on this node, within such a time; what
- * is not installed is FENCE_KIND_UNKNOWN. ret_why: see fence_kind.h.
+ * is not installed is FENCE_KIND_UNKNOWN. ret_text: of one that switches power its parameters, each
+ * a line, else why (see fence_kind.h); the caller frees it.
  */
-enum fence_kind fence_call_kind(const char *agent, uint32_t timeout_ms, char **ret_why);
+enum fence_kind fence_call_kind(const char *agent, uint32_t timeout_ms, char **ret_text);
 
 /* ---- parts, for tests */
 

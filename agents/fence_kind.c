@@ -7,6 +7,7 @@
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 
@@ -57,8 +58,18 @@ static bool is_element(const xmlNode *node, const char *name)
 	return node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0;
 }
 
+static void take_param(xmlNode *node, struct buf *params)
+{
+	xmlChar *name = xmlGetProp(node, BAD_CAST "name");
+
+	if (name && *name)
+		buf_printf(params, "%s\n", (const char *)name);
+	xmlFree(name);
+}
+
 /* False: it is no metadata. */
-static bool read_metadata(const char *metadata, size_t size, struct actions *actions)
+static bool read_metadata(const char *metadata, size_t size, struct actions *actions,
+			  struct buf *params)
 {
 	xmlDoc *doc = xmlReadMemory(metadata, (int)size, NULL, NULL,
 				    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
@@ -66,12 +77,23 @@ static bool read_metadata(const char *metadata, size_t size, struct actions *act
 	bool found = root && is_element(root, "resource-agent");
 
 	for (xmlNode *list = found ? root->children : NULL; list; list = list->next)
-		for (xmlNode *node = is_element(list, "actions") ? list->children : NULL; node;
-		     node = node->next)
-			if (is_element(node, "action"))
+		for (xmlNode *node = list->children; node; node = node->next)
+			if (is_element(list, "actions") && is_element(node, "action"))
 				take_action(node, actions);
+			else if (is_element(list, "parameters") && is_element(node, "parameter"))
+				take_param(node, params);
 	xmlFreeDoc(doc);
 	return found;
+}
+
+char *fence_kind_params(const char *metadata, size_t size)
+{
+	struct actions actions = { 0 };
+	struct buf params = { 0 };
+
+	if (size < FENCE_KIND_METADATA_MAX)
+		read_metadata(metadata, size, &actions, &params);
+	return buf_steal_str(&params);
 }
 
 static char *judge(const char *agent, const struct actions *actions)
@@ -87,6 +109,7 @@ static char *judge(const char *agent, const struct actions *actions)
 
 enum fence_kind fence_kind(const char *agent, const char *metadata, size_t size, char **ret_why)
 {
+	_cleanup_(buf_free) struct buf params = { 0 };
 	struct actions actions = { 0 };
 	char *why;
 
@@ -95,7 +118,7 @@ enum fence_kind fence_kind(const char *agent, const char *metadata, size_t size,
 			*ret_why = mem_printf("%s %s: " WANTED, agent, impostors[i].what);
 			return FENCE_KIND_OTHER;
 		}
-	if (size >= FENCE_KIND_METADATA_MAX || !read_metadata(metadata, size, &actions)) {
+	if (size >= FENCE_KIND_METADATA_MAX || !read_metadata(metadata, size, &actions, &params)) {
 		*ret_why = mem_printf("the metadata of %s cannot be read, so it is not known "
 				      "whether it switches power", agent);
 		return FENCE_KIND_UNKNOWN;

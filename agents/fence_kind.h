@@ -28,4 +28,7 @@ enum {
  */
 enum fence_kind fence_kind(const char *agent, const char *metadata, size_t size, char **ret_why);
 
+/* The parameters that the metadata name, each a line; "" if they name none. The caller frees it. */
+char *fence_kind_params(const char *metadata, size_t size);
+
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * clusterd-agent-fence: makes the one fence call that the daemon asks for on descriptor 3, and
- * ends. With --kind AGENT it only says whether that fence agent switches power, and if not, why.
+ * ends. With --kind AGENT it only says whether that fence agent switches power: which parameters it
+ * takes then, each on a line, or why it does not.
  *
  * It is two processes, so that a power device is told nothing more once the call is over, even
  * if one of them is killed: the worker makes the call, and its keeper outlives it for as long as
@@ -200,11 +201,11 @@ static int tell_kind(const char *agent)
 	static const int status[] = {
 		[FENCE_KIND_POWER] = 0, [FENCE_KIND_OTHER] = 1, [FENCE_KIND_UNKNOWN] = 3
 	};
-	_cleanup_(freep) char *why = NULL;
-	enum fence_kind kind = fence_call_kind(agent, KIND_TIMEOUT_MS, &why);
+	_cleanup_(freep) char *text = NULL;
+	enum fence_kind kind = fence_call_kind(agent, KIND_TIMEOUT_MS, &text);
 
-	if (why)
-		puts(why);
+	if (text)
+		printf("%s%s", text, kind == FENCE_KIND_POWER ? "" : "\n");
 	return status[kind];
 }
 

@@ -5,13 +5,24 @@
 #ifndef CLUSTERCTL_AGENT_H
 #define CLUSTERCTL_AGENT_H
 
+#include "base/argv.h"
+
 #include <stdbool.h>
 
+/* What is not known is empty: a test of the device tells. */
+struct agent {
+	char *proves_nothing;	/* a sentence: it switches no power; NULL: not known to */
+	struct argv params;	/* the parameters that its metadata name */
+};
+
+/* Asks the program in the directory; the caller frees what it said by agent_free(). */
+void agent_look(const char *dir, const char *name, struct agent *ret);
+void agent_free(struct agent *agent);
+
 /*
- * Whether the fence agent proves nothing, because it switches no power; *ret_why is then a
- * sentence, which the caller frees. False also where that is not known: a test of the device
- * tells. dir: where clusterd-agent-fence is.
+ * Whether it takes a parameter of that name, for all that is known. *ret_near: if not, the one
+ * that may have been meant, borrowed from the agent, or NULL.
  */
-bool agent_proves_nothing(const char *dir, const char *agent, char **ret_why);
+bool agent_takes(const struct agent *agent, const char *key, const char **ret_near);
 
 #endif

@@ -19,8 +19,8 @@ static char *node_fences(const json_t *fences, json_int_t node)
 			if (field_number(target, "node") != node)
 				continue;
 			buf_printf(&out, "%s%s%s", out.len ? ", " : "", field_text(fence, "name"),
-				   field_number(fence, "tested_ms")    ? ""
-				   : *field_text(fence, "test_result") ? " (test failed)"
+				   field_number(target, "tested_ms")   ? ""
+				   : field_number(target, "failed_ms") ? " (test failed)"
 								       : " (untested)");
 			break;
 		}

@@ -307,14 +307,16 @@ static const struct cli_command commands[] = {
 			  CLI_NODE, true },
 			{ "secret-stdin", NULL, "read lines KEY=VALUE with secrets from stdin" },
 			{ "ask-secret", NULL, "ask for the password at the terminal" },
+			{ "no-test", NULL, "do not test it yet: it protects nothing until then" },
 		},
 		.flags = CLI_CHANGES,
 		.run = cmd_fence_add,
 		.brief = "add a device that can cut a node's power",
-		.help = "Adds a fence device: AGENT is one of the ClusterLabs fence agents, "
-			"KEY=VALUE its parameters. A password never stands on the command line, "
-			"where every user of the machine can read it: --secret-stdin or "
-			"--ask-secret take it.",
+		.help = "Adds a fence device and tests it: AGENT is one of the ClusterLabs fence "
+			"agents, KEY=VALUE its parameters. If the test fails, the device is "
+			"recorded all the same, but protects nothing, and the exit is 1. A "
+			"password never stands on the command line, where every user of the "
+			"machine can read it: --secret-stdin or --ask-secret take it.",
 		.example = "  clusterctl fence add ipmi-n1 fence_ipmilan ip=192.0.2.11 "
 			   "username=admin "
 			   "lanplus=1 \\\n      --node n1 --ask-secret\n"

@@ -7,6 +7,8 @@
 
 noinst_LIBRARIES += %D%/libclusterctl.a
 %C%_libclusterctl_a_SOURCES = \
+	%D%/advice.c \
+	%D%/advice.h \
 	%D%/agent.c \
 	%D%/agent.h \
 	%D%/change.c \
@@ -20,6 +22,7 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/clock.h \
 	%D%/cmd_events.c \
 	%D%/cmd_fence.c \
+	%D%/cmd_fence_add.c \
 	%D%/cmd_node.c \
 	%D%/cmd_operation.c \
 	%D%/cmd_settings.c \

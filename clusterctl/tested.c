@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "clusterctl/advice.h"
 #include "clusterctl/field.h"
 
 /* "139 ms, asked from n2" */
@@ -23,11 +24,14 @@ int tested_say(struct ctl *ctl, const json_t *operation, int exit)
 	const char *device = field_text(operation, "device_name"),
 		   *node = field_text(operation, "node_name"),
 		   *text = field_text(operation, "text");
+	const char *advice = advice_on_fencing(text);
 	_cleanup_(freep) char *how = how_asked(operation);
 
 	if (exit != EXIT_OK) {
 		ctl_say("%s: the test of %s for %s failed (%s): %s; it cannot prove that %s is "
 			"dead", ctl_cli.program, device, node, how, text, node);
+		if (advice)
+			ctl_say("%s", advice);
 		return exit;
 	}
 	ctl_say("%s: %s is %s (%s); it can prove that %s is dead", device, node, text, how, node);

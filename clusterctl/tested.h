@@ -10,8 +10,9 @@
 
 /*
  * Says of an ended operation of the kind fence-test which device said what of which node, how
- * fast, and whether that would do. Takes the exit of the operation and returns that of the
- * command: a device that calls a node off that is up, answers well and is still of no use.
+ * fast, whether that would do, and if not, what to look at. Takes the exit of the operation and
+ * returns that of the command: a device that calls a node off that is up, answers well and is
+ * still of no use.
  */
 int tested_say(struct ctl *ctl, const json_t *operation, int exit);
 

@@ -45,6 +45,7 @@ void stage_set_up(void)
 	snprintf(stage_socket, sizeof(stage_socket), "%s/operator.sock", stage_directory);
 	setenv("CLUSTERD_SOCKET", stage_socket, 1);
 	setenv("LC_ALL", "C.UTF-8", 1);
+	setenv("TZ", "UTC", 1);
 	atexit(tear_down);
 }
 

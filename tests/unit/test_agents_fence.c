@@ -198,6 +198,29 @@ static void test_kinds(void)
 	}
 }
 
+static void test_params(void)
+{
+	static const struct {
+		const char *metadata, *params;
+	} cases[] = {
+		{ METADATA(ACTION("off")), "action\n" },
+		{ "<resource-agent><parameters><parameter name=\"ip\"><getopt/></parameter>"
+		  "<parameter name=\"\"/><parameter/><other name=\"x\"/><parameter "
+		  "name=\"port\"/></parameters><actions><parameter name=\"y\"/></actions>"
+		  "</resource-agent>", "ip\nport\n" },
+		{ "<resource-agent/>", "" },
+		{ "usage: fence_x NODE\n", "" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *params =
+			fence_kind_params(cases[i].metadata, strlen(cases[i].metadata));
+
+		CU_ASSERT_STRING_EQUAL(params, cases[i].params);
+	}
+}
+
 /* What may not be called is refused before anything is run. */
 static void test_refusals(void)
 {
@@ -221,4 +244,5 @@ static void test_refusals(void)
 }
 
 UNIT_MAIN("agents/fence", { "names", test_names }, { "input", test_input }, { "mask", test_mask },
-	  { "time", test_time }, { "kinds", test_kinds }, { "refusals", test_refusals })
+	  { "time", test_time }, { "kinds", test_kinds }, { "params", test_params },
+	  { "refusals", test_refusals })

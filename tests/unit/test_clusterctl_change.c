@@ -238,6 +238,72 @@ static void test_fence_tests(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define ADDS_DEVICE { "{\"do\":\"fence-add\"}", { OK("{\"record\":5}") } }
+#define ASKS_NODES { "{\"do\":\"nodes\"}", { OK(NODES) } }
+#define BEGINS_TEST(node)                                                                          \
+	{                                                                                          \
+		"{\"do\":\"command\",\"command\":{\"fence_test\":{\"node\":" node "}}}", {         \
+			OK("{\"op\":3}")                                                           \
+		}                                                                                  \
+	}
+#define ENDS_TEST(outcome, text) { "{\"do\":\"operation\"}", { TESTED(outcome, text) } }
+
+/* A device that did not pass its test stays, and it is said that it protects nothing. */
+static void test_fence_add(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "fence add bmc fence_x --node n1",
+		  .script = { ADDS_DEVICE, ASKS_NODES, BEGINS_TEST("1"),
+			      ENDS_TEST("failed", "Unable to connect/login to fencing device") },
+		  .exit = 1,
+		  .err = "dead\nCheck address, user name and password, and whether the device lets "
+			 "this user in that way (SSH, telnet, HTTPS; on a BMC IPMI over LAN)\n"
+			 "bmc is recorded, but protects nothing until it is mended: put that right "
+			 "and clusterctl fence test bmc, or clusterctl fence remove bmc and add it "
+			 "anew\n" },
+		{ .line = "fence add bmc fence_x --node n1=4 --node n2=5",
+		  .script = { ADDS_DEVICE, ASKS_NODES, BEGINS_TEST("1"), ENDS_TEST("done", "on"),
+			      ASKS_NODES, BEGINS_TEST("2"), ENDS_TEST("failed", "no route") },
+		  .exit = 1,
+		  .err = "bmc is recorded, but protects nothing on n2 until it is mended: put that "
+			 "right and clusterctl fence test bmc n2, or " },
+		{ .line = "fence add bmc fence_x --node n1 --json",
+		  .script = { ADDS_DEVICE, ASKS_NODES, BEGINS_TEST("1"),
+			      ENDS_TEST("failed", "no route") },
+		  .exit = 1,
+		  .out = "{\n  \"record\": 5,\n  \"tests\": [\n    {\n      \"node\": \"n1\",\n"
+			 "      \"op\": 3,\n      \"operation\": {\n        \"id\": 3,",
+		  .err = "bmc is recorded" },
+		{ .line = "fence add bmc fence_x --node n1 --no-test",
+		  .script = { ADDS_DEVICE },
+		  .err = "bmc is added; it protects nothing until it is tested: clusterctl fence "
+			 "test bmc\n" },
+		{ .line = "fence add bmc fence_x --node n1 --no-test --json",
+		  .script = { ADDS_DEVICE },
+		  .out = "{\n  \"record\": 5\n}\n",
+		  .err = "bmc is added" },
+		{ .line = "fence add bmc fence_x --node n1 --no-wait",
+		  .script = { ADDS_DEVICE, ASKS_NODES, BEGINS_TEST("1") },
+		  .err = "bmc is added\noperation 3 has begun; not waiting for it\n",
+		  .not_err = "nothing" },
+		/* The device is there, and whether it is any good is not known. */
+		{ .line = "fence add bmc fence_x --node n1 --node n2 --json",
+		  .script = { ADDS_DEVICE, ASKS_NODES,
+			      { "{\"do\":\"command\"}", { NO("no-quorum", "1 of 3") } } },
+		  .exit = 5,
+		  .out = "\"error\": {\n        \"code\": \"no-quorum\",",
+		  .err = "bmc is added\nbmc is recorded, but protects nothing until it is tested: "
+			 "clusterctl fence test bmc\nclusterctl: 1 of 3\n" },
+		{ .line = "fence add bmc fence_x --node n1",
+		  .script = { { "{\"do\":\"fence-add\"}", { NO("exists", "there is one") } } },
+		  .exit = 1,
+		  .err = "clusterctl: there is one\n",
+		  .not_err = "recorded" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 static void test_changes(void)
 {
 	static const struct scene scenes[] = {
@@ -352,8 +418,20 @@ static void test_changes(void)
 				"\"plug\":\"4\"},"
 				"{\"node\":\"n2\",\"plug\":\"\"}],\"secret\":"
 				"\"password=geheim\\n\"}",
-				{ OK("{\"op\":0}") } } },
-		  .err = "bmc is added" },
+				{ OK("{\"op\":0}") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } },
+			      { "{\"do\":\"command\",\"command\":{\"fence_test\":{\"name\":"
+				"\"bmc\",\"node\":1}}}", { OK("{\"op\":3}") } },
+			      { "{\"do\":\"operation\",\"operation\":3}",
+				{ TESTED("done", "on") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } },
+			      { "{\"do\":\"command\",\"command\":{\"fence_test\":{\"name\":"
+				"\"bmc\",\"node\":2}}}", { OK("{\"op\":4}") } },
+			      { "{\"do\":\"operation\",\"operation\":4}",
+				{ TESTED("done", "on") } } },
+		  .err = "bmc is added\nbmc1: n1 is on (139 ms, asked from n2); it can prove that "
+			 "n1 is dead\nbmc1: n1 is on",
+		  .not_err = "nothing" },
 		{ .line = "operation cancel 9",
 		  .script = { { "{\"do\":\"operation\",\"operation\":9}",
 				{ OK("{\"id\":9,\"vm_name\":\"web1\",\"outcome\":\"running\"}") } },
@@ -453,7 +531,7 @@ static void test_timeout(void)
 
 UNIT_MAIN("clusterctl/change", { "changes", test_changes }, { "restart", test_restart },
 	  { "same-number", test_same_number }, { "timeout", test_timeout },
-	  { "fence-tests", test_fence_tests },
+	  { "fence-tests", test_fence_tests }, { "fence-add", test_fence_add },
 	  { "already", test_already },
 	  { "start-failed", test_start_failed }, { "warnings", test_warnings },
 	  { "volume-add", test_volume_add })

@@ -126,10 +126,32 @@ static void test_lists(void)
 		  .out = "bmc (untested)" },
 		{ .line = "node list",
 		  .script = { { "{\"do\":\"fences\"}",
-				{ OK("[{\"name\":\"bmc\",\"test_result\":\"no route\","
-				     "\"targets\":[{\"node\":1}]}]") } },
+				{ OK("[{\"name\":\"bmc\",\"tested_ms\":5,"
+				     "\"targets\":[{\"node\":1,\"failed_ms\":4},"
+				     "{\"node\":2,\"tested_ms\":5}]}]") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .out = "bmc (test failed)" },
+		{ .line = "fence list",
+		  .script = { { "{\"do\":\"nodes\"}", { OK(NODES) } },
+			      { "{\"do\":\"fences\"}",
+				{ OK("[{\"name\":\"a\",\"test_result\":\"no route\","
+				     "\"test_node\":1,\"targets\":[{\"node\":1,"
+				     "\"failed_ms\":86400000}]},"
+				     "{\"name\":\"b\",\"targets\":[{\"node\":2}]},"
+				     "{\"name\":\"c\",\"test_result\":\"on\",\"test_node\":2,"
+				     "\"targets\":[{\"node\":1,\"plug\":\"4\"},"
+				     "{\"node\":2,\"plug\":\"5\",\"tested_ms\":86400000}]},"
+				     "{\"name\":\"d\",\"test_result\":\"on\",\"test_node\":2,"
+				     "\"targets\":[{\"node\":1,\"failed_ms\":86400000},"
+				     "{\"node\":2,\"tested_ms\":172800000}]},"
+				     "{\"name\":\"e\",\"targets\":[{\"node\":1,\"tested_ms\":"
+				     "86400000},{\"node\":2,\"tested_ms\":172800000}]}]") } } },
+		  .out = "NAME  AGENT  NODES       TESTED                      RESULT    PARAMS\n"
+			 "a     -      n1          failed 1970-01-02 00:00:00  no route  -\n"
+			 "b     -      n2          never                       -         -\n"
+			 "c     -      n1=4, n2=5  not for all                 n2: on    -\n"
+			 "d     -      n1, n2      failed 1970-01-02 00:00:00  n2: on    -\n"
+			 "e     -      n1, n2      1970-01-02 00:00:00         -         -\n" },
 		{ .line = "operation show 7",
 		  .script = { { "{\"do\":\"operation\",\"operation\":7}",
 				{ OK("{\"id\":7,\"kind\":\"live\",\"begun_ms\":1000,\"marks\":"

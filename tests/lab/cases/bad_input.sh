@@ -47,6 +47,7 @@ refused 1 '.' ctl settings set migration.connect_uri qemu+tcp://here/system
 refused 3 'n9' ctl node set n9 placement=no
 refused 1 'placement' ctl node set n1 placement=perhaps
 refused 2 'password' ctl fence add bad fence_ipmilan --node n1 ip=1.2.3.4 password=x
+refused 2 "no parameter 'ipp'; did you mean 'ip'" ctl fence add bad fence_ipmilan --node n1 ipp=1.2.3.4
 refused 1 'fence agent' ctl fence add bad bash --node n1 ip=1.2.3.4
 refused 1 'not from its power' ctl fence add bad fence_scsi --node n1
 refused 2 '.' ctl vm sing $name
