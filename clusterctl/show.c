@@ -149,6 +149,8 @@ int show_records(struct ctl *ctl, const struct show_list *list, json_t *records)
 	say_as_of(records);
 	table_fit(table, ctl->width);
 	table_write(table, stdout, ctl->colour);
+	/* What is said of it on stderr stands below it, also where both go to one place. */
+	fflush(stdout);
 	return EXIT_OK;
 }
 
