@@ -226,6 +226,27 @@ const char *fence_skip_time(const char *line)
 	return form[i] ? line : line + i;
 }
 
+const char *fence_last_line(char *text)
+{
+	size_t len = strlen(text);
+
+	for (;;) {
+		char *start, *line;
+
+		while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
+			len--;
+		text[len] = '\0';
+		start = strrchr(text, '\n');
+		line = start ? start + 1 : text;
+		if (!start || !strstr(line, "'-h' for usage"))
+			return line;
+		/* Above it may be nothing but empty lines. */
+		if (strspn(text, " \n") >= (size_t)(start - text))
+			return line;
+		len = (size_t)(start - text);
+	}
+}
+
 /* The last line that an agent wrote, for people; the secret is not in it. */
 static char *quote(const struct talk *talk, const struct run_result *result)
 {
@@ -233,17 +254,12 @@ static char *quote(const struct talk *talk, const struct run_result *result)
 	const Wire__FenceCall *call = talk->call;
 	_cleanup_(freep) char *clean =
 		fence_mask(buf_str(from), from->len, call->secret.data, call->secret.len);
-	char *line;
 
 	for (char *c = clean; *c; c++) {
 		if (((unsigned char)*c < ' ' && *c != '\n') || (unsigned char)*c > '~')
 			*c = ' ';
 	}
-	for (size_t len = strlen(clean); len && (clean[len - 1] == '\n' || clean[len - 1] == ' ');
-	     len--)
-		clean[len - 1] = '\0';
-	line = strrchr(clean, '\n');
-	return mem_strndup(fence_skip_time(line ? line + 1 : clean), QUOTE_MAX);
+	return mem_strndup(fence_skip_time(fence_last_line(clean)), QUOTE_MAX);
 }
 
 static uint32_t timeout_ms(const struct talk *talk)

@@ -49,4 +49,10 @@ char *fence_mask(const char *text, size_t len, const void *secret, size_t secret
 /* Behind "2026-01-31 10:20:30,456 ", by which agents begin: no part of what they say. */
 const char *fence_skip_time(const char *line);
 
+/*
+ * The last line of a text that says anything: of an agent that ends by where its help is, the one
+ * above. Cuts the text behind it; "" if there is none.
+ */
+const char *fence_last_line(char *text);
+
 #endif

@@ -126,6 +126,28 @@ static void test_time(void)
 		CU_ASSERT_STRING_EQUAL(fence_skip_time(cases[i].line), cases[i].said);
 }
 
+static void test_last_line(void)
+{
+	static const struct {
+		const char *text, *line;
+	} cases[] = {
+		{ "", "" },
+		{ "\n \n", "" },
+		{ "one", "one" },
+		{ "one\n\ntwo \n\n", "two" },
+		{ "one\n\nERROR: Please use '-h' for usage\n\n", "one" },
+		{ "one\nPlease use '-h' for usage\nPlease use '-h' for usage", "one" },
+		{ "Please use '-h' for usage\n", "Please use '-h' for usage" },
+		{ "\n \nPlease use '-h' for usage\n", "Please use '-h' for usage" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *text = mem_strdup(cases[i].text);
+
+		CU_ASSERT_STRING_EQUAL(fence_last_line(text), cases[i].line);
+	}
+}
+
 #define METADATA(actions)                                                                          \
 	"<?xml version=\"1.0\" ?>\n<resource-agent name=\"fence_x\" shortdesc=\"X\" >\n"           \
 	"<parameters>\n\t<parameter name=\"action\" unique=\"0\" required=\"1\">\n"               \
@@ -244,5 +266,6 @@ static void test_refusals(void)
 }
 
 UNIT_MAIN("agents/fence", { "names", test_names }, { "input", test_input }, { "mask", test_mask },
-	  { "time", test_time }, { "kinds", test_kinds }, { "params", test_params },
+	  { "time", test_time }, { "last_line", test_last_line },
+	  { "kinds", test_kinds }, { "params", test_params },
 	  { "refusals", test_refusals })
