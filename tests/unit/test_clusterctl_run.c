@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define UNPROTECTED(why)                                                                           \
@@ -188,6 +189,43 @@ static void test_lists(void)
 	};
 
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
+/* What is said of a table on stderr stands below it, also where both go into one pipe. */
+static void test_order(void)
+{
+	static const struct exchange script[] = {
+		{ "{\"do\":\"vms\"}", { OK("[" UNPROTECTED("no device") "]") } },
+		{ NULL },
+	};
+	pid_t daemon = stage_start_daemon(script), pid;
+	static char buffer[4096];
+	char all[1000] = "", *table, *reason;
+	size_t len = 0;
+	ssize_t n;
+	int pair[2];
+
+	CU_ASSERT_EQUAL_FATAL(pipe(pair), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		dup2(pair[1], STDOUT_FILENO);
+		dup2(pair[1], STDERR_FILENO);
+		/* As it is in a program of its own. */
+		setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+		stage_run_line("vm list");
+		fflush(NULL);
+		_exit(0);
+	}
+	close(pair[1]);
+	while ((n = read(pair[0], all + len, sizeof(all) - 1 - len)) > 0)
+		len += (size_t)n;
+	close(pair[0]);
+	waitpid(pid, NULL, 0);
+	waitpid(daemon, NULL, 0);
+	table = strstr(all, "PROTECTED");
+	reason = strstr(all, "Not protected: no device");
+	CU_ASSERT(table && reason && table < reason);
 }
 
 static void test_errors(void)
@@ -639,7 +677,8 @@ static void test_follow(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
-UNIT_MAIN("clusterctl/run", { "lists", test_lists }, { "errors", test_errors },
+UNIT_MAIN("clusterctl/run", { "lists", test_lists }, { "order", test_order },
+	  { "errors", test_errors },
 	  { "hints", test_hints },
 	  { "usage", test_usage }, { "usage-in-json", test_usage_in_json },
 	  { "console", test_console }, { "no-daemon", test_no_daemon },
