@@ -154,7 +154,7 @@ static void say_budget(const struct fence_budget *budget, char *ret, size_t size
 static void note_budget(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			const struct fence_budget *budget, struct update *update)
 {
-	char why[400], used[200];
+	char why[250], used[150];
 
 	say_budget(budget, used, sizeof(used));
 	snprintf(why, sizeof(why),
