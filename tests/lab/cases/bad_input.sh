@@ -52,6 +52,9 @@ refused 1 'fence agent' ctl fence add bad bash --node n1 ip=1.2.3.4
 refused 1 'not from its power' ctl fence add bad fence_scsi --node n1
 refused 2 '.' ctl vm sing $name
 refused 2 '.' ctl vm set $name
+for command in guest kill exec up; do
+	has "lab $command --help" '^usage: lab' "$(lab $command --help)"
+done
 equal "the records after all that" "$before" "$(records)"
 
 note "no capacity: one more guest, too large for any node"
