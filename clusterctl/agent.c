@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "clusterctl/nearest.h"
+#include "base/nearest.h"
 
 #include <errno.h>
 #include <fcntl.h>
