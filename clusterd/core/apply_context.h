@@ -83,8 +83,6 @@ void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
 void apply_looks_forget(struct apply *apply, uint32_t node);
 /* The node is no longer one that fence devices are asked about in vain. */
 void apply_fences_forget(struct apply *apply, uint32_t node);
-/* The node is lost: what its devices said of it shortly before was true. */
-void apply_fences_were_right(struct apply *apply, uint32_t node);
 /* It was heard of again, up or not: no fencing of it goes on. */
 void apply_fencing_over(struct apply *apply, uint32_t node);
 

@@ -15,7 +15,6 @@ enum {
 	DEVICE_MAX = 32 * 1024,		/* the rest of a record has room, too */
 	TOLD_MAX = 4,			/* reasons of a device that are remembered */
 	WHY_SIZE = 200,
-	DYING_MS = 60000,		/* from a node's death to its loss, at most */
 };
 
 static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
@@ -94,6 +93,18 @@ void apply_fence_add(struct apply *apply)
 	record_free(fence);
 }
 
+/* Whoever removes a device may do so because it switches another machine. */
+static void calls_over(struct apply *apply, uint64_t device)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->device == device && op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+			apply_op_end(apply, op->id, WIRE__OPERATION__OUTCOME__CANCELLED,
+				     "its fence device was removed");
+	}
+}
+
 void apply_fence_remove(struct apply *apply)
 {
 	const char *name = apply->command->fence_remove->name;
@@ -107,6 +118,7 @@ void apply_fence_remove(struct apply *apply)
 	}
 	apply_event(apply, WIRE__EVENT__SEVERITY__WARNING, 0, "fencing", "device %s removed by %s",
 		    name, apply->command->who);
+	calls_over(apply, fence->id);
 	state_del(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, apply->update);
 }
 
@@ -116,6 +128,14 @@ static Wire__FenceTarget *target_of(const Wire__Fence *fence, uint32_t node)
 		if (fence->targets[i]->node == node)
 			return fence->targets[i];
 	return NULL;
+}
+
+/* Of a node that is up; 0: it is not. */
+static uint64_t up_incarnation(struct apply *apply, uint32_t id)
+{
+	const Wire__Node *node = state_node(apply->state, id);
+
+	return node && node->state == WIRE__NODE__STATE__UP ? node->incarnation : 0;
 }
 
 /* Asks a device for its state; changes nothing in the world. */
@@ -146,6 +166,7 @@ void apply_fence_test(struct apply *apply)
 	op = record_copy(&state_operation(apply->state, apply->op)->base);
 	op->device = fence->id;
 	op->status_only = true;
+	op->incarnation = up_incarnation(apply, node);
 	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
 	record_free(op);
 }
@@ -398,13 +419,12 @@ static void off(struct apply *apply, const Wire__Node *node, const Wire__Operati
 		proof_of_death(apply, node, op, text);
 }
 
-/* Whatever is off there, the node is up: so it is not the node. */
-static uint64_t wrong_since(struct apply *apply, const Wire__FenceResult *result,
-			    const Wire__FenceTarget *target)
+/* Whatever is off there, the node was up when it was asked, and has been since: so it is not it. */
+static uint64_t wrong_since(struct apply *apply, const Wire__Operation *op,
+			    const Wire__FenceResult *result, const Wire__FenceTarget *target)
 {
-	const Wire__Node *node = state_node(apply->state, target->node);
-
-	if (!result->ok || !node || node->state != WIRE__NODE__STATE__UP)
+	if (!result->ok || !op->incarnation ||
+	    op->incarnation != up_incarnation(apply, op->node))
 		return target->wrong_ms;
 	return result->off ? apply->clock_ms + 1 : 0;
 }
@@ -422,7 +442,7 @@ static void test_result(struct apply *apply, const Wire__Operation *op,
 		return;
 	fence = record_copy(&record->base);
 	target = target_of(fence, op->node);
-	target->wrong_ms = wrong_since(apply, result, target);
+	target->wrong_ms = wrong_since(apply, op, result, target);
 	if (result->ok && target->wrong_ms) {
 		snprintf(why, sizeof(why),
 			 "it called %s off while that was up: it switches another machine",
@@ -439,35 +459,13 @@ static void test_result(struct apply *apply, const Wire__Operation *op,
 	record_free(fence);
 }
 
-/* The device was not found to be another machine's since it was asked. */
+/* The device was neither taken away since it was asked nor found to be another machine's. */
 static bool is_believed(struct apply *apply, const Wire__Operation *op)
 {
 	const Wire__Fence *fence = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
 	const Wire__FenceTarget *target = fence ? target_of(fence, op->node) : NULL;
 
-	return !target || !target->wrong_ms;
-}
-
-/*
- * Lost so soon after a device called it off, the node was on its way out when that was tested:
- * the device was right, only faster than membership.
- */
-void apply_fences_were_right(struct apply *apply, uint32_t node)
-{
-	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_FENCE); i++) {
-		const Wire__Fence *record = state_at(apply->state, WIRE__TABLE__TABLE_FENCE, i);
-		const Wire__FenceTarget *target = target_of(record, node);
-		Wire__Fence *fence;
-
-		if (!target || !target->wrong_ms ||
-		    apply->clock_ms >= target->wrong_ms + DYING_MS)
-			continue;
-		fence = record_copy(&record->base);
-		target_of(fence, node)->wrong_ms = 0;
-		state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base,
-			  apply->update);
-		record_free(fence);
-	}
+	return target && !target->wrong_ms;
 }
 
 /* It is up: what was to be done to it, or to be found out about it, is no more. */

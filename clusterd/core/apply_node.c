@@ -175,8 +175,6 @@ void apply_node_verdict(struct apply *apply)
 		return;
 	}
 	node_move(apply, node, verdict->state, verdict->reason);
-	if (verdict->state == WIRE__NODE__STATE__LOST)
-		apply_fences_were_right(apply, verdict->node);
 	apply_event_node(apply,
 			 verdict->state == WIRE__NODE__STATE__LOST ? WIRE__EVENT__SEVERITY__ERROR
 								   : WIRE__EVENT__SEVERITY__WARNING,

@@ -16,7 +16,7 @@ struct watched_node {
 	uint64_t since_ms;		/* these four are as they are */
 	bool was_out;			/* of the ring, in this state */
 	unsigned attempts;		/* fence calls for this incarnation */
-	bool over_budget;		/* it waits for the budget of fencing */
+	bool only_asked;		/* its device is: its power may not be cut yet */
 	uint64_t incarnation, retry_ms;
 	uint64_t asked_for;		/* log entry of what its device was last asked for */
 	uint64_t proven, proven_ms;	/* of OFF: by which entry, and when that was seen to come */

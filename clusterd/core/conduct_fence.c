@@ -8,14 +8,6 @@
 #include "clusterd/core/elapsed.h"
 #include "clusterd/core/record.h"
 
-static bool holds_anything(const struct core *core, uint32_t node)
-{
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++)
-		if (vm_holds(state_at(core->state, WIRE__TABLE__TABLE_VM, i), node))
-			return true;
-	return false;
-}
-
 static bool being_fenced(const struct core *core, uint32_t node, const Wire__Operation **ret_op)
 {
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
@@ -128,35 +120,13 @@ static void note_no_device(struct core *core, const Wire__Node *node, struct wat
 	note_held_back(core, node, watched, why, update);
 }
 
-/* How much of it is used, and when the next is free: by a wall clock, for people. */
-static void say_budget(const struct fence_budget *budget, char *ret, size_t size)
-{
-	const Wire__Operation *frees = budget->frees;
-	unsigned long long day_s;
-
-	if (!frees) {
-		snprintf(ret, size, "fence.budget is 0");
-		return;
-	}
-	day_s = (frees->begun_ms + budget->window_ms) / 1000 % 86400;
-	snprintf(ret, size, "%llu of %llu power-offs that fence.budget allows in %llu s are used ",
-		 (unsigned long long)budget->used, (unsigned long long)budget->allowed,
-		 (unsigned long long)budget->window_ms / 1000);
-	if (frees->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
-		snprintf(ret + strlen(ret), size - strlen(ret), "(one of them is under way)");
-	else
-		snprintf(ret + strlen(ret), size - strlen(ret),
-			 "(the next one is free at %02llu:%02llu:%02llu UTC)", day_s / 3600,
-			 day_s / 60 % 60, day_s % 60);
-}
-
 /* The same text for as long as nothing else is counted: each new one becomes an event. */
 static void note_budget(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			const struct fence_budget *budget, struct update *update)
 {
-	char why[250], used[150];
+	char why[300], used[150];
 
-	say_budget(budget, used, sizeof(used));
+	fence_budget_say(budget, used, sizeof(used));
 	snprintf(why, sizeof(why),
 		 "not powered off: %s, so its device is only asked; its VMs wait (clusterctl "
 		 "settings set fence.budget N allows more)", used);
@@ -164,25 +134,40 @@ static void note_budget(struct core *core, const Wire__Node *node, struct watche
 }
 
 /*
- * Beyond the budget its device is asked, no more: it may be off. Once there is room again its
- * power is cut, however long the pauses between the questions have become. Apply has the last
- * word about the budget.
+ * Is its power to be cut, or its device only to be asked, because it may be off? Beyond the budget
+ * that is until there is room again. Apply has the last word about the budget.
  */
-static void power_off(struct core *core, const Wire__Node *node, struct watched_node *watched,
-		      const struct attempt *attempt, struct update *update)
+static bool may_power_off(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			  struct update *update)
 {
 	uint64_t clock_ms = elapsed_now(core->state, core->node, core->boot_id, core->now_ms);
 	struct fence_budget budget = fence_budget(core->state, clock_ms);
-	bool allowed = fence_budget_left(&budget);
 
-	if (allowed && watched->over_budget)
-		watched->attempts = watched->retry_ms = 0;
-	watched->over_budget = !allowed;
+	if (half_is_lost(core->state, core->standing.ring)) {
+		note_held_back(core, node, watched,
+			       "not powered off: half of the cluster or more is lost at once, so "
+			       "the cause is elsewhere and its device is only asked; its VMs wait",
+			       update);
+		return false;
+	}
 	if (budget.frees)
 		update_wake(update, core->now_ms + budget.frees->clock_ms + budget.window_ms -
 					    clock_ms);
-	if (!allowed)
-		note_budget(core, node, watched, &budget, update);
+	if (fence_budget_left(&budget))
+		return true;
+	note_budget(core, node, watched, &budget, update);
+	return false;
+}
+
+/* Once it may be, its power is cut, however long the pauses between the questions have become. */
+static void power_off(struct core *core, const Wire__Node *node, struct watched_node *watched,
+		      const struct attempt *attempt, struct update *update)
+{
+	bool allowed = may_power_off(core, node, watched, update);
+
+	if (allowed && watched->only_asked)
+		watched->attempts = watched->retry_ms = 0;
+	watched->only_asked = !allowed;
 	if (conduct_lasted(core, watched->retry_ms, 0, update))
 		conduct_begin_attempt(core, node, watched, attempt, !allowed, update);
 }
@@ -200,18 +185,14 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 	if (watched->in_ring)
 		return;
 	/* Nothing of the cluster's can be running there: no reason to cut its power. */
-	if (node->state != WIRE__NODE__STATE__LOST || !holds_anything(core, (uint32_t)node->id)) {
+	if (node->state != WIRE__NODE__STATE__LOST ||
+	    !node_may_hold_managed(core->state, (uint32_t)node->id)) {
 		ask_whether_off(core, node, watched, update);
 		return;
 	}
 	attempt = conduct_attempt(core, node, watched);
 	if (!attempt.device)
 		note_no_device(core, node, watched, attempt.wrong, update);
-	else if (half_is_lost(core->state, core->standing.ring))
-		note_held_back(core, node, watched,
-			       "not fenced: half of the cluster or more is lost at once, so the "
-			       "cause is elsewhere; its VMs wait",
-			       update);
 	else
 		power_off(core, node, watched, &attempt, update);
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/elapsed.h"
 #include "clusterd/core/record.h"
 #include "wire/command.h"
 #include "wire/message.h"
@@ -312,6 +313,7 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 		.epoch = standing->epoch,
 		.index = standing->applied,
 		.committed = standing->committed,
+		.clock_ms = elapsed_now(core->state, core->node, core->boot_id, core->now_ms),
 		.leader = standing->leader,
 		.why_not = standing->why_not,
 		.members = standing->members,

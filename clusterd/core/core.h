@@ -58,6 +58,7 @@ const struct state *core_state(const struct core *core);
 struct core_standing {
 	bool open;			/* an epoch is open and this node is READY in it */
 	uint64_t epoch, index, committed;
+	uint64_t clock_ms;		/* of the cluster: elapsed.h */
 	uint32_t leader;		/* 0 = none */
 	const char *why_not;		/* if not open, a sentence */
 	uint64_t members, ring, ready;	/* bit n-1 = node n */

@@ -197,6 +197,17 @@ bool half_is_lost(const struct state *state, uint64_t ring)
 	return nodes > 2 && lost * 2 >= nodes;
 }
 
+bool node_may_hold_managed(const struct state *state, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
+
+		if (!vm->unmanaged && vm_holds(vm, node))
+			return true;
+	}
+	return false;
+}
+
 static bool is_counted(const Wire__Operation *op, uint64_t now_ms, uint64_t window_ms)
 {
 	return op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
@@ -246,4 +257,25 @@ struct fence_budget fence_budget(const struct state *state, uint64_t now_ms)
 bool fence_budget_left(const struct fence_budget *budget)
 {
 	return budget->used < budget->allowed;
+}
+
+void fence_budget_say(const struct fence_budget *budget, char *ret, size_t size)
+{
+	const Wire__Operation *frees = budget->frees;
+	unsigned long long day_s;
+
+	if (!frees) {
+		snprintf(ret, size, "fence.budget is 0");
+		return;
+	}
+	day_s = (frees->begun_ms + budget->window_ms) / 1000 % 86400;
+	snprintf(ret, size, "%llu of %llu power-offs that fence.budget allows in %llu s are used ",
+		 (unsigned long long)budget->used, (unsigned long long)budget->allowed,
+		 (unsigned long long)budget->window_ms / 1000);
+	if (frees->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+		snprintf(ret + strlen(ret), size - strlen(ret), "(one of them is under way)");
+	else
+		snprintf(ret + strlen(ret), size - strlen(ret),
+			 "(the next one is free at %02llu:%02llu:%02llu UTC)", day_s / 3600,
+			 day_s / 60 % 60, day_s % 60);
 }

@@ -57,6 +57,12 @@ bool node_may_be_fenced(const Wire__Node *node, bool status_only);
  */
 bool half_is_lost(const struct state *state, uint64_t ring);
 
+/*
+ * May a VM be there that would be started elsewhere? One that the cluster leaves alone would not:
+ * for it no power is cut.
+ */
+bool node_may_hold_managed(const struct state *state, uint32_t node);
+
 /* Nodes that may ever run this VM by the administrator's will. */
 bool vm_allows_node(const Wire__Vm *vm, uint32_t node);
 
@@ -71,5 +77,7 @@ struct fence_budget {
 };
 struct fence_budget fence_budget(const struct state *state, uint64_t now_ms);
 bool fence_budget_left(const struct fence_budget *budget);
+/* How much of it is used, and when the next is free: by a wall clock, for people. */
+void fence_budget_say(const struct fence_budget *budget, char *ret, size_t size);
 
 #endif

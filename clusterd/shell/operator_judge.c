@@ -104,6 +104,7 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 {
 	const Wire__Fence *device = device_of(source->state, node->id), *used = NULL;
 	const Wire__Operation *op = last_fencing(source->state, node);
+	bool half = half_is_lost(source->state, source->standing.ring);
 
 	if (!source->standing.open) {
 		snprintf(ret, size, "not fenced yet: no quorum");
@@ -111,7 +112,7 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 	}
 	if (op)
 		used = state_get(source->state, WIRE__TABLE__TABLE_FENCE, op->device);
-	if (op && op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) {
+	if (op && op->outcome == WIRE__OPERATION__OUTCOME__RUNNING && !(half && op->status_only)) {
 		snprintf(ret, size, "being %s through %s",
 			 op->status_only ? "asked for its power" : "fenced",
 			 used ? used->name : "a device");
@@ -121,9 +122,9 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 		snprintf(ret, size, "not fenced yet: no fence device");
 		return "bring it back, or clusterctl fence add";
 	}
-	if (half_is_lost(source->state, source->standing.ring)) {
-		snprintf(ret, size, "not fenced: half of the cluster or more is lost at once");
-		return "bring nodes back";
+	if (half) {
+		snprintf(ret, size, "not powered off: half of the cluster or more is lost at once");
+		return "bring nodes back, or switch off those that are dead: that is seen";
 	}
 	if (node->held_back[0]) {
 		snprintf(ret, size, "%s", node->held_back);
@@ -136,18 +137,6 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 	}
 	snprintf(ret, size, "about to be fenced through %s", device->name);
 	return NULL;
-}
-
-static bool is_held(const struct state *state, uint64_t node)
-{
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
-		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
-
-		for (size_t h = 0; h < vm->n_maybe; h++)
-			if (vm->maybe[h]->node == node)
-				return true;
-	}
-	return false;
 }
 
 static void why_up(const struct view_source *source, const Wire__Node *node, char *ret_why,
@@ -181,8 +170,9 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 	} else if (node->state == WIRE__NODE__STATE__LOST) {
 		say_fencing(source, node, fencing, sizeof(fencing));
 		snprintf(ret_why, size, "%s; %s", node->reason,
-			 is_held(source->state, node->id) ? fencing
-							  : "not fenced, because it holds no VM");
+			 node_may_hold_managed(source->state, (uint32_t)node->id)
+				 ? fencing
+				 : "not fenced, because it holds no managed VM");
 	}
 }
 

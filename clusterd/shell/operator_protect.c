@@ -76,10 +76,20 @@ static bool has_device(const struct state *state, uint32_t node, char *ret_why, 
 	return false;
 }
 
+static void say_budget(const struct fence_budget *budget, char *ret, size_t size)
+{
+	char used[150];
+
+	fence_budget_say(budget, used, sizeof(used));
+	snprintf(ret, size, "%s: no lost node is powered off", used);
+}
+
 /* Can the death of its node be proven, now and if it came now? */
 static bool death_is_provable(const struct view_source *source, const Wire__Node *owner,
 			      char *ret_why, size_t size)
 {
+	struct fence_budget budget = fence_budget(source->state, source->standing.clock_ms);
+
 	if (owner->state == WIRE__NODE__STATE__LEFT)
 		snprintf(ret_why, size, "%s has left: nobody would notice its death soon",
 			 owner->name);
@@ -87,8 +97,8 @@ static bool death_is_provable(const struct view_source *source, const Wire__Node
 		 owner->state != WIRE__NODE__STATE__DAEMON_DOWN)
 		snprintf(ret_why, size, "%s is %s and not proven off", owner->name,
 			 judge_node_state(source, owner));
-	else if (state_setting_number(source->state, "fence.budget") == 0)
-		snprintf(ret_why, size, "fence.budget is 0: no lost node is powered off");
+	else if (!fence_budget_left(&budget))
+		say_budget(&budget, ret_why, size);
 	else
 		return has_device(source->state, (uint32_t)owner->id, ret_why, size);
 	return false;

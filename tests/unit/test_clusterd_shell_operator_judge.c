@@ -92,8 +92,8 @@ static void test_vm_unknown(void)
 		  "n4 is lost and not fenced yet: no quorum; bring voters back, until a majority "
 		  "is there" },
 		{ WIRE__NODE__STATE__LOST, UNUSED, false, true,
-		  "n4 is lost and not fenced: half of the cluster or more is lost at once; bring "
-		  "nodes back" },
+		  "n4 is lost and not powered off: half of the cluster or more is lost at once; "
+		  "bring nodes back, or switch off those that are dead: that is seen" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -125,7 +125,7 @@ static void test_vm_unknown(void)
 			       sizeof(node_why));
 		if (cases[i].state == WIRE__NODE__STATE__LOST)
 			CU_ASSERT_STRING_EQUAL(node_why, "because; not fenced, because it holds no "
-							 "VM");
+							 "managed VM");
 		core_free(core);
 	}
 }

@@ -184,6 +184,18 @@ static void test_devices(void)
 	}
 }
 
+/* That was begun then. */
+static void load_power_off(struct core *core, uint64_t ms)
+{
+	Wire__Operation op = WIRE__OPERATION__INIT;
+
+	op.id = 400;
+	op.kind = WIRE__OPERATION__KIND__FENCE;
+	op.outcome = WIRE__OPERATION__OUTCOME__DONE;
+	op.begun_ms = op.clock_ms = ms;
+	small_load(core, WIRE__TABLE__TABLE_OPERATION, op.id, &op.base);
+}
+
 /* With five voters a second loss leaves a quorum, and with four nodes it is half of them. */
 static void test_protected_of_half(void)
 {
@@ -209,7 +221,15 @@ static void test_protected_of_half(void)
 	small_setting(core, "fence.budget", "0");
 	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
 	CU_ASSERT_STRING_EQUAL(why, "fence.budget is 0: no lost node is powered off");
-	small_setting(core, "fence.budget", "3");
+	small_setting(core, "fence.budget", "1");
+	load_power_off(core, 5000);
+	source.standing.clock_ms = 6000;
+	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
+	CU_ASSERT_STRING_EQUAL(why, "1 of 1 power-offs that fence.budget allows in 600 s are used "
+				    "(the next one is free at 00:10:05 UTC): no lost node is "
+				    "powered off");
+	source.standing.clock_ms += 600 * 1000;
+	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), PROTECTED);
 	source.standing.disputed = "two copies";
 	CU_ASSERT_EQUAL(protect_judge(&source, &vm, why, sizeof(why)), NOT_PROTECTED);
 	CU_ASSERT_STRING_EQUAL(why, "the nodes' copies of the state differ, so nothing would be "

@@ -423,7 +423,37 @@ static void test_fence_leaves(void)
 	world_free(world);
 }
 
-UNIT_MAIN("core/fencing", { "fence_test", test_fence_test }, { "held_back", test_held_back },
+/* Nobody would start a guest elsewhere that the cluster leaves alone: its node keeps its power. */
+static void test_unmanaged_is_left_alone(void)
+{
+	struct world *world = world_new(3);
+
+	have_on(world, "a", 3);
+	world_set(world, "a", "managed", "no");
+	world_settle(world, 2000);
+	world_split(world, 1 << 2);
+	world_settle(world, 60000);
+	CU_ASSERT_EQUAL(world_runs(world, "a"), 3);
+	world_free(world);
+}
+
+/* Half of the nodes are dead: nobody's power is cut, but their devices say that they are off. */
+static void test_half_is_off(void)
+{
+	struct world *world = world_new(4);
+
+	have_on(world, "a", 3);
+	world_kill_node(world, 3);
+	world_kill_node(world, 4);
+	world_settle(world, 3600 * 1000);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, "a"), 0);
+	CU_ASSERT_EQUAL(events_with(world, "being fenced"), 0);
+	world_free(world);
+}
+
+UNIT_MAIN("core/fencing", { "unmanaged_is_left_alone", test_unmanaged_is_left_alone },
+	  { "half_is_off", test_half_is_off },
+	  { "fence_test", test_fence_test }, { "held_back", test_held_back },
 	  { "budget", test_budget }, { "budget_frees", test_budget_frees },
 	  { "each_device_from_each_node", test_each_device_from_each_node },
 	  { "order_of_an_earlier_life", test_order_of_an_earlier_life },
