@@ -128,7 +128,7 @@ static const struct handler {
 	{ WIRE__AGENT_REQUEST__BODY_HAND_OVER, POOL_SHORT, true, false, vm_do_hand_over },
 	{ WIRE__AGENT_REQUEST__BODY_SAVE, POOL_LONG, true, false, vm_do_save },
 	{ WIRE__AGENT_REQUEST__BODY_RESTORE, POOL_LONG, true, false, vm_do_restore },
-	{ WIRE__AGENT_REQUEST__BODY_DROP_IMAGE, POOL_LONG, true, true, vm_do_drop_image },
+	{ WIRE__AGENT_REQUEST__BODY_DROP_IMAGE, POOL_LONG, false, true, vm_do_drop_image },
 	{ WIRE__AGENT_REQUEST__BODY_WATCH, POOL_SHORT, false, true, vm_do_watch },
 	{ WIRE__AGENT_REQUEST__BODY_XML, POOL_SHORT, true, false, vm_do_xml },
 };

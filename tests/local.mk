@@ -47,6 +47,7 @@ check_LIBRARIES += %D%/trace/libtrace.a
 	%D%/trace/world_begin.c \
 	%D%/trace/world_check.c \
 	%D%/trace/world_faults.c \
+	%D%/trace/world_volume.c \
 	%D%/trace/world_private.h
 
 # Talks to one agent by hand; see tests/agents.

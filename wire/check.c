@@ -47,6 +47,7 @@ static const struct limit limits[] = {
 	{ "Essence", "local_state", WIRE_PATH_MAX, 0, false },
 	{ NULL, "image", WIRE_PATH_MAX, 0, false },
 	{ "Volume", "target", WIRE_PATH_MAX, 0, false },
+	{ "Volume", "leftovers", 0, 256, false },
 	{ "NodeFacts", "emulator", WIRE_PATH_MAX, 0, false },
 	{ "DomMigrate", "shared_paths", WIRE_PATH_MAX, 0, false },
 	{ NULL, "path", WIRE_PATH_MAX, 0, false },

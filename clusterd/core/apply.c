@@ -42,6 +42,7 @@ static apply_fn *const handlers[] = {
 	[WIRE__COMMAND__BODY_FENCE_RESULT] = apply_fence_result,
 	[WIRE__COMMAND__BODY_VOLUME_ADD] = apply_volume_add,
 	[WIRE__COMMAND__BODY_VOLUME_REMOVE] = apply_volume_remove,
+	[WIRE__COMMAND__BODY_LEFTOVER_REPORT] = apply_leftover_report,
 	[WIRE__COMMAND__BODY_SETTING_SET] = apply_setting_set,
 	[WIRE__COMMAND__BODY_NOTE] = apply_note,
 };

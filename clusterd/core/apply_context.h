@@ -36,6 +36,7 @@ apply_fn apply_vm_step, apply_vm_report;
 apply_fn apply_fence_add, apply_fence_remove, apply_fence_test, apply_fence_begin,
 	apply_fence_result;
 apply_fn apply_volume_add, apply_volume_remove, apply_setting_set, apply_note;
+apply_fn apply_leftover_report;
 
 void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -71,6 +72,14 @@ void apply_vm_move_to(struct apply *apply, Wire__Vm *vm, enum vmop_phase next);
 /* Ends the VM's operation, if one is under way. */
 void apply_vm_op_end(struct apply *apply, Wire__Vm *vm, Wire__Operation__Outcome outcome,
 		     const char *text);
+
+/*
+ * The record names its image no more, and nothing is saved to it or restored from it by right:
+ * the file is a leftover from now on. Nothing if it names none.
+ */
+void apply_image_unused(struct apply *apply, Wire__Vm *vm);
+/* The volume is being removed: its leftovers are told of, for nobody will remove them. */
+void apply_leftovers_forget(struct apply *apply, const Wire__Volume *volume);
 
 /*
  * A node is proven not to hold a VM any more, for a reason in words. Opens and closes the

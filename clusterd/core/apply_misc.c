@@ -16,7 +16,7 @@ void apply_volume_add(struct apply *apply)
 {
 	const Wire__Volume *given = apply->command->volume_add->volume;
 	char why[256];
-	Wire__Volume *volume;
+	Wire__Volume volume;
 
 	if (!given)
 		return;
@@ -35,14 +35,13 @@ void apply_volume_add(struct apply *apply)
 			     VOLUMES_MAX);
 		return;
 	}
-	volume = record_copy(&given->base);
-	volume->id = apply->id = apply->index;
-	state_put(apply->state, WIRE__TABLE__TABLE_VOLUME, volume->id, &volume->base,
-		  apply->update);
+	volume = *given;
+	volume.id = apply->id = apply->index;
+	volume.n_leftovers = 0;
+	state_put(apply->state, WIRE__TABLE__TABLE_VOLUME, volume.id, &volume.base, apply->update);
 	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "storage",
-		    "volume %s (%s:%s, declared shared) added by %s", volume->name, volume->driver,
-		    volume->target, apply->command->who);
-	record_free(volume);
+		    "volume %s (%s:%s, declared shared) added by %s", volume.name, volume.driver,
+		    volume.target, apply->command->who);
 }
 
 /* The VM that has a disk on the volume, or a saved image there. */
@@ -80,6 +79,7 @@ void apply_volume_remove(struct apply *apply)
 	}
 	apply_event(apply, WIRE__EVENT__SEVERITY__INFO, 0, "storage", "volume %s removed by %s",
 		    name, apply->command->who);
+	apply_leftovers_forget(apply, volume);
 	state_del(apply->state, WIRE__TABLE__TABLE_VOLUME, volume->id, apply->update);
 }
 

@@ -37,6 +37,7 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 	case VMOP_GONE_WAIT:
 		return;
 	case VMOP_GONE_STOPPED:
+		apply_image_unused(apply, vm);
 		vm->seen = WIRE__VM__SEEN__NOTHING;
 		vm->force = vm->cancel = false;
 		/* A reset that was asked of the run before must not strike the next one. */
@@ -53,8 +54,6 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 			begin_restart(apply, vm, why);
 		else if (vm->wanted == WIRE__VM__WANTED__STOPPED)
 			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
-		if (before != VMOP_STARTING)
-			record_text(&vm->image, "");
 		return;
 	case VMOP_GONE_GO_ON:
 		apply_op_mark(apply, vm->op, "source gone", vm->from, apply->command->time_ms);
@@ -149,7 +148,7 @@ static const char *step_start(struct apply *apply, Wire__Vm *vm, const Wire__VmS
 	record_message((ProtobufCMessage **)&vm->live, NULL);
 	record_text(&vm->changed_outside, "");
 	/* Memory that was saved before this start would be older than the disks from now on. */
-	record_text(&vm->image, "");
+	apply_image_unused(apply, vm);
 	vm_hold(vm, step->node, node->incarnation);
 	if (!apply_op_running(apply, vm->op))
 		vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm, step->node, 0,
@@ -191,7 +190,7 @@ static const char *step_cold(struct apply *apply, Wire__Vm *vm, const Wire__VmSt
 {
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm,
 		       "saved memory is lost, cold start as set: %s", step->detail);
-	record_text(&vm->image, "");
+	apply_image_unused(apply, vm);
 	apply_vm_move_to(apply, vm, VMOP_OFF);
 	return NULL;
 }
@@ -303,6 +302,7 @@ static void now_running(struct apply *apply, const struct report *report)
 	vm->last_node = report->id;
 	record_text(&vm->seen_reason, "");
 	record_text(&vm->detail, "");
+	apply_image_unused(apply, vm);
 	apply_vm_move_to(apply, vm, VMOP_RUN);
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "runs on %s",
 		       node_name(apply->state, report->id));
@@ -502,7 +502,7 @@ static bool on_present(struct apply *apply, const struct report *report)
 		return true;
 	}
 	if (vm->phase == PHASE(FAILED)) {
-		record_text(&vm->image, "");
+		apply_image_unused(apply, vm);
 		apply_vm_move_to(apply, vm, VMOP_OFF);
 	}
 	look_begin(vm, 0);
@@ -598,7 +598,7 @@ static bool on_save_failed(struct apply *apply, const struct report *report)
 
 	if (!report->from || vm->phase != PHASE(SAVING))
 		return false;
-	record_text(&vm->image, "");
+	apply_image_unused(apply, vm);
 	move_ended(apply, vm, "quick", report->r->text);
 	apply_vm_op_end(apply, vm,
 			vm->cancel ? WIRE__OPERATION__OUTCOME__CANCELLED
@@ -622,7 +622,6 @@ static bool on_restored(struct apply *apply, const struct report *report)
 	return true;
 }
 
-/* Also how the owner says that a used image is gone from the volume (op 0). */
 static bool on_action(struct apply *apply, const struct report *report)
 {
 	Wire__Vm *vm = report->vm;
@@ -630,10 +629,6 @@ static bool on_action(struct apply *apply, const struct report *report)
 
 	if (!report->owner || vm->phase != PHASE(RUN))
 		return false;
-	if (report->r->op == 0) {
-		record_text(&vm->image, "");
-		return true;
-	}
 	if (vm->action_op != report->r->op || vm->action == WIRE__VM__ACTION__NO_ACTION)
 		return false;
 	vm->action = WIRE__VM__ACTION__NO_ACTION;

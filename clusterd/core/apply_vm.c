@@ -237,8 +237,10 @@ void apply_vm_remove(struct apply *apply)
 		return;
 	}
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED, "the VM was removed");
-	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "removed by %s; its disks stay",
-		       apply->command->who);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "removed by %s; its disks stay%s%s",
+		       apply->command->who, vm->image[0] ? ", its saved memory does not: " : "",
+		       vm->image);
+	apply_image_unused(apply, vm);
 	apply->id = vm->id;
 	state_del(apply->state, WIRE__TABLE__TABLE_VM, vm->id, apply->update);
 	record_free(vm);

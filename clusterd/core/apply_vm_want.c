@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is wanted of a VM: that it runs, stops, pauses, or runs elsewhere. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "clusterd/core/apply_context.h"
+#include "clusterd/core/leftover.h"
 #include "clusterd/core/look.h"
 #include "wire/check.h"
 
@@ -98,7 +102,7 @@ static void want_running(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *
 		bool image = vm->image[0] && !want->cold;
 
 		if (!image)
-			record_text(&vm->image, "");
+			apply_image_unused(apply, vm);
 		apply_vm_move_to(apply, vm, image ? VMOP_SAVED : VMOP_OFF);
 	}
 	vm->tries = 0;
@@ -175,7 +179,7 @@ static void discard_image(struct apply *apply, Wire__Vm *vm)
 		       apply->command->who, vm->image);
 	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED, "it was stopped");
 	vm->wanted = WIRE__VM__WANTED__STOPPED;
-	record_text(&vm->image, "");
+	apply_image_unused(apply, vm);
 	record_text(&vm->detail, "");
 	apply_vm_move_to(apply, vm, VMOP_OFF);
 }
@@ -221,22 +225,30 @@ void apply_vm_want(struct apply *apply)
 /* ------------------------------------------------------------------ move */
 
 /*
- * Filled in by the proposer, who may have been too early for it; an agent writes there as
- * root, so it is never taken from anywhere else than a volume.
+ * The volume is chosen by the proposer, who may have been too early for it; an agent writes there
+ * as root, so it is never taken from anywhere else. The file gets a name that no file ever had:
+ * what was left of another one may still be on its way to be removed. NULL, or for the caller to
+ * free.
  */
-static bool image_ok(struct apply *apply, const Wire__Vm *vm, const char *image)
+static char *new_image(const struct apply *apply, const Wire__Vm *vm, const char *given)
 {
-	size_t n = state_count(apply->state, WIRE__TABLE__TABLE_VOLUME);
+	_cleanup_(freep) char *name = mem_printf("%s.%llu.sav", vm->uuid,
+						 (unsigned long long)apply->index);
+	const Wire__Volume *volume = leftover_volume(apply->state, given, NULL);
+	char *image = volume ? leftover_path(volume, name) : NULL;
 
-	for (size_t i = 0; i < n; i++) {
-		const Wire__Volume *volume = state_at(apply->state, WIRE__TABLE__TABLE_VOLUME, i);
-		size_t len = strlen(volume->target);
+	if (image && !strchr(name, '/') && strlen(image) < WIRE_TEXT_MAX - 4)
+		return image;
+	free(image);
+	return NULL;
+}
 
-		if (strncmp(image, volume->target, len) == 0 &&
-		    strncmp(image + len, "/.clusterd/state/", 17) == 0 &&
-		    !strchr(image + len + 17, '/') && strlen(image) < WIRE_TEXT_MAX - 4)
-			return true;
-	}
+static bool image_ok(struct apply *apply, const Wire__Vm *vm, const char *given)
+{
+	_cleanup_(freep) char *image = new_image(apply, vm, given);
+
+	if (image)
+		return true;
 	apply_refuse(apply, WIRE__VERDICT__CODE__NOT_READY,
 		     "there is no place on a volume yet to save %s to: try again", vm->name);
 	return false;
@@ -301,8 +313,11 @@ static void begin_live(struct apply *apply, Wire__Vm *vm, const Wire__Node *to)
 
 static void begin_quick(struct apply *apply, Wire__Vm *vm)
 {
+	_cleanup_(freep) char *image = new_image(apply, vm, apply->command->vm_move->image);
+
 	new_op(apply, vm, WIRE__OPERATION__KIND__QUICK);
-	record_text(&vm->image, apply->command->vm_move->image);
+	apply_image_unused(apply, vm);
+	record_text(&vm->image, image);
 	apply_vm_move_to(apply, vm, VMOP_SAVING);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/leftover.h"
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
 #include "wire/command.h"
@@ -102,8 +103,7 @@ static Wire__Verdict__Code prepare_move(struct core *core, const Wire__Vm *vm, W
 		return WIRE__VERDICT__CODE__WRONG_STATE;
 	}
 	free(move->image && *move->image ? move->image : NULL);
-	move->image = mem_printf("%s/.clusterd/state/%s.%llu.sav", volume->target, vm->uuid,
-				 (unsigned long long)vm->generation + 1);
+	move->image = leftover_path(volume, vm->uuid);
 	return WIRE__VERDICT__CODE__OK;
 }
 

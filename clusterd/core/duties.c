@@ -22,6 +22,7 @@ void duties_free(struct duties *duties)
 		return;
 	idmap_free(&duties->vms, duty_free);
 	idmap_free(&duties->fences, duty_fence_free);
+	idmap_free(&duties->leftovers, duty_leftover_free);
 	wire_free(duties->facts);
 	free(duties);
 }
@@ -44,6 +45,7 @@ static void forget_agent(struct duties *duties)
 	duties->watch = 0;
 	duties->watch_again_ms = 0;
 	duties->starting = 0;
+	duty_forget_leftovers(duties);
 	idmap_each(&duties->vms, i, duty) {
 		duty->known = false;
 		duty->watch = duty->watch_look = duty->looked = 0;
@@ -221,7 +223,7 @@ void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply
 		core->duties->watch_over = true;
 		if (!reply || reply->code != WIRE__AGENT_REPLY__CODE__OK)
 			duty_forget_watch(core);
-	} else if (!vm_reply(core, ask, reply))
+	} else if (!vm_reply(core, ask, reply) && !duty_leftover_reply(core, ask, reply))
 		fence_reply(core, ask, reply);
 }
 
@@ -309,8 +311,10 @@ void duties_run(struct core *core, struct update *update)
 		return;
 	}
 	duty_run_fences(core, update);
-	if (duties->agent_up && duties->inventory && duties->facts && duties->facts->agent_ok)
+	if (duties->agent_up && duties->inventory && duties->facts && duties->facts->agent_ok) {
 		run_vms(core, update);
+		duty_run_leftovers(core, update);
+	}
 }
 
 /* ------------------------------------------------------------------ the hook's question */

@@ -12,7 +12,7 @@
 
 enum duty_ask {
 	ASK_NOTHING, ASK_START, ASK_STOP, ASK_KILL, ASK_PAUSE, ASK_RESUME, ASK_ACTION,
-	ASK_MIGRATE, ASK_CANCEL, ASK_HAND_OVER, ASK_SAVE, ASK_RESTORE, ASK_DROP_IMAGE,
+	ASK_MIGRATE, ASK_CANCEL, ASK_HAND_OVER, ASK_SAVE, ASK_RESTORE,
 };
 
 /* Two asks at a time: the long one, and one that may overtake it (cancel, kill, hand-over). */
@@ -72,6 +72,15 @@ struct fence_duty {
 	uint64_t said_ms, said_epoch;
 };
 
+/* What this node removes from a volume, one file after the other. */
+struct leftover_duty {
+	uint64_t volume, ask;		/* ask 0: nothing is under way */
+	Wire__Leftover *about;		/* what was asked for, as it stood then; NULL: nothing */
+	Wire__AgentReply *reply;	/* once it is over; NULL: no answer */
+	uint64_t over_ms;		/* when the last one was over; 0 = never */
+	uint64_t said_ms, said_epoch;
+};
+
 /* An ask without an answer is not repeated before that. */
 enum { UNANSWERED_MS = 1000 };
 
@@ -89,6 +98,7 @@ struct duties {
 	uint64_t first_ms;		/* when the first one could be made */
 	unsigned starting;		/* start asks under way */
 	struct idmap fences;		/* by operation: struct fence_duty */
+	struct idmap leftovers;		/* by volume: struct leftover_duty */
 };
 
 /* One run over one VM. */
@@ -125,6 +135,15 @@ void duty_run_fences(struct core *core, struct update *update);
 void duty_end_fences(struct core *core, struct update *update);
 void duty_fence_free(void *value);
 
+/* duty_leftover.c: removes what no VM needs any more from the volumes, as far as it is this node's
+ * turn. */
+void duty_run_leftovers(struct core *core, struct update *update);
+/* The agent's answer, NULL for none; false if it is to another question. */
+bool duty_leftover_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply);
+/* The agent is gone: what it was asked for may have happened or not. */
+void duty_forget_leftovers(struct duties *duties);
+void duty_leftover_free(void *value);
+
 /* The handler of the VM's phase, for a node that has a part in it. */
 void duty_run(struct turn *turn);
 
@@ -137,7 +156,6 @@ void duty_ask_migrate(struct turn *turn);
 void duty_ask_hand_over(struct turn *turn);
 void duty_ask_save(struct turn *turn);
 void duty_ask_restore(struct turn *turn);
-void duty_ask_drop_image(struct turn *turn);
 /* How an ask of this kind and the VM's present generation ended; NULL if it did not yet. */
 const struct duty_done *duty_done(const struct turn *turn, enum duty_ask kind);
 /* Has it failed so lately that it should not be repeated yet? Arms a wake-up. */

@@ -217,15 +217,6 @@ void duty_ask_restore(struct turn *turn)
 	wire_set(&request->restore->path, turn->vm->image);
 }
 
-void duty_ask_drop_image(struct turn *turn)
-{
-	Wire__AgentRequest *request = new_ask(turn, SLOT_SIDE, ASK_DROP_IMAGE, QUICK_MS);
-
-	request->body_case = WIRE__AGENT_REQUEST__BODY_DROP_IMAGE;
-	request->drop_image = wire_new(&wire__dom_drop_image__descriptor);
-	wire_set(&request->drop_image->path, turn->vm->image);
-}
-
 /* ------------------------------------------------------------------ reports */
 
 static bool said_lately(struct turn *turn, Wire__VmReport__What what)

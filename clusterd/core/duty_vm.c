@@ -149,17 +149,6 @@ static void do_action(struct turn *turn)
 			   turn->vm->action_op, done->text);
 }
 
-static void drop_image(struct turn *turn)
-{
-	if (!turn->vm->image[0] || turn->vm->action != WIRE__VM__ACTION__NO_ACTION ||
-	    duty_busy(turn, SLOT_SIDE))
-		return;
-	if (duty_done(turn, ASK_DROP_IMAGE))
-		duty_report_action(turn, SAYS(ACTION_DONE), 0, "");
-	else
-		duty_ask_drop_image(turn);
-}
-
 /* Said in this epoch and not long ago; it may have been lost all the same, or come too late. */
 static bool told_lately(struct turn *turn)
 {
@@ -215,7 +204,6 @@ static void run_running(struct turn *turn)
 	if (vm->seen != WIRE__VM__SEEN__ACTIVE || vm->unpause || looked_for(turn))
 		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
 	do_action(turn);
-	drop_image(turn);
 }
 
 static void run_paused(struct turn *turn)

@@ -80,10 +80,9 @@ static uint64_t watch_digest(const struct state *state)
 	uint64_t set = digest_start(), ids = 0;
 
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VOLUME); i++) {
-		const struct buf *packed =
-			state_packed(state, WIRE__TABLE__TABLE_VOLUME, i, NULL);
+		const Wire__Volume *volume = state_at(state, WIRE__TABLE__TABLE_VOLUME, i);
 
-		set = digest_add(set, packed->data, packed->len);
+		set = digest_add_u64(set, volume->id);
 	}
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
 		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
@@ -140,10 +139,12 @@ static void watch_volumes(const struct core *core, Wire__Watch *watch)
 
 	watch->volumes = mem_new_array(Wire__Volume *, n);
 	for (size_t i = 0; i < n && bytes < WATCH_BYTES; i++) {
-		const Wire__Volume *volume = state_at(core->state, WIRE__TABLE__TABLE_VOLUME, i);
+		Wire__Volume volume = *(const Wire__Volume *)state_at(
+			core->state, WIRE__TABLE__TABLE_VOLUME, i);
 
-		bytes += protobuf_c_message_get_packed_size(&volume->base) + FIELD_BYTES;
-		watch->volumes[watch->n_volumes++] = wire_dup(&volume->base);
+		volume.n_leftovers = 0;
+		bytes += protobuf_c_message_get_packed_size(&volume.base) + FIELD_BYTES;
+		watch->volumes[watch->n_volumes++] = wire_dup(&volume.base);
 	}
 }
 

@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply.h \
 	%D%/apply_context.h \
 	%D%/apply_fence.c \
+	%D%/apply_leftover.c \
 	%D%/apply_misc.c \
 	%D%/apply_node.c \
 	%D%/apply_possession.c \
@@ -41,12 +42,15 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/duty.h \
 	%D%/duty_ask.c \
 	%D%/duty_fence.c \
+	%D%/duty_leftover.c \
 	%D%/duty_self.c \
 	%D%/duty_vm.c \
 	%D%/duty_watch.c \
 	%D%/elapsed.c \
 	%D%/elapsed.h \
 	%D%/event.h \
+	%D%/leftover.c \
+	%D%/leftover.h \
 	%D%/log.c \
 	%D%/log.h \
 	%D%/look.c \
@@ -72,6 +76,8 @@ noinst_LIBRARIES += %D%/libcore.a
 
 unit_tests += tests/unit/test_core_life
 tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_leftover
+tests_unit_test_core_leftover_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_census
 tests_unit_test_core_census_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_fencing
@@ -86,6 +92,7 @@ unit_tests += tests/unit/test_core_apply
 unit_tests += tests/unit/test_core_apply_fence
 unit_tests += tests/unit/test_core_apply_given
 unit_tests += tests/unit/test_core_place
+unit_tests += tests/unit/test_core_apply_leftover
 unit_tests += tests/unit/test_core_asks
 unit_tests += tests/unit/test_core_log
 unit_tests += tests/unit/test_core_hello

@@ -222,6 +222,8 @@ json_t *view_volume(const struct view_source *source, const Wire__Volume *volume
 		json_array_append_new(reports_volume(node->facts, volume->name) ? there : missing,
 				      json_string(node->name));
 	}
+	/* What clusterd has yet to tidy up there is its own affair. */
+	json_object_del(json, "leftovers");
 	json_object_set_new(json, "there_on", there);
 	json_object_set_new(json, "missing_on", missing);
 	return json;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "migrate/driver/image.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -102,7 +101,8 @@ static bool can_write_direct(const char *path)
 	char probe[PATH_SIZE];
 	int fd;
 
-	snprintf(probe, sizeof(probe), "%.*s.direct-%d", PATH_SIZE - 32, path, (int)getpid());
+	snprintf(probe, sizeof(probe), "%.*s.direct", PATH_SIZE - 16, path);
+	unlink(probe);
 	fd = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_DIRECT, 0600);
 	if (fd >= 0)
 		close(fd);
@@ -343,60 +343,32 @@ void image_restore(virConnectPtr conn, const char *uuid, const char *path, struc
 		end_remains(conn, uuid);
 }
 
-/* UUID.GENERATION.sav, and .consumed if that is what it is. */
-static bool read_name(const char *name, size_t *ret_uuid_len, unsigned long long *ret_generation,
-		      bool *ret_consumed)
-{
-	const char *dot = strchr(name, '.');
-	char *end;
-
-	if (!dot || dot[1] < '0' || dot[1] > '9')
-		return false;
-	*ret_generation = strtoull(dot + 1, &end, 10);
-	*ret_uuid_len = (size_t)(dot - name);
-	*ret_consumed = strcmp(end, ".sav.consumed") == 0;
-	return *ret_consumed || strcmp(end, ".sav") == 0;
-}
-
-/*
- * A guest that is moved again before its image was dropped has its record point to the next one.
- * What is consumed and older than that is dead, and nobody else would ever remove it.
- */
-static void drop_older(const char *path)
-{
-	const char *name = strrchr(path, '/') + 1;
-	_cleanup_(freep) char *folder = mem_strndup(path, (size_t)(name - path));
-	unsigned long long generation, other;
-	size_t len, other_len;
-	const struct dirent *entry;
-	bool consumed;
-	DIR *dir;
-
-	if (!read_name(name, &len, &generation, &consumed))
-		return;
-	dir = opendir(folder);
-	while (dir && (entry = readdir(dir)) != NULL)
-		if (read_name(entry->d_name, &other_len, &other, &consumed) && consumed &&
-		    other_len == len && strncmp(entry->d_name, name, len) == 0 &&
-		    other < generation)
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	if (dir)
-		closedir(dir);
-}
+/* NAME.direct is the probe of a save that ended while it looked how it may write. */
+static const char *const forms[] = { "", ".consumed", ".direct" };
 
 void image_drop(const char *path, struct outcome *ret)
 {
-	char consumed[PATH_SIZE];
+	char name[PATH_SIZE + 16];
+	bool found = false;
+	int r = 0;
 
 	if (!image_path_ok(path)) {
 		outcome_set(ret, OUTCOME_REFUSED, "%.300s is no place for a saved state", path);
 		return;
 	}
-	snprintf(consumed, sizeof(consumed), "%s.consumed", path);
-	if ((unlink(path) < 0 && errno != ENOENT) || (unlink(consumed) < 0 && errno != ENOENT))
+	/* In this order: a restore that is late may still rename the first to the second. */
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		snprintf(name, sizeof(name), "%s%s", path, forms[i]);
+		if (unlink(name) == 0)
+			found = true;
+		else if (errno != ENOENT)
+			r = -errno;
+	}
+	if (r == 0)
+		r = sync_parent(path);
+	if (r < 0 && (found || r != -ENOENT))
 		outcome_set(ret, OUTCOME_FAILED, "%.300s cannot be removed: %s", path,
-			    strerror(errno));
+			    strerror(-r));
 	else
-		outcome_set(ret, OUTCOME_OK, "%s", "");
-	drop_older(path);
+		outcome_set(ret, found ? OUTCOME_OK : OUTCOME_ABSENT, "%s", "");
 }

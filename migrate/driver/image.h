@@ -33,7 +33,10 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
  */
 void image_restore(virConnectPtr conn, const char *uuid, const char *path, struct outcome *ret);
 
-/* Removes both names, and consumed ones of older moves of the guest. OK also if there was none. */
+/*
+ * Removes the image in all its forms: as it was saved, wholly or in part, and as it is once it was
+ * restored. OK: something was removed; ABSENT: there is none. Either is durable.
+ */
 void image_drop(const char *path, struct outcome *ret);
 
 enum image_state { IMAGE_NONE, IMAGE_PARTIAL, IMAGE_COMPLETE };

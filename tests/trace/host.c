@@ -25,6 +25,7 @@ struct domain_here {
 	const char *reason;
 	unsigned from; /* of an incoming one */
 	bool outside;  /* started by other tools */
+	char saving[160]; /* where to, if that takes too long; "" = it is not */
 	bool strange;  /* and without a mark: the agent sees it when a Watch names it */
 };
 
@@ -38,6 +39,7 @@ struct host {
 	void *world;
 	unsigned node;
 	bool agent;
+	bool slow_saves, no_volume;
 	struct domain_here domains[DOMAINS];
 	struct waiting asks[ASKS];
 	struct host *peers[PEERS];
@@ -75,6 +77,16 @@ void host_meet(struct host *host, unsigned node, struct host *peer)
 void host_fail(struct host *host, enum host_act_kind kind, const char *why)
 {
 	host->fails[kind] = why;
+}
+
+void host_save_slowly(struct host *host, bool yes)
+{
+	host->slow_saves = yes;
+}
+
+void host_lose_volume(struct host *host, bool yes)
+{
+	host->no_volume = yes;
 }
 
 static void tell(struct host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -129,6 +141,7 @@ static void fill(const struct domain_here *domain, Wire__DomainRef *ref, Wire__D
 	ref->name = (char *)domain->name;
 	news->domain = ref;
 	news->state = domain->state;
+	news->job = domain->saving[0] != '\0';
 	news->cause = domain->cause;
 	news->reason = (char *)(domain->reason ? domain->reason : "");
 	news->text = (char *)(domain->state == STATE(ABSENT) ? "its process ended" : "");
@@ -170,6 +183,23 @@ void host_guest_ends(struct host *host, uint64_t vm, Wire__VmReport__Cause cause
 	assert(exists(domain));
 	tell(host, "%s ends", domain->name);
 	end(host, domain, cause);
+}
+
+void host_save_ends(struct host *host, uint64_t vm)
+{
+	struct domain_here *domain = find(host, vm);
+
+	assert(exists(domain) && domain->saving[0]);
+	domain->saving[0] = '\0';
+	tell(host, "%s saved", domain->name);
+	end(host, domain, WIRE__VM_REPORT__CAUSE__KILLED);
+}
+
+bool host_is_saving(const struct host *host, uint64_t vm)
+{
+	const struct domain_here *domain = find((struct host *)host, vm);
+
+	return exists(domain) && domain->saving[0];
 }
 
 static struct domain_here *find_uuid(struct host *host, const char *uuid)
@@ -417,8 +447,17 @@ static void do_migrate(struct host *host, struct waiting *waiting)
 	}
 }
 
+static void cancel_save(struct host *host, struct domain_here *domain)
+{
+	if (!exists(domain) || !domain->saving[0])
+		return;
+	world_image_drop(host->world, domain->saving);
+	domain->saving[0] = '\0';
+}
+
 static void do_cancel(struct host *host, struct waiting *waiting)
 {
+	cancel_save(host, find(host, waiting->request->domain->vm));
 	for (size_t i = 0; i < ASKS; i++) {
 		struct waiting *other = &host->asks[i];
 
@@ -455,25 +494,52 @@ static void do_hand_over(struct host *host, struct waiting *waiting)
 static void do_save(struct host *host, struct waiting *waiting)
 {
 	struct domain_here *domain = find(host, waiting->request->domain->vm);
+	const char *path = waiting->request->save->path;
 
+	if (exists(domain) && (host->slow_saves || domain->saving[0])) {
+		snprintf(domain->saving, sizeof(domain->saving), "%s", path);
+		world_image_put(host->world, path);
+	}
 	if (host->fails[HOST_SAVE]) {
 		answer(host, waiting, CODE(FAILED), host->fails[HOST_SAVE]);
 		return;
 	}
+	if (exists(domain) && domain->saving[0]) {
+		answer(host, waiting, CODE(TIMEOUT), "no result by its deadline");
+		return;
+	}
 	if (exists(domain)) {
+		world_image_put(host->world, path);
 		tell(host, "%s saved", domain->name);
 		end(host, domain, WIRE__VM_REPORT__CAUSE__KILLED);
 	}
-	answer(host, waiting, CODE(OK), "");
+	answer(host, waiting, world_image_has(host->world, path) ? CODE(OK) : CODE(ABSENT), "");
+}
+
+static void do_drop(struct host *host, struct waiting *waiting)
+{
+	bool removed;
+
+	if (host->fails[HOST_DROP]) {
+		answer(host, waiting, CODE(FAILED), host->fails[HOST_DROP]);
+		return;
+	}
+	removed = !host->no_volume &&
+		  world_image_drop(host->world, waiting->request->drop_image->path);
+	answer(host, waiting, removed ? CODE(OK) : CODE(ABSENT), "");
 }
 
 static void do_restore(struct host *host, struct waiting *waiting)
 {
 	struct domain_here *domain = take(host, waiting->request->domain);
+	const char *why = host->fails[HOST_RESTORE];
 
-	if (host->fails[HOST_RESTORE]) {
+	if (!why && (host->no_volume ||
+		     !world_image_has(host->world, waiting->request->restore->path)))
+		why = "the image is missing";
+	if (why) {
 		domain->state = STATE(ABSENT);
-		answer(host, waiting, CODE(FAILED), host->fails[HOST_RESTORE]);
+		answer(host, waiting, CODE(FAILED), why);
 		return;
 	}
 	tell(host, "%s restored", domain->name);
@@ -521,6 +587,9 @@ static void act_on(struct host *host, struct waiting *waiting)
 		break;
 	case WIRE__AGENT_REQUEST__BODY_RESTORE:
 		do_restore(host, waiting);
+		break;
+	case WIRE__AGENT_REQUEST__BODY_DROP_IMAGE:
+		do_drop(host, waiting);
 		break;
 	default:
 		answer(host, waiting, CODE(OK), "");

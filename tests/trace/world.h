@@ -67,6 +67,15 @@ void world_fail_starts(struct world *world, unsigned node, const char *why);	/* 
 void world_fail_moves(struct world *world, const char *why);
 void world_fail_saves(struct world *world, const char *why);
 void world_fail_restores(struct world *world, unsigned node, const char *why);
+void world_fail_drops(struct world *world, unsigned node, const char *why);
+/* Saves have no result in time and go on until they are called off, or end late after all. */
+void world_save_slowly(struct world *world, bool yes);
+void world_save_ends(struct world *world, const char *vm);
+bool world_is_saving(struct world *world, const char *vm);
+/* What the node has mounted in the volume's place is something else. */
+void world_lose_volume(struct world *world, unsigned node, bool yes);
+/* How many images of guests there are on the volume. */
+size_t world_images(const struct world *world);
 void world_fence_fails(struct world *world, const char *why);
 /* The node's device switches another machine, which is off. */
 void world_miswire(struct world *world, unsigned node, bool yes);
@@ -82,6 +91,7 @@ void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause
 const char *world_ask(struct world *world, unsigned node, Wire__Command *command);
 /* Shorthand for the usual ones. */
 const char *world_add_vm(struct world *world, const char *name, unsigned memory_mib);
+const char *world_remove_vm(struct world *world, const char *vm);
 const char *world_set(struct world *world, const char *vm, const char *key, const char *value);
 const char *world_accept(struct world *world, const char *vm, Wire__VmAccept__What what);
 const char *world_want(struct world *world, const char *vm, Wire__Vm__Wanted wanted);

@@ -78,6 +78,17 @@ const char *world_add_vm(struct world *world, const char *name, unsigned memory_
 	return world_ask(world, any_node(world), &command);
 }
 
+const char *world_remove_vm(struct world *world, const char *vm)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmRemove remove = WIRE__VM_REMOVE__INIT;
+
+	remove.name = (char *)vm;
+	command.body_case = WIRE__COMMAND__BODY_VM_REMOVE;
+	command.vm_remove = &remove;
+	return world_ask(world, any_node(world), &command);
+}
+
 const char *world_set(struct world *world, const char *vm, const char *key, const char *value)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;

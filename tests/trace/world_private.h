@@ -12,7 +12,7 @@
 #include "tests/trace/host.h"
 #include "tests/trace/world.h"
 
-enum { WORLD_FLIGHTS = 8192, WORLD_FENCES = 64 };
+enum { WORLD_FLIGHTS = 8192, WORLD_FENCES = 64, WORLD_IMAGES = 32 };
 
 /* A frame on its way; those of an older view never arrive. */
 struct flight {
@@ -46,6 +46,7 @@ struct world {
 	Wire__Verdict *verdict;
 	uint64_t verdict_tag;
 	const char *fence_fails;
+	char images[WORLD_IMAGES][160]; /* by path; "" = free */
 	struct {
 		unsigned node;
 		uint64_t ask;

@@ -186,12 +186,16 @@ static void test_volume_nodes(void)
 {
 	struct core *core = small_core(0, 0);
 	Wire__Volume volume = WIRE__VOLUME__INIT;
+	Wire__Leftover leftover = WIRE__LEFTOVER__INIT, *leftovers = &leftover;
 	json_t *volumes, *there = json_pack("[s]", "n1"), *missing = json_pack("[s]", "n2");
 	struct refusal refusal;
 	size_t pages;
 
 	volume.id = 95;
 	volume.name = (char *)"data";
+	leftover.name = (char *)"db.sav";
+	volume.leftovers = &leftovers;
+	volume.n_leftovers = 1;
 	small_load(core, WIRE__TABLE__TABLE_VOLUME, 95, &volume.base);
 	load_volume_report(core, 1, true, "data");
 	load_volume_report(core, 2, true, "other");
@@ -201,6 +205,7 @@ static void test_volume_nodes(void)
 	CU_ASSERT_TRUE(json_equal(json_object_get(json_array_get(volumes, 0), "there_on"), there));
 	CU_ASSERT_TRUE(
 		json_equal(json_object_get(json_array_get(volumes, 0), "missing_on"), missing));
+	CU_ASSERT_PTR_NULL(json_object_get(json_array_get(volumes, 0), "leftovers"));
 	json_decref(volumes);
 	json_decref(there);
 	json_decref(missing);

@@ -70,38 +70,10 @@ static void test_look(void)
 	rmdir(dir);
 }
 
-/* What goes with the drop of generation 9 of u1, and what stays. */
-static void test_drop_older(const char *dir)
-{
-	static const struct {
-		const char *name;
-		bool stays;
-	} cases[] = {
-		{ "u1.9.sav.consumed", false },	 { "u1.7.sav.consumed", false },
-		{ "u1.10.sav.consumed", true },	 { "u1.7.sav", true },
-		{ "u11.7.sav.consumed", true },	 { "u2.7.sav.consumed", true },
-		{ "u1.7x.sav.consumed", true },	 { "u1.sav.consumed", true },
-	};
-	struct outcome outcome;
-	char path[150];
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		snprintf(path, sizeof(path), "%s/.clusterd/state/%s", dir, cases[i].name);
-		write_file(path, "x");
-	}
-	snprintf(path, sizeof(path), "%s/.clusterd/state/u1.9.sav", dir);
-	image_drop(path, &outcome);
-	CU_ASSERT_EQUAL(outcome.code, OUTCOME_OK);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		snprintf(path, sizeof(path), "%s/.clusterd/state/%s", dir, cases[i].name);
-		CU_ASSERT_EQUAL(access(path, F_OK) == 0, cases[i].stays);
-		unlink(path);
-	}
-}
-
 static void test_drop(void)
 {
-	char dir[] = "/tmp/clusterd-image-XXXXXX", path[100], name[120];
+	static const char *const forms[] = { "", ".consumed", ".direct" };
+	char dir[] = "/tmp/clusterd-image-XXXXXX", path[100], name[120], other[120];
 	struct outcome outcome;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
@@ -110,19 +82,35 @@ static void test_drop(void)
 	snprintf(path, sizeof(path), "%s/.clusterd/state", dir);
 	mkdir(path, 0700);
 	snprintf(path, sizeof(path), "%s/.clusterd/state/x.sav", dir);
-	snprintf(name, sizeof(name), "%s.consumed", path);
-	write_file(path, "x");
-	write_file(name, "x");
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		snprintf(name, sizeof(name), "%s%s", path, forms[i]);
+		write_file(name, "x");
+	}
+	/* Another image of the same guest stays. */
+	snprintf(other, sizeof(other), "%s/.clusterd/state/x.sav2.consumed", dir);
+	write_file(other, "x");
 	image_drop(path, &outcome);
 	CU_ASSERT_EQUAL(outcome.code, OUTCOME_OK);
-	CU_ASSERT(access(path, F_OK) < 0 && access(name, F_OK) < 0);
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		snprintf(name, sizeof(name), "%s%s", path, forms[i]);
+		CU_ASSERT(access(name, F_OK) < 0);
+	}
+	CU_ASSERT_EQUAL(unlink(other), 0);
 	image_drop(path, &outcome);
-	CU_ASSERT_EQUAL(outcome.code, OUTCOME_OK);
+	CU_ASSERT_EQUAL(outcome.code, OUTCOME_ABSENT);
+	/* What cannot be removed is not called absent. */
+	mkdir(path, 0700);
+	image_drop(path, &outcome);
+	CU_ASSERT_EQUAL(outcome.code, OUTCOME_FAILED);
+	rmdir(path);
 	image_drop("/etc/passwd", &outcome);
 	CU_ASSERT_EQUAL(outcome.code, OUTCOME_REFUSED);
-	test_drop_older(dir);
 	snprintf(path, sizeof(path), "%s/.clusterd/state", dir);
 	rmdir(path);
+	/* Nor is there anything where there is no directory for it. */
+	snprintf(name, sizeof(name), "%s/x.sav", path);
+	image_drop(name, &outcome);
+	CU_ASSERT_EQUAL(outcome.code, OUTCOME_ABSENT);
 	snprintf(path, sizeof(path), "%s/.clusterd", dir);
 	rmdir(path);
 	rmdir(dir);
