@@ -249,7 +249,8 @@ void vm_do_save(struct request *request, struct link *link)
 		atomic_store(&guest->cancel, false);
 	pthread_mutex_unlock(&agent->lock);
 	if (busy)
-		outcome_set(&outcome, OUTCOME_REFUSED, "it is being moved or saved already");
+		outcome_set(&outcome, OUTCOME_TIMEOUT,
+			    "it is being moved or saved still; what became of that is not known");
 	else
 		image_save(conn, guest->uuid, request->body->save->path, &guest->cancel, &outcome);
 	pthread_mutex_lock(&agent->lock);

@@ -418,6 +418,35 @@ static void save_over(struct turn *turn, const struct duty_done *done)
 		duty_report(turn, SAYS(SAVE_FAILED), CAUSE(UNKNOWN), text_of(turn, done));
 }
 
+/* No result by its deadline is no end, nor is a connection to libvirt that was lost. */
+static bool may_save_on(const struct turn *turn, const struct duty_done *done)
+{
+	return done->code == WIRE__AGENT_REPLY__CODE__TIMEOUT ||
+	       (done->code != WIRE__AGENT_REPLY__CODE__OK && turn->duty->job);
+}
+
+/*
+ * The phase may only end when nobody makes the file any more, and a guest that is gone may have
+ * been saved whole. So what is under way is called off, and a save that is done is told by asking
+ * again.
+ */
+static void end_save(struct turn *turn, const struct duty_done *done)
+{
+	const struct duty_done *cancel = duty_done(turn, ASK_CANCEL);
+	bool asked = cancel && cancel->code == WIRE__AGENT_REPLY__CODE__OK &&
+		     cancel->at_ms >= done->at_ms;
+
+	if (duty_busy(turn, SLOT_SIDE))
+		return;
+	if (!absent(turn) && (!asked || turn->duty->job))
+		ask_once(turn, SLOT_SIDE, ASK_CANCEL);
+	else if (!absent(turn))
+		duty_report(turn, SAYS(SAVE_FAILED), CAUSE(UNKNOWN),
+			    "its memory was not saved in time (vm.save_timeout_s)");
+	else if (!duty_too_soon(turn, ASK_SAVE))
+		duty_ask_save(turn);
+}
+
 static void saving(struct turn *turn)
 {
 	const struct duty_done *done = duty_done(turn, ASK_SAVE);
@@ -431,7 +460,9 @@ static void saving(struct turn *turn)
 			ask_once(turn, SLOT_SIDE, ASK_CANCEL);
 		return;
 	}
-	if (done)
+	if (done && may_save_on(turn, done))
+		end_save(turn, done);
+	else if (done)
 		save_over(turn, done);
 	else if (turn->duty->job)
 		ask_once(turn, SLOT_SIDE, ASK_CANCEL);

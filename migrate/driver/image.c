@@ -228,7 +228,7 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 	r = link_domain(conn, uuid, &domain);
 	if (r == 0 && virDomainIsActive(domain) == 1) {
 		unlink(path); /* of an earlier try; older than the guest now */
-		r = save(domain, path);
+		r = atomic_load(cancel) ? 0 : save(domain, path);
 	}
 	error = mem_strdup(r < 0 ? link_error() : "");
 	r = is_there(conn, uuid);

@@ -21,7 +21,8 @@
 /*
  * Saves and ends the guest. OK: the image is complete and durable, no process is left; also when
  * all that was done before. FAILED, CANCELLED: the guest is still here, no image. ABSENT: it is
- * gone and there is no complete image. The path must be VOLUME/.clusterd/state/NAME.
+ * gone and there is no complete image. The path must be VOLUME/.clusterd/state/NAME. Once *cancel
+ * is set, no save is begun; one that libvirt does already goes on.
  */
 void image_save(virConnectPtr conn, const char *uuid, const char *path, const atomic_bool *cancel,
 		struct outcome *ret);

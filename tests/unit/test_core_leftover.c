@@ -181,6 +181,45 @@ static void test_source_dies(void)
 	world_free(world);
 }
 
+/* A save that takes too long is called off before the move has failed. */
+static void test_late_save(void)
+{
+	struct world *world = begin();
+
+	world_save_slowly(world, true);
+	world_move(world, "db", 2, QUICK);
+	world_settle(world, 10000);
+	STORY(world, "");
+	CU_ASSERT(world_has(world, "db", 1));
+	CU_ASSERT_FALSE(world_is_saving(world, "db"));
+	CLEAN(world);
+	/* Nor has one that nobody hears of any more, though libvirt goes on with it. */
+	world_fail_saves(world, "end of file while reading data");
+	world_move(world, "db", 2, QUICK);
+	world_settle(world, 10000);
+	STORY(world, "");
+	CU_ASSERT(world_has(world, "db", 1));
+	CU_ASSERT_FALSE(world_is_saving(world, "db"));
+	CLEAN(world);
+	world_free(world);
+}
+
+/* It ends after all before it was called off: the guest is what it saved, not a cold start. */
+static void test_late_save_ends(void)
+{
+	struct world *world = begin();
+
+	world_save_slowly(world, true);
+	world_move(world, "db", 2, QUICK);
+	while (world_images(world) == 0 && world_step(world))
+		;
+	world_save_ends(world, "db");
+	world_settle(world, 10000);
+	STORY(world, "n1: db saved\nn2: db restored\nn2: db runs\n");
+	CLEAN(world);
+	world_free(world);
+}
+
 /* Not every node sees it, or can remove it: one that does is found. */
 static void test_other_node(void)
 {
@@ -286,6 +325,7 @@ static void test_deaths(void)
 
 UNIT_MAIN("core/leftover", { "moved", test_moved }, { "stopped", test_stopped },
 	  { "added_again", test_added_again }, { "given_up", test_given_up },
-	  { "source_dies", test_source_dies }, { "other_node", test_other_node },
+	  { "source_dies", test_source_dies }, { "late_save", test_late_save },
+	  { "late_save_ends", test_late_save_ends }, { "other_node", test_other_node },
 	  { "failing", test_failing }, { "crashes", test_crashes },
 	  { "agents_end", test_agents_end }, { "deaths", test_deaths })
