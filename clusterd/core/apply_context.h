@@ -74,6 +74,12 @@ void apply_vm_op_end(struct apply *apply, Wire__Vm *vm, Wire__Operation__Outcome
 		     const char *text);
 
 /*
+ * Who asked for a start and waits is told why there is none yet. The VM stays wanted: it is
+ * started when that becomes possible.
+ */
+void apply_vm_tell_waiting(struct apply *apply, Wire__Vm *vm);
+
+/*
  * The record names its image no more, and nothing is saved to it or restored from it by right:
  * the file is a leftover from now on. Nothing if it names none.
  */

@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply_possession.c \
 	%D%/apply_vm.c \
 	%D%/apply_vm_accept.c \
+	%D%/apply_vm_report.c \
 	%D%/apply_vm_set.c \
 	%D%/apply_vm_want.c \
 	%D%/census.c \
