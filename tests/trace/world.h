@@ -9,7 +9,8 @@
  * outside of the cores is written down, line by line, and compared with the expected story.
  *
  * After every event the world checks what must never happen: two nodes running one VM, a
- * node running what it may not hold, two states that differ at one index.
+ * node running what it may not hold, an image to be removed that a record names, two states that
+ * differ at one index.
  */
 
 #include <stdbool.h>

@@ -4,7 +4,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/cleanup.h"
+#include "clusterd/core/leftover.h"
 #include "clusterd/core/record.h"
 
 static const Wire__Vm *any_record(struct world *world, uint64_t vm)
@@ -86,8 +89,35 @@ static void check_states(struct world *world)
 		}
 }
 
+static bool is_named(const struct state *state, const Wire__Volume *volume, const char *name)
+{
+	_cleanup_(freep) char *path = leftover_path(volume, name);
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
+
+		if (strcmp(vm->image, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_leftovers(struct world *world)
+{
+	for (unsigned n = 1; n <= world->nodes; n++) {
+		const struct core *core = world->machines[n].core;
+		const Wire__Volume *volume =
+			core ? state_volume_named(core_state(core), "shared") : NULL;
+
+		for (size_t i = 0; volume && i < volume->n_leftovers; i++)
+			if (is_named(core_state(core), volume, volume->leftovers[i]->name))
+				never(world, "an image is to be removed that a VM needs");
+	}
+}
+
 void world_check(struct world *world)
 {
 	check_guests(world);
+	check_leftovers(world);
 	check_states(world);
 }
