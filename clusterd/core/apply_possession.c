@@ -35,18 +35,19 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 		vm->force = vm->cancel = false;
 		/* A reset that was asked of the run before must not strike the next one. */
 		vm->action = WIRE__VM__ACTION__NO_ACTION;
-		if (before == VMOP_STOPPING ||
-		    (before == VMOP_RUN && vm->wanted == WIRE__VM__WANTED__STOPPED)) {
+		if (vm->wanted == WIRE__VM__WANTED__STOPPED &&
+		    (before == VMOP_STOPPING || before == VMOP_RUN || before == VMOP_STARTING)) {
 			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
 			return;
 		}
+		/* A start that was asked for meanwhile begins only now. */
+		if (before == VMOP_STOPPING && vm->op)
+			return;
 		/* It ran: what kept it from starting before that is over. */
 		if (death && before == VMOP_RUN)
 			vm->tries = vm->tried_nodes = 0;
 		if (death || before != VMOP_STARTING)
 			begin_restart(apply, vm, why);
-		else if (vm->wanted == WIRE__VM__WANTED__STOPPED)
-			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
 		return;
 	case VMOP_GONE_GO_ON:
 		apply_op_mark(apply, vm->op, "source gone", vm->from, apply->command->time_ms);

@@ -188,7 +188,7 @@ static void begin_anew(struct apply *apply, Wire__Vm *vm)
 	apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm,
 		       "may have run since it was saved: the image %s is of no use any more",
 		       vm->image);
-	record_text(&vm->image, "");
+	apply_image_unused(apply, vm);
 }
 
 /* After all changes: none of them may fail any more. */

@@ -536,6 +536,68 @@ static void test_unmanaged_refused(void)
 	bench_free(bench);
 }
 
+/* Nobody who asked for a start is told that it is done by the end of the run before. */
+static void test_start_while_stopping(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Vm__Action none = WIRE__VM__ACTION__NO_ACTION;
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__STOPPED, none), 0);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__RUNNING, none), 0);
+	op = bench_vm(bench)->op;
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->kind, WIRE__OPERATION__KIND__START);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__RUNNING);
+	bench_free(bench);
+}
+
+/* A stop that was waited for is done when its node is dead, whatever the VM was about to do. */
+static void test_stop_of_a_start(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Vm__Action none = WIRE__VM__ACTION__NO_ACTION;
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 2), 0);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__STOPPED, none), 0);
+	op = bench_vm(bench)->op;
+	CU_ASSERT_EQUAL(bench_verdict(bench, 2, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__DONE);
+	bench_free(bench);
+}
+
+/* What is no more in use keeps no volume. */
+static void test_image_of_a_stopped(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Vm__Action none = WIRE__VM__ACTION__NO_ACTION;
+	uint64_t generation;
+
+	bench_add_volume(bench, "shared", "/shared");
+	CU_ASSERT_EQUAL(bench_move(bench, 3, WIRE__VM_MOVE__HOW__QUICK,
+				   "/shared/.clusterd/state/a"),
+			0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, bench_vm(bench)->generation,
+					WIRE__VM_REPORT__WHAT__SAVED),
+			0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__RESTORING, 3), 0);
+	generation = bench_vm(bench)->generation;
+	bench_report_vm(bench, 3, 103, generation, WIRE__VM_REPORT__WHAT__RESTORED);
+	bench_report_vm(bench, 3, 103, generation, WIRE__VM_REPORT__WHAT__RUNNING);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__STOPPED, none), 0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 3, 103, generation, WIRE__VM_REPORT__WHAT__ABSENT),
+			0);
+	CU_ASSERT_STRING_EQUAL(bench_vm(bench)->image, "");
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "unclean_end", test_unclean_end }, { "last_up", test_last_up },
 	  { "old_facts", test_old_facts },
@@ -546,4 +608,7 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "old_image", test_old_image }, { "paused_reset", test_paused_reset },
 	  { "death_after_failures", test_death_after_failures }, { "texts", test_texts },
 	  { "image_from_before", test_image_from_before },
-	  { "unmanaged_refused", test_unmanaged_refused })
+	  { "unmanaged_refused", test_unmanaged_refused },
+	  { "start_while_stopping", test_start_while_stopping },
+	  { "stop_of_a_start", test_stop_of_a_start },
+	  { "image_of_a_stopped", test_image_of_a_stopped })
