@@ -137,6 +137,8 @@ struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref);
 int guest_lock(struct guest *guest, uint64_t timeout_ms);
 void guest_unlock(struct guest *guest);
 void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link);
+/* News of that domain that say nothing yet; free with wire_free(). */
+Wire__DomainNews *guest_news_about(struct agent *agent, struct guest *guest);
 /* What the last look found; free with wire_free(). Notes that it is told. */
 Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest);
 /* Its process is known to be gone, whatever libvirt still makes of it. */

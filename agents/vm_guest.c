@@ -256,10 +256,9 @@ static void note_told(struct agent *agent, struct guest *guest)
 	pthread_mutex_unlock(&agent->lock);
 }
 
-Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest)
+Wire__DomainNews *guest_news_about(struct agent *agent, struct guest *guest)
 {
 	Wire__DomainNews *news = wire_new(&wire__domain_news__descriptor);
-	int stopped;
 
 	news->domain = wire_new(&wire__domain_ref__descriptor);
 	wire_set(&news->domain->uuid, guest->uuid);
@@ -267,6 +266,16 @@ Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest)
 	news->domain->vm = guest->vm;
 	news->domain->generation = guest->generation;
 	wire_set(&news->domain->name, guest->name);
+	pthread_mutex_unlock(&agent->lock);
+	return news;
+}
+
+Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest)
+{
+	Wire__DomainNews *news = guest_news_about(agent, guest);
+	int stopped;
+
+	pthread_mutex_lock(&agent->lock);
 	stopped = guest->stopped;
 	pthread_mutex_unlock(&agent->lock);
 	news->state = states[guest->last.state];

@@ -227,15 +227,8 @@ void guest_queue_unsure(struct agent *agent, bool listed)
 /* Nothing of it can be read: another thread has it. */
 static void tell_unknown(struct agent *agent, struct guest *guest)
 {
-	_cleanup_(wire_freep) Wire__DomainNews *news = wire_new(&wire__domain_news__descriptor);
+	_cleanup_(wire_freep) Wire__DomainNews *news = guest_news_about(agent, guest);
 
-	news->domain = wire_new(&wire__domain_ref__descriptor);
-	wire_set(&news->domain->uuid, guest->uuid);
-	pthread_mutex_lock(&agent->lock);
-	news->domain->vm = guest->vm;
-	news->domain->generation = guest->generation;
-	wire_set(&news->domain->name, guest->name);
-	pthread_mutex_unlock(&agent->lock);
 	news->state = WIRE__DOMAIN_NEWS__STATE__UNKNOWN;
 	wire_set(&news->text, "libvirt hung when it was asked about it");
 	guest_send_news(agent, news);

@@ -30,6 +30,8 @@ void world_free(struct world *world);
 
 /* What happened so far; emptied by asking. The text is good until the next call. */
 const char *world_story(struct world *world);
+/* How many events have this in their text, as that node has them. */
+size_t world_events(struct world *world, unsigned node, const char *text);
 /* Lets everything happen that is due, then time pass, until nothing changes for idle_ms. */
 void world_settle(struct world *world, uint64_t idle_ms);
 /* One thing happens; false when nothing is due now. For tests that stop in the middle. */

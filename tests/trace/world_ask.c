@@ -150,6 +150,19 @@ const char *world_story(struct world *world)
 	return buf_str(&world->told);
 }
 
+size_t world_events(struct world *world, unsigned node, const char *text)
+{
+	const struct state *state = core_state(world_core(world, node));
+	size_t n = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
+		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
+
+		n += strstr(event->text, text) != NULL;
+	}
+	return n;
+}
+
 const Wire__Vm *world_vm(struct world *world, const char *vm)
 {
 	const Wire__Vm *record =

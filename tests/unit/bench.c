@@ -160,6 +160,17 @@ void bench_add_fence(struct bench *bench, const char *name, uint32_t node)
 	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
 }
 
+void bench_remove_fence(struct bench *bench, const char *name)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceRemove remove = WIRE__FENCE_REMOVE__INIT;
+
+	remove.name = (char *)name;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_REMOVE;
+	command.fence_remove = &remove;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+}
+
 static void add_vm(struct bench *bench)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;

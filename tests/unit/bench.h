@@ -57,6 +57,7 @@ int bench_add_volume(struct bench *bench, const char *name, const char *target);
 
 /* Fencing, by the first device, the named one, or "bmc"; begin returns the operation. */
 void bench_add_fence(struct bench *bench, const char *name, uint32_t node);
+void bench_remove_fence(struct bench *bench, const char *name);
 uint64_t bench_begin_fence(struct bench *bench, uint32_t node);
 int bench_try_device(struct bench *bench, const char *device, uint32_t node, bool status_only);
 int bench_try_fence(struct bench *bench, uint32_t node, bool status_only);

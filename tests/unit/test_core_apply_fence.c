@@ -332,20 +332,32 @@ static void test_texts_of_fencing(void)
 	}
 }
 
-/* A test of the device "bmc" for a node; "on" and "off" are good answers. How many events. */
-static size_t test_device(struct bench *bench, uint32_t node, const char *text)
+/* Of "bmc"; 0: its first node. Returns the operation. */
+static uint64_t begin_test(struct bench *bench, uint32_t node)
 {
-	size_t before = state_count(bench->state, WIRE__TABLE__TABLE_EVENT);
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
-	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+	size_t n;
 
 	test.name = (char *)"bmc";
 	test.node = node;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
 	command.fence_test = &test;
 	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
-	result.op = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	n = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	return ((const Wire__Operation *)state_at(bench->state, WIRE__TABLE__TABLE_OPERATION,
+						  n - 1))
+		->id;
+}
+
+/* A test of the device "bmc" for a node; "on" and "off" are good answers. How many events. */
+static size_t test_device(struct bench *bench, uint32_t node, const char *text)
+{
+	size_t before = state_count(bench->state, WIRE__TABLE__TABLE_EVENT);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+
+	result.op = begin_test(bench, node);
 	result.off = strcmp(text, "off") == 0;
 	result.ok = result.off || strcmp(text, "on") == 0;
 	result.text = (char *)text;
@@ -359,16 +371,12 @@ static size_t test_device(struct bench *bench, uint32_t node, const char *text)
 static void replace_device(struct bench *bench)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__FenceRemove remove = WIRE__FENCE_REMOVE__INIT;
 	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
 	Wire__Fence *fence = record_copy(&state_fence_named(bench->state, "bmc")->base);
 	Wire__FenceTarget second = WIRE__FENCE_TARGET__INIT;
 	Wire__FenceTarget *targets[] = { fence->targets[0], &second }, **own = fence->targets;
 
-	remove.name = (char *)"bmc";
-	command.body_case = WIRE__COMMAND__BODY_FENCE_REMOVE;
-	command.fence_remove = &remove;
-	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	bench_remove_fence(bench, "bmc");
 	/* It says of itself that it was tested, as a copy of the old record would. */
 	second.node = 3;
 	second.tested_ms = second.failed_ms = 4000;
@@ -516,16 +524,11 @@ static void test_back_to_leave(void)
 static void test_removed_device(void)
 {
 	struct bench *bench = bench_new();
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__FenceRemove remove = WIRE__FENCE_REMOVE__INIT;
 	uint64_t op;
 
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	op = bench_begin_fence(bench, 2);
-	remove.name = (char *)"bmc";
-	command.body_case = WIRE__COMMAND__BODY_FENCE_REMOVE;
-	command.fence_remove = &remove;
-	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	bench_remove_fence(bench, "bmc");
 	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
 			WIRE__OPERATION__OUTCOME__CANCELLED);
 	CU_ASSERT_EQUAL(bench_end_fence(bench, op, true), STALE);
@@ -538,23 +541,13 @@ static void test_removed_device(void)
 static void test_off_before_up(void)
 {
 	struct bench *bench = bench_new();
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
-	const Wire__Operation *op;
-	size_t last;
-	uint64_t id;
+	uint64_t op;
 
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
-	test.name = (char *)"bmc";
-	command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
-	command.fence_test = &test;
-	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
-	last = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION) - 1;
-	op = state_at(bench->state, WIRE__TABLE__TABLE_OPERATION, last);
-	id = op->id;
+	op = begin_test(bench, 0);
 	bench_report_node(bench, 2, 202, "second boot");
-	CU_ASSERT_EQUAL(bench_end_fence_saying(bench, id, true, "off"), 0);
+	CU_ASSERT_EQUAL(bench_end_fence_saying(bench, op, true, "off"), 0);
 	CU_ASSERT_NOT_EQUAL(state_fence_named(bench->state, "bmc")->tested_ms, 0);
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, false), 0);

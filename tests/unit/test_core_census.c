@@ -23,20 +23,6 @@ static const char *disputed_on(struct world *world, unsigned node)
 	return standing.disputed;
 }
 
-/* How many events have this in their text, as a node has them. */
-static unsigned events_with(struct world *world, unsigned node, const char *text)
-{
-	const struct state *state = core_state(world_core(world, node));
-	unsigned n = 0;
-
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
-		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
-
-		n += strstr(event->text, text) != NULL;
-	}
-	return n;
-}
-
 static struct world *with_guest(unsigned nodes)
 {
 	struct world *world = world_new(nodes);
@@ -69,8 +55,8 @@ static void expect_one_to_start_over(unsigned nodes, unsigned wrong)
 	world_settle(world, LONG_MS);
 	CU_ASSERT_STRING_EQUAL(world_story(world), "");
 	CU_ASSERT_EQUAL(world_runs(world, "web1"), 1);
-	CU_ASSERT_EQUAL(events_with(world, 1, "what never happened"), 0);
-	CU_ASSERT_TRUE(events_with(world, 1, "differs from that of a majority") > 0);
+	CU_ASSERT_EQUAL(world_events(world, 1, "what never happened"), 0);
+	CU_ASSERT_TRUE(world_events(world, 1, "differs from that of a majority") > 0);
 	for (unsigned n = 1; n <= nodes; n++)
 		CU_ASSERT_PTR_NULL(disputed_on(world, n));
 	/* It votes with its new disk as it did with the old one. */
@@ -112,7 +98,7 @@ static void test_dispute(unsigned wrong)
 	world_settle(world, LONG_MS);
 	CU_ASSERT_PTR_NOT_NULL(disputed_on(world, 1));
 	CU_ASSERT_PTR_NOT_NULL(disputed_on(world, 2));
-	CU_ASSERT_EQUAL(events_with(world, 1, "copies of the cluster's state differ"), 1);
+	CU_ASSERT_EQUAL(world_events(world, 1, "copies of the cluster's state differ"), 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(world_add_vm(world, "web2", 512), "copies of the cluster's"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(world_move(world, "web1", 2, WIRE__VM_MOVE__HOW__LIVE),
 				      "copies of the cluster's"));
@@ -129,7 +115,7 @@ static void test_dispute(unsigned wrong)
 	world_settle(world, LONG_MS);
 	CU_ASSERT_NOT_EQUAL(world_runs(world, "web1"), 0);
 	CU_ASSERT_PTR_NULL(disputed_on(world, 1));
-	CU_ASSERT_EQUAL(events_with(world, 1, "what never happened"), 0);
+	CU_ASSERT_EQUAL(world_events(world, 1, "what never happened"), 0);
 	world_free(world);
 }
 
@@ -328,8 +314,8 @@ static void dispute_with_a_copy(struct world *world, unsigned right, unsigned co
 	world_expect_other_state(world, copy);
 	world_start_daemon(world, copy);
 	expect_dispute(world);
-	CU_ASSERT_EQUAL(events_with(world, right, "what never happened"), 0);
-	CU_ASSERT_EQUAL(events_with(world, copy, "what never happened"), 1);
+	CU_ASSERT_EQUAL(world_events(world, right, "what never happened"), 0);
+	CU_ASSERT_EQUAL(world_events(world, copy, "what never happened"), 1);
 	/* A daemon that begins anew does not turn the copy into anything else. */
 	restart(world, copy);
 	expect_dispute(world);
@@ -346,7 +332,7 @@ static void dispute_with_a_copy(struct world *world, unsigned right, unsigned co
 	CU_ASSERT_PTR_NULL(world_core(world, copy));
 	CU_ASSERT_PTR_NULL(disputed_on(world, 1));
 	CU_ASSERT_PTR_NULL(disputed_on(world, right));
-	CU_ASSERT_EQUAL(events_with(world, 1, "what never happened"), 0);
+	CU_ASSERT_EQUAL(world_events(world, 1, "what never happened"), 0);
 	world_story(world);
 }
 

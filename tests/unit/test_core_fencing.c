@@ -7,19 +7,6 @@
 #include "tests/unit/story.h"
 #include "tests/unit/unit.h"
 
-static size_t events_with(struct world *world, const char *text)
-{
-	const struct state *state = core_state(world_core(world, 1));
-	size_t n = 0;
-
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
-		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
-
-		n += strstr(event->text, text) != NULL;
-	}
-	return n;
-}
-
 /* Why a node is not fenced is said once, whichever leader said it, and whatever got lost. */
 static void test_held_back(void)
 {
@@ -44,7 +31,7 @@ static void test_held_back(void)
 		world_settle(world, 2000);
 		world_start_daemon(world, 1);
 		world_settle(world, 100000);
-		CU_ASSERT_EQUAL(events_with(world, "no fence device is set for it"), 1);
+		CU_ASSERT_EQUAL(world_events(world, 1, "no fence device is set for it"), 1);
 		CU_ASSERT_PTR_NOT_NULL(strstr(
 			state_node(core_state(world_core(world, 1)), 5)->held_back, "no fence"));
 		world_start_node(world, 5);
@@ -85,7 +72,7 @@ static void test_budget(void)
 	CU_ASSERT_EQUAL(node->state, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_PTR_NOT_NULL(strstr(node->held_back, "not powered off: fence.budget is 0, so "
 						       "its device is only asked"));
-	CU_ASSERT_EQUAL(events_with(world, "fence.budget is 0"), 1);
+	CU_ASSERT_EQUAL(world_events(world, 1, "fence.budget is 0"), 1);
 	world_settle(world, 300000);
 	world_story(world);
 	/* However long the pauses between the questions are by now. */
@@ -154,7 +141,7 @@ static void test_budget_frees(void)
 			WIRE__NODE__STATE__LOST);
 	CU_ASSERT_PTR_NOT_NULL(strstr(state_node(core_state(world_core(world, 1)), 5)->held_back,
 				      next));
-	CU_ASSERT_EQUAL(events_with(world, "fence.budget allows"), 1);
+	CU_ASSERT_EQUAL(world_events(world, 1, "fence.budget allows"), 1);
 	world_settle(world, 120000);
 	second = power_off_of(world, 5);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(second);
@@ -299,7 +286,7 @@ static void test_another_machine(void)
 	CU_ASSERT_EQUAL(state_fence_named(state, "bmc-n3")->tested_ms, 0);
 	CU_ASSERT_STRING_EQUAL(state_fence_named(state, "bmc-n3")->test_result,
 			       "it called n3 off while that was up: it switches another machine");
-	CU_ASSERT_EQUAL(events_with(world, "device bmc-n3 cannot prove that n3 is dead"), 1);
+	CU_ASSERT_EQUAL(world_events(world, 1, "device bmc-n3 cannot prove that n3 is dead"), 1);
 	world_settle(world, 120000);
 	world_split(world, 1 << 2);
 	world_settle(world, 300000);
@@ -447,7 +434,7 @@ static void test_half_is_off(void)
 	world_kill_node(world, 4);
 	world_settle(world, 3600 * 1000);
 	CU_ASSERT_NOT_EQUAL(world_runs(world, "a"), 0);
-	CU_ASSERT_EQUAL(events_with(world, "being fenced"), 0);
+	CU_ASSERT_EQUAL(world_events(world, 1, "being fenced"), 0);
 	world_free(world);
 }
 

@@ -234,19 +234,6 @@ static void test_other_node(void)
 	world_free(world);
 }
 
-static size_t told(struct world *world, const char *text)
-{
-	const struct state *state = core_state(world_core(world, 1));
-	size_t n = 0;
-
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
-		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
-
-		n += strstr(event->text, text) != NULL;
-	}
-	return n;
-}
-
 /* As long as a node that could see it fails, nobody else's word counts; it is told once. */
 static void test_failing(void)
 {
@@ -259,8 +246,8 @@ static void test_failing(void)
 	world_settle(world, 200000);
 	CU_ASSERT_EQUAL(world_images(world), 1);
 	CU_ASSERT_EQUAL(on_record(world, 1), 1);
-	CU_ASSERT_EQUAL(told(world, "could not be removed by n2: permission denied"), 1);
-	CU_ASSERT_EQUAL(told(world, "could not be removed by"), 1);
+	CU_ASSERT_EQUAL(world_events(world, 1, "could not be removed by n2: permission denied"), 1);
+	CU_ASSERT_EQUAL(world_events(world, 1, "could not be removed by"), 1);
 	world_fail_drops(world, 3, NULL);
 	world_settle(world, 700000);
 	CLEAN(world);
