@@ -143,6 +143,19 @@ size_t wire_text_fit(const char *text, size_t max)
 	return size;
 }
 
+void wire_text_mend(char *text)
+{
+	for (size_t size = strlen(text), n; size > 0; text += n, size -= n) {
+		uint32_t code;
+
+		n = character((const unsigned char *)text, size, &code);
+		if (n == 0 || !wire_text_ok(text, n, true)) {
+			n = n ? n : 1;
+			memset(text, ' ', n);
+		}
+	}
+}
+
 /* ---------------------------------------------------------------- the walk */
 
 static int check_message(const ProtobufCMessage *message, unsigned int depth,

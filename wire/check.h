@@ -50,4 +50,7 @@ bool wire_text_ok(const char *text, size_t size, bool lines);
 /* Length of the longest start of text with at most max bytes that does not cut a character. */
 size_t wire_text_fit(const char *text, size_t max);
 
+/* What is no clean UTF-8, such as half a character at a cut, becomes blanks; \n and \t stay. */
+void wire_text_mend(char *text);
+
 #endif

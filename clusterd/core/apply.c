@@ -96,6 +96,7 @@ static void put_event(struct apply *apply, Wire__Event__Severity severity, uint6
 	char *text = mem_vprintf(format, args);
 
 	text[wire_text_fit(text, WIRE_TEXT_MAX)] = '\0';
+	wire_text_mend(text);
 	event.id = next_id(apply->state, WIRE__TABLE__TABLE_EVENT);
 	event.time_ms = apply->command->time_ms;
 	event.severity = severity;
@@ -381,6 +382,7 @@ static Wire__Verdict *verdict_of(const struct apply *apply)
 
 	memcpy(text, apply->text, sizeof(text));
 	text[wire_text_fit(text, WIRE_TEXT_MAX)] = '\0';
+	wire_text_mend(text);
 	verdict.code = apply->code;
 	verdict.text = text;
 	verdict.op = apply->op;

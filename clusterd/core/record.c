@@ -26,6 +26,7 @@ void record_text(char **field, const char *value)
 
 	if (value && *value) {
 		copy = mem_strndup(value, wire_text_fit(value, WIRE_TEXT_MAX - 4));
+		wire_text_mend(copy);
 		for (char *c = copy; *c; c++)
 			if ((unsigned char)*c < ' ' && *c != '\n')
 				*c = ' ';
@@ -50,6 +51,7 @@ void record_textf(char **field, const char *format, ...)
 void record_line(char *text, size_t size)
 {
 	text[wire_text_fit(text, size - 2)] = '\0';
+	wire_text_mend(text);
 	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < ' ')
 			*c = ' ';

@@ -171,6 +171,48 @@ static void test_words(void)
 	bench_free(bench);
 }
 
+/* What is said of a word is kept with the request: no character of it may be cut in two. */
+static void test_cut(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__SettingSet set = WIRE__SETTING_SET__INIT;
+	Wire__VolumeAdd add = WIRE__VOLUME_ADD__INIT;
+	Wire__Volume volume = WIRE__VOLUME__INIT;
+	char word[254], path[260];
+
+	for (size_t shift = 0; shift < 2; shift++) {
+		memset(word, 'a', sizeof(word));
+		for (size_t i = shift; i + 2 < sizeof(word); i += 2)
+			memcpy(word + i, "\xc3\xa4", 2);
+		word[sizeof(word) - 1] = '\0';
+		set.name = (char *)"fence.budget_window_s";
+		set.value = word;
+		command.body_case = WIRE__COMMAND__BODY_SETTING_SET;
+		command.setting_set = &set;
+		command.request = 10 * shift + 1;
+		CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__INVALID);
+		volume.name = (char *)"v";
+		volume.driver = word;
+		volume.target = (char *)"/v";
+		add.volume = &volume;
+		command.body_case = WIRE__COMMAND__BODY_VOLUME_ADD;
+		command.volume_add = &add;
+		command.request++;
+		CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__INVALID);
+		volume.driver = (char *)"dir";
+		volume.target = word;
+		command.request++;
+		CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__INVALID);
+		/* A path, but not declared shared; from an even or an odd place on. */
+		snprintf(path, sizeof(path), "/%s%s", shift ? "a" : "", word + shift);
+		volume.target = path;
+		command.request++;
+		CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), WIRE__VERDICT__CODE__INVALID);
+	}
+	bench_free(bench);
+}
+
 static int edit(struct bench *bench, size_t xml_size, size_t devices)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
@@ -351,7 +393,7 @@ static void test_edit_pending(void)
 }
 
 UNIT_MAIN("core/apply_given", { "one_disk", test_one_disk }, { "image", test_image },
-	  { "volumes", test_volumes }, { "words", test_words }, { "large", test_large },
-	  { "full", test_full },
+	  { "volumes", test_volumes }, { "words", test_words }, { "cut", test_cut },
+	  { "large", test_large }, { "full", test_full },
 	  { "large_device", test_large_device }, { "timeouts", test_timeouts },
 	  { "edit_pending", test_edit_pending })

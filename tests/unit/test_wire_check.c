@@ -73,6 +73,28 @@ static void test_text(void)
 	CU_ASSERT_FALSE(wire_text_ok("a\0b", 3, true));
 }
 
+static void test_mend(void)
+{
+	static const struct {
+		const char *text, *mended;
+	} cases[] = {
+		{ "", "" },
+		{ "web\n\t1 \xe2\x82\xac", "web\n\t1 \xe2\x82\xac" },
+		{ "a\xe2\x82", "a  " },
+		{ "a\xe2\x82'; b", "a  '; b" },
+		{ "\x82\xac\x1b[1m\x7f", "   [1m " },
+		{ "a\xc2\x9b\xc3\xa4", "a  \xc3\xa4" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "%s", cases[i].text);
+		wire_text_mend(text);
+		CU_ASSERT_STRING_EQUAL(text, cases[i].mended);
+	}
+}
+
 static void test_fit(void)
 {
 	CU_ASSERT_EQUAL(wire_text_fit("web1", 10), 4);
@@ -256,6 +278,7 @@ static void test_depth(void)
 	CU_ASSERT(depth_of(&wire__snap_chunk__descriptor) <= WIRE_DEPTH_MAX);
 }
 
-UNIT_MAIN("wire/check", { "text", test_text }, { "fit", test_fit }, { "strings", test_strings },
-	  { "bytes", test_bytes }, { "lists", test_lists }, { "control", test_control },
-	  { "oneof", test_oneof }, { "enums", test_enums }, { "depth", test_depth })
+UNIT_MAIN("wire/check", { "text", test_text }, { "fit", test_fit }, { "mend", test_mend },
+	  { "strings", test_strings }, { "bytes", test_bytes }, { "lists", test_lists },
+	  { "control", test_control }, { "oneof", test_oneof }, { "enums", test_enums },
+	  { "depth", test_depth })
