@@ -93,12 +93,13 @@ const char *place_blocked(const struct state *state, uint64_t ready, const Wire_
 
 /*
  * What it needs on a node. After an edit its process still has what it was started with: room for
- * that is needed as long as it runs, and room for the edit from its next start on.
+ * that is needed as long as it runs or is saved, and room for the edit from its next start on.
  */
 static int64_t memory_needed(const Wire__Vm *vm)
 {
 	uint64_t wanted = vm->essence ? vm->essence->memory_mib : 0;
-	uint64_t live = vm->live ? vm->live->memory_mib : 0;
+	bool starts = vm->phase == WIRE__VM__PHASE__OFF && vm->n_maybe == 0;
+	uint64_t live = vm->live && !starts ? vm->live->memory_mib : 0;
 
 	return (int64_t)(live > wanted ? live : wanted);
 }

@@ -106,4 +106,27 @@ static void test_moved(void)
 	state_free(state);
 }
 
-UNIT_MAIN("core/place", { "edited", test_edited }, { "moved", test_moved })
+/* Once it is off, what it ran with before an edit to less keeps it from no node. */
+static void test_off(void)
+{
+	struct state *state = state_new();
+	Wire__Essence live = WIRE__ESSENCE__INIT;
+	Wire__Vm *vm;
+	char why[1024] = "";
+
+	put_node(state, 1);
+	put_vm(state, 10, 1, 2048, 2048);
+	vm = record_copy(&put_vm(state, 11, 0, 1024, 0)->base);
+	live.memory_mib = 3072;
+	record_message((ProtobufCMessage **)&vm->live, &live.base);
+	vm->pending_restart = true;
+	CU_ASSERT(place_fits(state, 1, vm, 1, why, sizeof(why)));
+	CU_ASSERT_EQUAL(place_one(state, 1, vm, 0, why, sizeof(why)), 1);
+	vm->phase = WIRE__VM__PHASE__SAVED;
+	CU_ASSERT_FALSE(place_fits(state, 1, vm, 1, why, sizeof(why)));
+	record_free(vm);
+	state_free(state);
+}
+
+UNIT_MAIN("core/place", { "edited", test_edited }, { "moved", test_moved },
+	  { "off", test_off })
