@@ -134,6 +134,17 @@ static void starting(struct turn *turn)
 	}
 }
 
+/*
+ * It was set managed=no before its start was told of. Untold, it would be taken for half made when
+ * it is managed again, however long it has run, and be killed if it is paused then.
+ */
+static void tell_started(struct turn *turn)
+{
+	if (turn->vm->phase == WIRE__VM__PHASE__STARTING && me(turn, turn->vm->owner) &&
+	    is(turn, STATE(RUNNING)))
+		duty_report(turn, SAYS(RUNNING), CAUSE(UNKNOWN), "");
+}
+
 static void do_action(struct turn *turn)
 {
 	const struct duty_done *done = duty_done(turn, ASK_ACTION);
@@ -513,8 +524,12 @@ void duty_run(struct turn *turn)
 	const Wire__Vm *vm = turn->vm;
 	bool here = !absent(turn) && !is(turn, STATE(UNKNOWN));
 
-	if (vm->unmanaged || is(turn, STATE(UNKNOWN)))
+	if (is(turn, STATE(UNKNOWN)))
 		return;
+	if (vm->unmanaged) {
+		tell_started(turn);
+		return;
+	}
 	if (!vm_holds(vm, turn->core->node)) {
 		/* While it was not the cluster's it may have been moved: its holder tells. */
 		if (here && !(vm->look && vm->n_maybe))

@@ -226,6 +226,15 @@ void host_run_outside(struct host *host, uint64_t vm, const char *uuid, const ch
 	become(host, domain, STATE(RUNNING), "");
 }
 
+void host_pause_outside(struct host *host, uint64_t vm)
+{
+	struct domain_here *domain = find(host, vm);
+
+	assert(exists(domain));
+	tell(host, "%s paused by hand", domain->name);
+	become(host, domain, STATE(PAUSED), "user");
+}
+
 const char *host_uuid(const struct host *host, uint64_t vm)
 {
 	const struct domain_here *domain = find((struct host *)host, vm);

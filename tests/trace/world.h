@@ -87,6 +87,7 @@ void world_miswire(struct world *world, unsigned node, bool yes);
  * marked: with the cluster's mark, as after a virsh migrate.
  */
 void world_run_by_hand(struct world *world, unsigned node, const char *vm, bool marked);
+void world_pause_by_hand(struct world *world, unsigned node, const char *vm);
 /* A guest ends by itself. */
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause);
 

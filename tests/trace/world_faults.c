@@ -195,6 +195,11 @@ void world_run_by_hand(struct world *world, unsigned node, const char *vm, bool 
 			 marked);
 }
 
+void world_pause_by_hand(struct world *world, unsigned node, const char *vm)
+{
+	host_pause_outside(world->machines[node].host, world_vm(world, vm)->id);
+}
+
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause)
 {
 	unsigned node = world_runs(world, vm);

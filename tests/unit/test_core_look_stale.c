@@ -549,8 +549,41 @@ static void test_off_by_another_leader(void)
 	world_free(world);
 }
 
+/* The same, but it runs where it was given to, and somebody has paused it there. */
+static void test_paused_before(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "a", 512);
+	world_settle(world, 10000);
+	world_want(world, "a", WIRE__VM__WANTED__STOPPED);
+	world_settle(world, 10000);
+	world_want(world, "a", WIRE__VM__WANTED__RUNNING);
+	while (world_vm(world, "a")->phase != WIRE__VM__PHASE__STARTING)
+		world_tick(world);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->owner, 1);
+	world_stop_agent(world, 1);
+	world_set(world, "a", "managed", "no");
+	world_settle(world, 5000);
+	world_start_agent(world, 1);
+	world_settle(world, 5000);
+	world_run_by_hand(world, 1, "a", true);
+	world_settle(world, 5000);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->phase, WIRE__VM__PHASE__RUN);
+	world_pause_by_hand(world, 1, "a");
+	world_settle(world, 5000);
+	world_story(world);
+	world_set(world, "a", "managed", "yes");
+	world_settle(world, 60000);
+	STORY(world, "");
+	CU_ASSERT_EQUAL(world_vm(world, "a")->phase, WIRE__VM__PHASE__RUN);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->seen, WIRE__VM__SEEN__SUSPENDED);
+	CU_ASSERT_EQUAL(world_vm(world, "a")->look, 0);
+	world_free(world);
+}
+
 UNIT_MAIN("core/look_stale", { "off_and_no_room", test_off_and_no_room },
-	  { "given_before", test_given_before },
+	  { "given_before", test_given_before }, { "paused_before", test_paused_before },
 	  { "off_by_another_leader", test_off_by_another_leader },
 	  { "word_of_the_last_daemon", test_word_of_the_last_daemon },
 	  { "still_off", test_still_off }, { "off_is_on", test_off_is_on },
