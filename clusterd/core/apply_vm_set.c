@@ -191,14 +191,22 @@ static void begin_anew(struct apply *apply, Wire__Vm *vm)
 	apply_image_unused(apply, vm);
 }
 
+/* What is under way is nobody's any more, and not to be made up for when it is managed again. */
+static void let_go(struct apply *apply, Wire__Vm *vm)
+{
+	apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
+			"the VM was set managed=no");
+	vm->action = WIRE__VM__ACTION__NO_ACTION;
+	vm->unpause = false;
+}
+
 /* After all changes: none of them may fail any more. */
 static void change_hands(struct apply *apply, Wire__Vm *vm)
 {
 	if (vm->unmanaged == state_vm(apply->state, vm->id)->unmanaged)
 		return;
 	if (vm->unmanaged)
-		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
-				"the VM was set managed=no");
+		let_go(apply, vm);
 	else
 		begin_anew(apply, vm);
 }

@@ -536,6 +536,30 @@ static void test_unmanaged_refused(void)
 	bench_free(bench);
 }
 
+/* What was asked of it before it was set managed=no does not strike it when it is managed again. */
+static void test_action_from_before(void)
+{
+	struct bench *bench = bench_new();
+	uint64_t op;
+
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__RUNNING, WIRE__VM__ACTION__RESET), 0);
+	op = bench_vm(bench)->op;
+	CU_ASSERT_EQUAL(bench_set_managed(bench, "no"), 0);
+	CU_ASSERT_EQUAL(state_operation(bench->state, op)->outcome,
+			WIRE__OPERATION__OUTCOME__CANCELLED);
+	CU_ASSERT_EQUAL(bench_set_managed(bench, "yes"), 0);
+	CU_ASSERT_EQUAL(bench_vm(bench)->action, WIRE__VM__ACTION__NO_ACTION);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__PAUSED, WIRE__VM__ACTION__NO_ACTION),
+			0);
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__PAUSED), 0);
+	CU_ASSERT_EQUAL(bench_want(bench, WIRE__VM__WANTED__RUNNING, WIRE__VM__ACTION__NO_ACTION),
+			0);
+	CU_ASSERT(bench_vm(bench)->unpause);
+	CU_ASSERT_EQUAL(bench_set_managed(bench, "no"), 0);
+	CU_ASSERT_FALSE(bench_vm(bench)->unpause);
+	bench_free(bench);
+}
+
 /* Nobody who asked for a start is told that it is done by the end of the run before. */
 static void test_start_while_stopping(void)
 {
@@ -609,6 +633,7 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "death_after_failures", test_death_after_failures }, { "texts", test_texts },
 	  { "image_from_before", test_image_from_before },
 	  { "unmanaged_refused", test_unmanaged_refused },
+	  { "action_from_before", test_action_from_before },
 	  { "start_while_stopping", test_start_while_stopping },
 	  { "stop_of_a_start", test_stop_of_a_start },
 	  { "image_of_a_stopped", test_image_of_a_stopped })
