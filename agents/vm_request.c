@@ -153,6 +153,9 @@ static void run_request(struct job *job, struct link *link)
 
 	if (!handler->without_libvirt && agent_connect(request->agent, link, &conn, why) < 0)
 		request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED, why, NULL);
+	else if (atomic_load(&request->answered))
+		/* Given up while libvirt was waited for: a save that begins now, nobody expects. */
+		request_finish(request, link, WIRE__AGENT_REPLY__CODE__TIMEOUT, "", NULL);
 	else
 		handler->run(request, link);
 }
