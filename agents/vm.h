@@ -86,6 +86,7 @@ struct agent {
 	/* under lock */
 	struct guest *guests[VM_DOMAINS_MAX];
 	size_t guests_n;
+	unsigned drops; /* images that are being removed */
 	bool connected;
 	unsigned life;         /* of the connection; +1 with each */
 	char why[VM_WHY_SIZE]; /* not connected: why */

@@ -12,6 +12,7 @@
 #include "migrate/driver/process.h"
 
 enum {
+	DROPS_MAX = POOL_STUCK_MAX / 2, /* they are asked for again and again, and may all hang */
 	GONE_MS = 10000,
 	LOCK_MS = 20,	/* a look that takes longer is held up by libvirt */
 };
@@ -273,8 +274,23 @@ void vm_do_restore(struct request *request, struct link *link)
 
 void vm_do_drop_image(struct request *request, struct link *link)
 {
+	struct agent *agent = request->agent;
 	struct outcome outcome;
+	bool busy;
 
+	pthread_mutex_lock(&agent->lock);
+	busy = agent->drops >= DROPS_MAX;
+	agent->drops += !busy;
+	pthread_mutex_unlock(&agent->lock);
+	if (busy) {
+		outcome_set(&outcome, OUTCOME_FAILED, "%d removals are under way already",
+			    DROPS_MAX);
+		finish(request, link, &outcome);
+		return;
+	}
 	image_drop(request->body->drop_image->path, &outcome);
+	pthread_mutex_lock(&agent->lock);
+	agent->drops--;
+	pthread_mutex_unlock(&agent->lock);
 	finish(request, link, &outcome);
 }
