@@ -97,6 +97,8 @@ static const char *reason_not_to(const struct core *core, const Wire__Operation 
 	if (!node || node->incarnation != op->incarnation ||
 	    !node_may_be_fenced(node, op->status_only))
 		return "the node is another one by now";
+	if (!op->status_only && !node_may_hold_managed(core->state, op->node))
+		return "none of the VMs that may be there is managed any more";
 	return NULL;
 }
 

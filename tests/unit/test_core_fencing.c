@@ -424,6 +424,48 @@ static void test_unmanaged_is_left_alone(void)
 	world_free(world);
 }
 
+/* Of the first event with this text; 0: there is none. */
+static uint64_t event_with(struct world *world, const char *text)
+{
+	const struct state *state = core_state(world_core(world, 1));
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_EVENT); i++) {
+		const Wire__Event *event = state_at(state, WIRE__TABLE__TABLE_EVENT, i);
+
+		if (strstr(event->text, text))
+			return event->id;
+	}
+	return 0;
+}
+
+/* It is set managed=no while the order to cut its node's power is on its way. */
+static void test_unmanaged_meanwhile(void)
+{
+	unsigned crossed = 0;
+
+	for (unsigned steps = 0; steps < 120; steps++) {
+		struct world *world = world_new(3);
+		uint64_t fenced, unmanaged;
+
+		have_on(world, "a", 3);
+		world_split(world, 1 << 2);
+		for (unsigned i = 0; i < steps; i++)
+			if (!world_step(world))
+				world_tick(world);
+		world_set(world, "a", "managed", "no");
+		world_settle(world, 60000);
+		fenced = event_with(world, "being fenced");
+		unmanaged = event_with(world, "managed=no, by");
+		CU_ASSERT_NOT_EQUAL(unmanaged, 0);
+		if (fenced && unmanaged < fenced) {
+			crossed++;
+			CU_ASSERT_EQUAL(world_runs(world, "a"), 3);
+		}
+		world_free(world);
+	}
+	CU_ASSERT(crossed > 0);
+}
+
 /* Half of the nodes are dead: nobody's power is cut, but their devices say that they are off. */
 static void test_half_is_off(void)
 {
@@ -439,6 +481,7 @@ static void test_half_is_off(void)
 }
 
 UNIT_MAIN("core/fencing", { "unmanaged_is_left_alone", test_unmanaged_is_left_alone },
+	  { "unmanaged_meanwhile", test_unmanaged_meanwhile },
 	  { "half_is_off", test_half_is_off },
 	  { "fence_test", test_fence_test }, { "held_back", test_held_back },
 	  { "budget", test_budget }, { "budget_frees", test_budget_frees },
