@@ -98,6 +98,8 @@ void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
 void apply_looks_forget(struct apply *apply, uint32_t node);
 /* The node is no longer one that fence devices are asked about in vain. */
 void apply_fences_forget(struct apply *apply, uint32_t node);
+/* The node was proven off and is here with the kernel it had. */
+void apply_fence_lied(struct apply *apply, const Wire__Node *node);
 /* It was heard of again, up or not: no fencing of it goes on. */
 void apply_fencing_over(struct apply *apply, uint32_t node);
 

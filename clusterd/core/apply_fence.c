@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -16,6 +17,105 @@ enum {
 	TOLD_MAX = 4,			/* reasons of a device that are remembered */
 	WHY_SIZE = 200,
 };
+
+/* Does the parameter say how a device is spoken to, and not which one it is? */
+static bool says_how(const char *key)
+{
+	static const char *const names[] = { "login",  "username", "lanplus", "cipher", "auth",
+					     "method", "privlvl",  "verbose", "delay" };
+	static const char *const ends[] = { "_timeout", "_delay", "_wait" };
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(key, names[i]) == 0)
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (len > strlen(ends[i]) && strcmp(key + len - strlen(ends[i]), ends[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool has_param(const Wire__Fence *fence, const Wire__Param *param)
+{
+	for (size_t i = 0; i < fence->n_params; i++)
+		if (strcmp(fence->params[i]->key, param->key) == 0)
+			return strcmp(fence->params[i]->value, param->value) == 0;
+	return false;
+}
+
+/* Are all that say which device a is those of b? The number of them is in ret_n. */
+static bool is_told_by(const Wire__Fence *a, const Wire__Fence *b, size_t *ret_n)
+{
+	*ret_n = 0;
+	for (size_t i = 0; i < a->n_params; i++) {
+		if (says_how(a->params[i]->key))
+			continue;
+		if (!has_param(b, a->params[i]))
+			return false;
+		++*ret_n;
+	}
+	return true;
+}
+
+/* The same device for sure; that two look different proves nothing: an address has many names. */
+static bool is_same_device(const Wire__Fence *a, const Wire__Fence *b)
+{
+	size_t n, m;
+
+	return a == b || (strcmp(a->agent, b->agent) == 0 && is_told_by(a, b, &n) &&
+			  is_told_by(b, a, &m) && n > 0);
+}
+
+/* The node that another device, or the same, fences by the plug of this target; 0: none. */
+static uint32_t other_of_plug(const Wire__Fence *device, const Wire__Fence *fence,
+			      const Wire__FenceTarget *target)
+{
+	for (size_t i = 0; i < device->n_targets; i++)
+		if (device->targets[i]->node != target->node &&
+		    strcmp(device->targets[i]->plug, target->plug) == 0 &&
+		    is_same_device(device, fence))
+			return device->targets[i]->node;
+	return 0;
+}
+
+static bool plug_ok(struct apply *apply, const Wire__Fence *fence, const Wire__Fence *device,
+		    const Wire__FenceTarget *target)
+{
+	uint32_t other = other_of_plug(device, fence, target);
+
+	if (!other)
+		return true;
+	if (device == fence)
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "fence device %s has one plug for %s and %s, so it would cut the "
+			     "power of both: name the plug of each (--node NODE=PLUG), or add a "
+			     "device for each",
+			     fence->name, node_name(apply->state, target->node),
+			     node_name(apply->state, other));
+	else
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "fence device %s is to fence %s, but has the address and plug by "
+			     "which %s fences %s: one of them is wrong, and would cut the power "
+			     "of the wrong node",
+			     fence->name, node_name(apply->state, target->node), device->name,
+			     node_name(apply->state, other));
+	return false;
+}
+
+/* A plug is of one node: what another one's says would be taken for the proof of its death. */
+static bool plugs_ok(struct apply *apply, const Wire__Fence *fence)
+{
+	for (size_t t = 0; t < fence->n_targets; t++) {
+		if (!plug_ok(apply, fence, fence, fence->targets[t]))
+			return false;
+		for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_FENCE); i++)
+			if (!plug_ok(apply, fence,
+				     state_at(apply->state, WIRE__TABLE__TABLE_FENCE, i),
+				     fence->targets[t]))
+				return false;
+	}
+	return true;
+}
 
 static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 {
@@ -55,6 +155,8 @@ static bool fence_ok(struct apply *apply, const Wire__Fence *fence)
 				     fence->targets[i]->node);
 			return false;
 		}
+	if (!plugs_ok(apply, fence))
+		return false;
 	if (protobuf_c_message_get_packed_size(&fence->base) > DEVICE_MAX) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT,
 			     "fence device %s is too large: the cluster keeps at most %d KiB of "
@@ -315,10 +417,37 @@ static void forget_likes(struct apply *apply, const Wire__Operation *op,
 	}
 }
 
+static void note_test(struct apply *apply, Wire__Fence *fence, uint32_t node, bool good,
+		      const char *text)
+{
+	Wire__FenceTarget *target = target_of(fence, node);
+
+	fence->tested_ms = target->tested_ms = good ? apply->command->time_ms : 0;
+	target->failed_ms = good ? 0 : apply->command->time_ms;
+	fence->test_node = node;
+	record_text(&fence->test_result, text);
+}
+
+/* What could not cut the power when it was to is not trusted with it, until it is tested again. */
+static void device_fails(struct apply *apply, const Wire__Operation *op, const char *text)
+{
+	const Wire__Fence *record = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device);
+	Wire__Fence *fence;
+
+	if (!record || !target_of(record, op->node) || target_of(record, op->node)->failed_ms)
+		return;
+	fence = record_copy(&record->base);
+	note_test(apply, fence, op->node, false, text);
+	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
+	record_free(fence);
+}
+
 static void no_proof(struct apply *apply, const Wire__Operation *op, const char *text)
 {
 	if (strcmp(text, "on") == 0)
 		text = "its device says that it is on";
+	if (!op->status_only)
+		device_fails(apply, op, text);
 	if (is_news(apply, op, text))
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, op->node,
 				 "no proof that it is off, asked from %s: %s; it is asked again "
@@ -380,17 +509,6 @@ static void tell_test(struct apply *apply, const Wire__Operation *op, const Wire
 		apply_event(apply, WIRE__EVENT__SEVERITY__ERROR, op->id, "fencing",
 			    "device %s cannot prove that %s is dead, its test from %s failed: %s",
 			    before->name, node, node_name(apply->state, op->to), text);
-}
-
-static void note_test(struct apply *apply, Wire__Fence *fence, uint32_t node, bool good,
-		      const char *text)
-{
-	Wire__FenceTarget *target = target_of(fence, node);
-
-	fence->tested_ms = target->tested_ms = good ? apply->command->time_ms : 0;
-	target->failed_ms = good ? 0 : apply->command->time_ms;
-	fence->test_node = node;
-	record_text(&fence->test_result, text);
 }
 
 /* A device that gave a proof works, whatever its last test was like. */
@@ -466,6 +584,42 @@ static bool is_believed(struct apply *apply, const Wire__Operation *op)
 	const Wire__FenceTarget *target = fence ? target_of(fence, op->node) : NULL;
 
 	return target && !target->wrong_ms;
+}
+
+/* The call of a device by which a node was found off last; NULL: nobody knows any more. */
+static const Wire__Operation *proof_of(struct apply *apply, const Wire__Node *node)
+{
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->index == node->proven)
+			return op;
+	}
+	return NULL;
+}
+
+/*
+ * It was proven off, and is here with the kernel it had: whatever was off there, it was not it.
+ */
+void apply_fence_lied(struct apply *apply, const Wire__Node *node)
+{
+	const Wire__Operation *op = proof_of(apply, node);
+	const Wire__Fence *record;
+	Wire__Fence *fence;
+
+	record = op ? state_get(apply->state, WIRE__TABLE__TABLE_FENCE, op->device) : NULL;
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, (uint32_t)node->id,
+			 "was called off by %s, but ran on: that device switches another machine, "
+			 "and VMs may have run twice (clusterctl fence remove, fence add)",
+			 record ? record->name : "its fence device");
+	if (!record || !target_of(record, (uint32_t)node->id))
+		return;
+	fence = record_copy(&record->base);
+	target_of(fence, (uint32_t)node->id)->wrong_ms = apply->clock_ms + 1;
+	note_test(apply, fence, (uint32_t)node->id, false,
+		  "it called the node off while that ran on");
+	state_put(apply->state, WIRE__TABLE__TABLE_FENCE, fence->id, &fence->base, apply->update);
+	record_free(fence);
 }
 
 /* It is up: what was to be done to it, or to be found out about it, is no more. */

@@ -99,11 +99,30 @@ static void new_daemon(struct apply *apply, Wire__Node *node, bool same_kernel)
 	node->freeze_ms = 0;
 }
 
+/* known: this daemon has told facts before, so that what is another now has changed. */
+static void take_facts(struct apply *apply, Wire__Node *node, const Wire__NodeFacts *facts,
+		       bool known)
+{
+	bool was_ok = node->facts && node->facts->agent_ok;
+
+	if (known && was_ok && !facts->agent_ok) {
+		node->told_agent = true;
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, (uint32_t)node->id,
+				 "its libvirt does not answer: %s; its VMs run on, but nothing can "
+				 "be done to them", facts->agent_reason);
+	} else if (facts->agent_ok && node->told_agent) {
+		node->told_agent = false;
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
+				 "its libvirt answers again");
+	}
+	record_message((ProtobufCMessage **)&node->facts, &facts->base);
+}
+
 void apply_node_report(struct apply *apply)
 {
 	const Wire__NodeReport *report = apply->command->node_report;
 	Wire__Node *node = node_open(apply, apply->command->node);
-	bool was_up, same_kernel;
+	bool was_up, same_kernel, same_daemon;
 
 	if (!node)
 		return;
@@ -116,7 +135,10 @@ void apply_node_report(struct apply *apply)
 	same_kernel = strcmp(node->kernel_boot_id, report->kernel_boot_id) == 0;
 	if (!same_kernel)
 		new_kernel(apply, node);
-	if (node->boot_id != apply->command->boot_id)
+	else if (node->state == WIRE__NODE__STATE__OFF)
+		apply_fence_lied(apply, node);
+	same_daemon = node->boot_id == apply->command->boot_id;
+	if (!same_daemon)
 		new_daemon(apply, node, same_kernel);
 	if (!node->clock_up_ms)
 		elapsed_tie(apply->state, node, apply->command->up_ms);
@@ -124,7 +146,7 @@ void apply_node_report(struct apply *apply)
 	node->boot_id = apply->command->boot_id;
 	node->disk_id = report->disk_id;
 	if (report->facts)
-		record_message((ProtobufCMessage **)&node->facts, &report->facts->base);
+		take_facts(apply, node, report->facts, was_up && same_daemon);
 	if (!was_up) {
 		node_move(apply, node, WIRE__NODE__STATE__UP, "");
 		apply_fences_forget(apply, (uint32_t)node->id);

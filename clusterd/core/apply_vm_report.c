@@ -197,6 +197,11 @@ static bool on_absent(struct apply *apply, const struct report *report)
 		return looked(apply, report);
 	if (owner && before == PHASE(RUN))
 		ended(apply, vm, report);
+	if (report->from && (before == PHASE(COPYING) || before == PHASE(SAVING)))
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm,
+			       "ended on %s while it was being moved to %s: %s",
+			       node_name(apply->state, report->id),
+			       node_name(apply->state, vm->to), text_of(report->r));
 	if (owner && (before == PHASE(STARTING) || before == PHASE(RESTORING)))
 		start_failed(apply, vm, report);
 	snprintf(why, sizeof(why), "%s", report->r->text[0] ? report->r->text : "ended");

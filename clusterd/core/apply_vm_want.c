@@ -129,11 +129,17 @@ static void want_stopped(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *
 		apply_vm_move_to(apply, vm, VMOP_STOPPING);
 }
 
+static bool is_stopping(const Wire__Vm *vm)
+{
+	return vm->phase == WIRE__VM__PHASE__STOPPING;
+}
+
 static void want_paused(struct apply *apply, Wire__Vm *vm)
 {
 	if (vm->phase != WIRE__VM__PHASE__RUN) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
-			     "%s does not run, so it cannot be paused", vm->name);
+			     is_stopping(vm) ? "%s is being stopped, so it cannot be paused"
+					     : "%s does not run, so it cannot be paused", vm->name);
 		return;
 	}
 	vm->wanted = WIRE__VM__WANTED__PAUSED;
@@ -147,6 +153,12 @@ static void want_paused(struct apply *apply, Wire__Vm *vm)
 
 static void want_action(struct apply *apply, Wire__Vm *vm, Wire__Vm__Action action)
 {
+	if (is_stopping(vm)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s is being stopped: clusterctl vm stop --force %s does not wait for "
+			     "the guest", vm->name, vm->name);
+		return;
+	}
 	if (vm->phase != WIRE__VM__PHASE__RUN) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
 			     "%s does not run: clusterctl vm start %s", vm->name, vm->name);
@@ -184,6 +196,25 @@ static void discard_image(struct apply *apply, Wire__Vm *vm)
 	apply_vm_move_to(apply, vm, VMOP_OFF);
 }
 
+/* Who wanted it is asked later, when the operation is long forgotten. */
+static void tell_asked(struct apply *apply, const Wire__Vm *vm, Wire__Operation__Kind kind)
+{
+	static const char *const verbs[] = {
+		[WIRE__OPERATION__KIND__START] = "start",
+		[WIRE__OPERATION__KIND__STOP] = "stop",
+		[WIRE__OPERATION__KIND__RESET] = "reset",
+		[WIRE__OPERATION__KIND__REBOOT] = "reboot",
+		[WIRE__OPERATION__KIND__PAUSE] = "pause",
+		[WIRE__OPERATION__KIND__RESUME] = "resume",
+	};
+
+	if ((size_t)kind < ARRAY_SIZE(verbs) && verbs[kind])
+		apply_event_vm(apply, WIRE__EVENT__SEVERITY__INFO, vm, "%s%s asked by %s",
+			       verbs[kind],
+			       kind == WIRE__OPERATION__KIND__STOP && vm->force ? " by force" : "",
+			       apply->command->who);
+}
+
 void apply_vm_want(struct apply *apply)
 {
 	const Wire__VmWant *want = apply->command->vm_want;
@@ -211,6 +242,8 @@ void apply_vm_want(struct apply *apply)
 		want_paused(apply, vm);
 	else
 		want_running(apply, vm, want);
+	if (apply->op)
+		tell_asked(apply, vm, state_operation(apply->state, apply->op)->kind);
 	/* Whether and when, nobody knows: no operator is to wait for that. */
 	if (apply->op && is_away(apply, vm)) {
 		apply->op = 0;

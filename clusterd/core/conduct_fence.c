@@ -8,6 +8,8 @@
 #include "clusterd/core/elapsed.h"
 #include "clusterd/core/record.h"
 
+enum { LOOK_AGAIN_MS = 100 };
+
 static bool being_fenced(const struct core *core, uint32_t node, const Wire__Operation **ret_op)
 {
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
@@ -133,6 +135,12 @@ static void note_budget(struct core *core, const Wire__Node *node, struct watche
 	note_held_back(core, node, watched, why, update);
 }
 
+/* The cluster's clock may stand still for a while, this one does not: so not again at once. */
+static void wake_after(struct core *core, uint64_t ms, struct update *update)
+{
+	update_wake(update, core->now_ms + (ms < LOOK_AGAIN_MS ? LOOK_AGAIN_MS : ms));
+}
+
 /*
  * Is its power to be cut, or its device only to be asked, because it may be off? Beyond the budget
  * that is until there is room again. Apply has the last word about the budget.
@@ -151,8 +159,7 @@ static bool may_power_off(struct core *core, const Wire__Node *node, struct watc
 		return false;
 	}
 	if (budget.frees)
-		update_wake(update, core->now_ms + budget.frees->clock_ms + budget.window_ms -
-					    clock_ms);
+		wake_after(core, budget.frees->clock_ms + budget.window_ms - clock_ms, update);
 	if (fence_budget_left(&budget))
 		return true;
 	note_budget(core, node, watched, &budget, update);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "clusterd/shell/log.h"
 #include "clusterd/shell/operator_write.h"
+#include "wire/check.h"
 #include "wire/json.h"
 #include "wire/message.h"
 
@@ -114,9 +115,12 @@ static void end_request(struct client *client)
 static void send_refusal(struct client *client, const struct refusal *refusal, json_t *more)
 {
 	json_t *record = new_record(client, true, false), *error = more ? more : json_object();
-	/* Part of a text from outside may be cut within a character. */
-	json_t *text = json_string(refusal->text);
+	_cleanup_(freep) char *mended = mem_strdup(refusal->text);
+	json_t *text;
 
+	/* Part of a text from outside may be cut within a character. */
+	wire_text_mend(mended);
+	text = json_string(mended);
 	json_object_set_new(error, "code", json_string(refusal->code));
 	json_object_set_new(error, "text", text ? text : json_string("refused"));
 	json_object_set_new(record, "error", error);

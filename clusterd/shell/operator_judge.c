@@ -37,11 +37,15 @@ uint64_t judge_as_of(const struct view_source *source)
 
 /* ---------------------------------------------------------------- nodes */
 
-/* Without an open epoch nobody says of a node that it is gone; that its daemon is here, all see. */
+/* Nobody has said of it yet that it is gone; that its daemon is not here, all see. */
 static bool is_unseen(const struct view_source *source, const Wire__Node *node)
 {
-	return !source->standing.open && node->id != source->node &&
-	       !has_bit(source->standing.members, node->id);
+	return node->id != source->node && !has_bit(source->standing.members, node->id);
+}
+
+bool judge_node_here(const struct view_source *source, const Wire__Node *node)
+{
+	return node->state == WIRE__NODE__STATE__UP && !is_unseen(source, node);
 }
 
 const char *judge_node_state(const struct view_source *source, const Wire__Node *node)
@@ -145,9 +149,10 @@ static void why_up(const struct view_source *source, const Wire__Node *node, cha
 	const Wire__NodeFacts *facts = node->facts;
 
 	if (is_unseen(source, node))
-		snprintf(ret_why, size, "not seen by this node now%s; it was up",
+		snprintf(ret_why, size, "not seen by this node now%s; %s",
 			 has_bit(source->standing.ring, node->id) ? ", though its corosync is"
-								  : "");
+								  : "",
+			 source->standing.open ? "it is waited for" : "it was up");
 	else if (!node->witness && (!facts || !facts->agent_ok))
 		snprintf(ret_why, size, "%s",
 			 facts && facts->agent_reason[0] ? facts->agent_reason
@@ -178,7 +183,7 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 
 bool judge_facts_current(const struct view_source *source, const Wire__Node *node)
 {
-	return node->facts && node->state == WIRE__NODE__STATE__UP && source->standing.open;
+	return node->facts && source->standing.open && judge_node_here(source, node);
 }
 
 uint64_t judge_facts_as_of(const struct view_source *source, const Wire__Node *node)
@@ -257,7 +262,7 @@ static const Wire__Node *silent_owner(const struct view_source *source, const Wi
 {
 	const Wire__Node *owner = vm->owner ? state_node(source->state, vm->owner) : NULL;
 
-	if (!owner || (owner->state == WIRE__NODE__STATE__UP && !is_unseen(source, owner)))
+	if (!owner || judge_node_here(source, owner))
 		return NULL;
 	return owner;
 }
@@ -315,6 +320,9 @@ void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *re
 		return;
 	if (owner->state == WIRE__NODE__STATE__LOST)
 		why_lost(source, owner, ret_why, size);
+	else if (owner->state == WIRE__NODE__STATE__UP && source->standing.open)
+		snprintf(ret_why, size, "%s is not seen by this node now; it is waited for",
+			 owner->name);
 	else if (owner->state == WIRE__NODE__STATE__UP)
 		snprintf(ret_why, size, "no quorum, and %s is not seen by this node now; bring "
 			 "voters back, until a majority is there", owner->name);

@@ -37,6 +37,8 @@ const char *judge_name(const struct state *state, uint32_t node);
  */
 uint64_t judge_as_of(const struct view_source *source);
 
+/* It is up, and its daemon is seen. */
+bool judge_node_here(const struct view_source *source, const Wire__Node *node);
 /* In words of clusterctl(8): "up", "up, drained", "daemon-down", "not seen". */
 const char *judge_node_state(const struct view_source *source, const Wire__Node *node);
 /* Why, and what holds up its fencing; "" if there is nothing to say. */

@@ -93,8 +93,7 @@ static bool death_is_provable(const struct view_source *source, const Wire__Node
 	if (owner->state == WIRE__NODE__STATE__LEFT)
 		snprintf(ret_why, size, "%s has left: nobody would notice its death soon",
 			 owner->name);
-	else if (owner->state != WIRE__NODE__STATE__UP &&
-		 owner->state != WIRE__NODE__STATE__DAEMON_DOWN)
+	else if (owner->state != WIRE__NODE__STATE__DAEMON_DOWN && !judge_node_here(source, owner))
 		snprintf(ret_why, size, "%s is %s and not proven off", owner->name,
 			 judge_node_state(source, owner));
 	else if (!fence_budget_left(&budget))

@@ -18,7 +18,11 @@
 
 /* As libvirt writes it when all is written (qemu_saveimage.h); before, it is LibvirtQemudPart. */
 static const char magic_complete[] = "LibvirtQemudSave";
-enum { MAGIC_SIZE = 16, PATH_SIZE = PATH_MAX };
+enum {
+	MAGIC_SIZE = 16,
+	PATH_SIZE = PATH_MAX,
+	END_MS = 5000, /* for the process of a guest that has been saved */
+};
 
 static const char state_dir[] = "/.clusterd/state/";
 
@@ -206,12 +210,24 @@ static void remove_partial(const char *path)
 		unlink(path);
 }
 
+/* Once it is saved, its process only has to end. As is_there(). */
+static int await_end(virConnectPtr conn, const char *uuid)
+{
+	uint64_t end_ms = process_now_ms() + END_MS;
+	int r;
+
+	while ((r = is_there(conn, uuid)) == 0 && process_now_ms() < end_ms)
+		process_pause_ms(20);
+	return r;
+}
+
 void image_save(virConnectPtr conn, const char *uuid, const char *path, const atomic_bool *cancel,
 		struct outcome *ret)
 {
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
 	_cleanup_(freep) char *error = NULL;
 	uint64_t free_before;
+	bool saved = false;
 	int r;
 
 	if (!image_path_ok(path)) {
@@ -228,16 +244,22 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 	r = link_domain(conn, uuid, &domain);
 	if (r == 0 && virDomainIsActive(domain) == 1) {
 		unlink(path); /* of an earlier try; older than the guest now */
-		r = atomic_load(cancel) ? 0 : save(domain, path);
+		if (!atomic_load(cancel)) {
+			r = save(domain, path);
+			saved = r == 0;
+		}
 	}
 	error = mem_strdup(r < 0 ? link_error() : "");
-	r = is_there(conn, uuid);
+	r = saved ? await_end(conn, uuid) : is_there(conn, uuid);
 	if (r == -ENOENT) {
 		judge_saved(path, error, ret);
 		remove_partial(path);
 	} else if (r < 0) {
 		outcome_set(ret, OUTCOME_FAILED,
 			    "whether the guest is still here cannot be told: %s", link_error());
+	} else if (saved) {
+		outcome_set(ret, OUTCOME_TIMEOUT,
+			    "its memory is saved, but its QEMU process does not end");
 	} else {
 		judge_failed(path, error, free_before, atomic_load(cancel), ret);
 		unlink(path); /* complete or not: the guest runs on and its disks with it */

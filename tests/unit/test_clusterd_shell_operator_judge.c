@@ -69,6 +69,8 @@ static void test_vm_unknown(void)
 		const char *why;
 	} cases[] = {
 		{ WIRE__NODE__STATE__UP, NO_DEVICE, false, false, "" },
+		{ WIRE__NODE__STATE__UP, NO_DEVICE, false, true,
+		  "n4 is not seen by this node now; it is waited for" },
 		{ WIRE__NODE__STATE__UP, NO_DEVICE, true, false,
 		  "no quorum, and n4 is not seen by this node now; bring voters back, until a "
 		  "majority is there" },
@@ -110,6 +112,7 @@ static void test_vm_unknown(void)
 		if (cases[i].device == FAILED)
 			load_fencing(core, WIRE__OPERATION__OUTCOME__FAILED, "no route");
 		source.standing.open = !cases[i].closed;
+		source.standing.members |= cases[i].closed || cases[i].alone ? 0 : 1 << 3;
 		if (cases[i].alone)
 			source.standing.ring = 1;
 		vm.phase = WIRE__VM__PHASE__RUN;
@@ -196,6 +199,8 @@ static void test_node_state(void)
 		  "not seen by this node now; it was up" },
 		{ { .state = WIRE__NODE__STATE__UP }, true, true, true, "not seen",
 		  "not seen by this node now, though its corosync is; it was up" },
+		{ { .state = WIRE__NODE__STATE__UP }, true, false, false, "not seen",
+		  "not seen by this node now; it is waited for" },
 		{ { .state = WIRE__NODE__STATE__NEW }, false, false, false, "new",
 		  "its clusterd has never reported" },
 		{ { .state = WIRE__NODE__STATE__DAEMON_DOWN }, true, false, true, "daemon-down",
@@ -218,6 +223,7 @@ static void test_node_state(void)
 		node.reason = (char *)"because";
 		source.standing.open = !cases[i].closed;
 		source.standing.ring |= cases[i].ring ? 1 << 4 : 0;
+		source.standing.members |= cases[i].ring && !cases[i].closed ? 1 << 4 : 0;
 		judge_node_why(&source, &node, why, sizeof(why));
 		CU_ASSERT_STRING_EQUAL(judge_node_state(&source, &node), cases[i].word);
 		CU_ASSERT_STRING_EQUAL(why, cases[i].why);

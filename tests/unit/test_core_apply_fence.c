@@ -379,6 +379,7 @@ static void replace_device(struct bench *bench)
 	bench_remove_fence(bench, "bmc");
 	/* It says of itself that it was tested, as a copy of the old record would. */
 	second.node = 3;
+	second.plug = (char *)"2";
 	second.tested_ms = second.failed_ms = 4000;
 	fence->targets = targets;
 	fence->n_targets = 2;
@@ -554,6 +555,85 @@ static void test_off_before_up(void)
 	bench_free(bench);
 }
 
+static int add_device(struct bench *bench, const char *name, const char *port, uint32_t node,
+		      uint32_t other)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceAdd add = WIRE__FENCE_ADD__INIT;
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget one = WIRE__FENCE_TARGET__INIT, two = WIRE__FENCE_TARGET__INIT;
+	Wire__FenceTarget *targets[] = { &one, &two };
+	Wire__Param ip = { .base = PROTOBUF_C_MESSAGE_INIT(&wire__param__descriptor),
+			   .key = (char *)"ip", .value = (char *)"10.0.0.9" };
+	Wire__Param ipport = { .base = PROTOBUF_C_MESSAGE_INIT(&wire__param__descriptor),
+			       .key = (char *)"ipport", .value = (char *)port };
+	Wire__Param login = { .base = PROTOBUF_C_MESSAGE_INIT(&wire__param__descriptor),
+			      .key = (char *)"login", .value = (char *)name };
+	Wire__Param *params[] = { &ip, &login, &ipport };
+
+	fence.name = (char *)name;
+	fence.agent = (char *)"fence_ipmilan";
+	fence.params = params;
+	fence.n_params = port ? 3 : 2;
+	one.node = node;
+	two.node = other;
+	fence.targets = targets;
+	fence.n_targets = other ? 2 : 1;
+	add.fence = &fence;
+	command.body_case = WIRE__COMMAND__BODY_FENCE_ADD;
+	command.fence_add = &add;
+	return bench_apply(bench, 1, 101, &command);
+}
+
+/* What one plug says is about one node. */
+static void test_one_plug(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(add_device(bench, "first", "9001", 1, 0), 0);
+	CU_ASSERT_EQUAL(add_device(bench, "second", "9001", 3, 0), WIRE__VERDICT__CODE__INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "by which first fences n1"));
+	CU_ASSERT_PTR_NULL(state_fence_named(bench->state, "second"));
+	CU_ASSERT_EQUAL(add_device(bench, "second", "9003", 3, 0), 0);
+	/* Another one of the same node is no harm, and no port is another than a port. */
+	CU_ASSERT_EQUAL(add_device(bench, "again", "9003", 3, 0), 0);
+	CU_ASSERT_EQUAL(add_device(bench, "third", NULL, 2, 0), 0);
+	CU_ASSERT_EQUAL(add_device(bench, "both", "9009", 2, 3), WIRE__VERDICT__CODE__INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "one plug for n2 and n3"));
+	bench_free(bench);
+}
+
+/* It was called off and is here with the kernel it had: the device is no proof any more. */
+static void test_called_off(void)
+{
+	struct bench *bench = bench_new();
+
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
+	bench_report_node(bench, 2, 103, "first boot");
+	CU_ASSERT(bench_has_event(bench, "was called off by bmc, but ran on: that device switches "
+					 "another machine, and VMs may have run twice (clusterctl "
+					 "fence remove, fence add)"));
+	CU_ASSERT_EQUAL(tested(bench, 0)->tested_ms, 0);
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, false), STALE);
+	bench_free(bench);
+}
+
+/* Where it could not cut the power when it had to, it is to be tested before it counts again. */
+static void test_fails_in_earnest(void)
+{
+	struct bench *bench = bench_new();
+
+	test_device(bench, 0, "on");
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	bench_end_fence_saying(bench, bench_begin_fence(bench, 2), false, "no route");
+	CU_ASSERT(!tested(bench, 0)->tested_ms && tested(bench, 0)->failed_ms);
+	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
+	CU_ASSERT(tested(bench, 0)->tested_ms && !tested(bench, 0)->failed_ms);
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fence_late },
 	  { "fence_budget", test_fence_budget }, { "other_device", test_other_device },
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
@@ -566,4 +646,5 @@ UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fenc
 	  { "back_without_clusterd", test_back_without_clusterd },
 	  { "back_to_leave", test_back_to_leave },
 	  { "removed_device", test_removed_device },
-	  { "off_before_up", test_off_before_up })
+	  { "off_before_up", test_off_before_up }, { "one_plug", test_one_plug },
+	  { "called_off", test_called_off }, { "fails_in_earnest", test_fails_in_earnest })
