@@ -8,13 +8,15 @@
 #include "base/mem.h"
 #include "migrate/driver/handover.h"
 #include "migrate/driver/image.h"
+#include "migrate/driver/inactive.h"
 #include "migrate/driver/move.h"
 #include "migrate/driver/process.h"
 
 enum {
 	DROPS_MAX = POOL_STUCK_MAX / 2, /* they are asked for again and again, and may all hang */
 	GONE_MS = 10000,
-	LOCK_MS = 20,	/* a look that takes longer is held up by libvirt */
+	LOOK_MS = 1000, /* for a look of another thread to end */
+	LOCK_MS = 20,   /* a look that takes longer is held up by libvirt */
 };
 
 static void finish(struct request *request, struct link *link, const struct outcome *outcome)
@@ -32,6 +34,42 @@ static virConnectPtr connect_or_finish(struct request *request, struct link *lin
 		return conn;
 	request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED, why, NULL);
 	return NULL;
+}
+
+/* What a look finds before its memory is taken away. */
+struct stand {
+	bool paused;
+	bool ran; /* in this life, certainly */
+};
+
+static struct stand look_how_it_stands(struct request *request, struct link *link)
+{
+	struct guest *guest = request->guest;
+	struct stand stand = { 0 };
+
+	if (guest_lock(guest, LOOK_MS) < 0)
+		return stand;
+	guest_look_locked(request->agent, guest, link);
+	stand.paused = guest->last.state == SIGHT_PAUSED;
+	stand.ran = guest->ran_id >= 0 && guest->ran_id == guest->last.libvirt_id;
+	guest_unlock(guest);
+	return stand;
+}
+
+/* False: answered, QEMU would end the guest instead. */
+static bool check_active(struct request *request, struct link *link, virConnectPtr conn,
+			 struct stand stand)
+{
+	struct outcome outcome;
+
+	if (stand.ran || !inactive_is(conn, request->guest->uuid))
+		return true;
+	outcome_set(&outcome, OUTCOME_REFUSED,
+		    "it came here paused, by a live migration, and has not run since: QEMU would "
+		    "end it if it were moved again; resume it first: clusterctl vm resume %s",
+		    request->body->domain->name);
+	finish(request, link, &outcome);
+	return false;
 }
 
 /* ---------------------------------------------------------------- live */
@@ -93,18 +131,6 @@ static bool end_move(struct request *request)
 	return handed_over;
 }
 
-static bool look_whether_paused(struct request *request, struct link *link)
-{
-	bool paused = false;
-
-	if (guest_lock(request->guest, 1000) == 0) {
-		guest_look_locked(request->agent, request->guest, link);
-		paused = request->guest->last.state == SIGHT_PAUSED;
-		guest_unlock(request->guest);
-	}
-	return paused;
-}
-
 static void run_move(struct request *request, virConnectPtr conn, struct outcome *ret)
 {
 	const Wire__DomMigrate *ask = request->body->migrate;
@@ -132,11 +158,15 @@ void vm_do_migrate(struct request *request, struct link *link)
 {
 	virConnectPtr conn = connect_or_finish(request, link);
 	struct outcome outcome;
+	struct stand stand;
 	int r;
 
 	if (!conn)
 		return;
-	r = begin_move(request, look_whether_paused(request, link));
+	stand = look_how_it_stands(request, link);
+	if (!check_active(request, link, conn, stand))
+		return;
+	r = begin_move(request, stand.paused);
 	if (r < 0) {
 		outcome_set(&outcome, r == -ESRCH ? OUTCOME_ABSENT : OUTCOME_REFUSED, "%s",
 			    r == -ESRCH   ? "it is not here"
@@ -241,7 +271,7 @@ void vm_do_save(struct request *request, struct link *link)
 	struct outcome outcome;
 	bool busy;
 
-	if (!conn)
+	if (!conn || !check_active(request, link, conn, look_how_it_stands(request, link)))
 		return;
 	pthread_mutex_lock(&agent->lock);
 	busy = guest->jobs > 0;

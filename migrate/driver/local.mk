@@ -13,6 +13,8 @@ noinst_LIBRARIES += %D%/libmigratedriver.a
 	%D%/handover.h \
 	%D%/image.c \
 	%D%/image.h \
+	%D%/inactive.c \
+	%D%/inactive.h \
 	%D%/link.c \
 	%D%/link.h \
 	%D%/move.c \

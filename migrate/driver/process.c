@@ -21,6 +21,9 @@
 /* libvirt's command lines are some KiB long; the uuid stands near the beginning. */
 enum { CMDLINE_MAX = 64 * 1024, PATH_SIZE = 64, STAT_SIZE = 1024 };
 
+/* A thread of TCG sets itself up in less than a millisecond, and rests while it is stopped. */
+enum { TCG_RAN_NS = 10 * 1000 * 1000 };
+
 DEFINE_CLEANUP(DIR *, closedir);
 
 static void closep(int *fd)
@@ -62,6 +65,20 @@ bool process_cmdline_matches(const char *cmdline, size_t len, const char *uuid)
 	return false;
 }
 
+bool process_cmdline_waits(const char *cmdline, size_t len)
+{
+	static const char option[] = "-incoming";
+
+	for (size_t at = 0; at < len;) {
+		size_t n = strnlen(cmdline + at, len - at);
+
+		if (n == sizeof(option) - 1 && memcmp(cmdline + at, option, n) == 0)
+			return true;
+		at += n + 1;
+	}
+	return false;
+}
+
 /* Bytes read; 0 for what is empty or gone meanwhile. */
 static size_t read_proc(const char *path, char *to, size_t size)
 {
@@ -80,8 +97,14 @@ static size_t read_proc(const char *path, char *to, size_t size)
 	return len;
 }
 
-/* State letter and number of threads. The name, in parentheses, may hold anything. */
-static bool read_stat(const char *path, char *ret_state, long *ret_threads)
+struct stat_line {
+	char state;
+	long threads;
+	unsigned long long guest; /* clock ticks in which KVM ran a guest */
+};
+
+/* The name, in parentheses, may hold anything. */
+static bool read_stat(const char *path, struct stat_line *ret)
 {
 	char text[STAT_SIZE];
 	size_t len = read_proc(path, text, sizeof(text) - 1);
@@ -91,8 +114,10 @@ static bool read_stat(const char *path, char *ret_state, long *ret_threads)
 	end = strrchr(text, ')');
 	return end &&
 	       sscanf(end + 1,
-		      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
-		      ret_state, ret_threads) == 2;
+		      " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld %*s"
+		      " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
+		      " %*s %*s %*s %llu",
+		      &ret->state, &ret->threads, &ret->guest) == 3;
 }
 
 static bool is_number(const char *name)
@@ -103,14 +128,14 @@ static bool is_number(const char *name)
 /* A leader that ends has no command line any more, but its threads have. */
 static bool thread_matches(const char *pid, const char *uuid, char *text)
 {
-	char path[PATH_SIZE], state;
-	long threads;
+	char path[PATH_SIZE];
+	struct stat_line stat;
 	struct dirent *entry;
 	_cleanup_(closedirp) DIR *tasks = NULL;
 
 	/* Whatever its state: it has given up its memory before it is a zombie. */
 	snprintf(path, sizeof(path), "/proc/%.12s/stat", pid);
-	if (!read_stat(path, &state, &threads) || threads < 2)
+	if (!read_stat(path, &stat) || stat.threads < 2)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%.12s/task", pid);
 	tasks = opendir(path);
@@ -223,29 +248,42 @@ static bool is_vcpu(const char *comm)
 	return strncmp(comm, "CPU ", 4) == 0 || strncmp(comm, "ALL CPUs", 8) == 0;
 }
 
-/* One thread's books; false if it is no virtual CPU. */
-static bool read_vcpu(pid_t pid, const char *task, uint64_t *ret_ns, bool *ret_stopped)
+struct vcpu {
+	uint64_t ns;
+	bool ran, stopped;
+};
+
+/*
+ * One thread's books; false if it is no virtual CPU. KVM has a stopped one read out its registers
+ * and counters, as often as somebody asks for them: only time within the guest proves anything.
+ */
+static bool read_vcpu(pid_t pid, const char *task, struct vcpu *ret)
 {
-	char path[PATH_SIZE], text[STAT_SIZE], state;
+	char path[PATH_SIZE], text[STAT_SIZE];
+	struct stat_line stat;
 	unsigned long long ns;
-	long threads;
 	size_t len;
+	bool kvm;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%.12s/comm", (int)pid, task);
 	len = read_proc(path, text, sizeof(text) - 1);
 	text[len] = '\0';
 	if (!is_vcpu(text))
 		return false;
+	kvm = strstr(text, "/KVM") != NULL;
 	snprintf(path, sizeof(path), "/proc/%d/task/%.12s/stat", (int)pid, task);
-	if (!read_stat(path, &state, &threads))
+	if (!read_stat(path, &stat))
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/task/%.12s/schedstat", (int)pid, task);
 	len = read_proc(path, text, sizeof(text) - 1);
 	text[len] = '\0';
 	if (sscanf(text, "%llu", &ns) != 1)
 		return false;
-	*ret_ns = ns;
-	*ret_stopped = state == 'T';
+	*ret = (struct vcpu){
+		.ns = ns,
+		.ran = kvm ? stat.guest > 0 : ns >= TCG_RAN_NS,
+		.stopped = stat.state == 'T',
+	};
 	return true;
 }
 
@@ -259,20 +297,32 @@ int process_vcpus_read(pid_t pid, struct process_vcpus *ret)
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	tasks = opendir(path);
 	while (tasks && (entry = readdir(tasks))) {
-		uint64_t ns;
-		bool stopped;
+		struct vcpu vcpu;
 
-		if (!is_number(entry->d_name) || !read_vcpu(pid, entry->d_name, &ns, &stopped))
+		if (!is_number(entry->d_name) || !read_vcpu(pid, entry->d_name, &vcpu))
 			continue;
 		sum.count++;
-		sum.total_ns += ns;
-		sum.most_ns = ns > sum.most_ns ? ns : sum.most_ns;
-		sum.stopped &= stopped;
+		sum.total_ns += vcpu.ns;
+		sum.most_ns = vcpu.ns > sum.most_ns ? vcpu.ns : sum.most_ns;
+		sum.ran |= vcpu.ran;
+		sum.stopped &= vcpu.stopped;
 	}
 	if (sum.count == 0)
 		return -ESRCH;
 	*ret = sum;
 	return 0;
+}
+
+bool process_is_arrival(pid_t pid)
+{
+	_cleanup_(freep) char *text = mem_array(1, CMDLINE_MAX);
+	char path[PATH_SIZE];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	len = read_proc(path, text, CMDLINE_MAX);
+	/* It stands near the end, unlike the uuid. */
+	return len == 0 || len == CMDLINE_MAX || process_cmdline_waits(text, len);
 }
 
 int process_freeze(int pidfd, pid_t pid, uint64_t timeout_ms)

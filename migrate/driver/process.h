@@ -18,6 +18,9 @@
 /* Whether a command line, arguments ended by zero bytes, is that of the guest's process. */
 bool process_cmdline_matches(const char *cmdline, size_t len, const char *uuid);
 
+/* Whether QEMU is told there to begin by waiting for a guest's memory. */
+bool process_cmdline_waits(const char *cmdline, size_t len);
+
 /* 0 and its pid; -ESRCH: there is none; anything else: could not be told. */
 int process_find(const char *uuid, pid_t *ret_pid);
 
@@ -33,6 +36,9 @@ int process_wait(int pidfd, uint64_t timeout_ms);
  */
 int process_kill(const char *uuid, uint64_t timeout_ms);
 
+/* Whether its guest came from elsewhere, live or from a file; true when that cannot be told. */
+bool process_is_arrival(pid_t pid);
+
 /*
  * What its virtual CPUs have run since they exist, from the scheduler's books: in total, and the
  * one that ran most. -ESRCH: no process or no such threads.
@@ -40,6 +46,7 @@ int process_kill(const char *uuid, uint64_t timeout_ms);
 struct process_vcpus {
 	uint64_t total_ns, most_ns;
 	unsigned count;
+	bool ran;     /* one of them certainly ran the guest, for 10 ms or more */
 	bool stopped; /* every one of them is stopped by a signal */
 };
 int process_vcpus_read(pid_t pid, struct process_vcpus *ret);

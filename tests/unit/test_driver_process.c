@@ -13,9 +13,10 @@
 
 #define UUID "5c0ffee5-0000-4000-8000-00000000beef"
 
+#define LINE(text) text, sizeof(text) - 1
+
 static void test_cmdline(void)
 {
-#define LINE(text) text, sizeof(text) - 1
 	static const struct {
 		const char *what, *cmdline;
 		size_t len;
@@ -46,6 +47,14 @@ static void test_cmdline(void)
 		    cases[i].matches)
 			CU_FAIL(cases[i].what);
 	}
+}
+
+static void test_waiting(void)
+{
+	CU_ASSERT(process_cmdline_waits(LINE("q\0-name\0a\0-incoming\0defer\0-S\0")));
+	CU_ASSERT(process_cmdline_waits(LINE("q\0-incoming")));
+	CU_ASSERT(!process_cmdline_waits(LINE("q\0-name\0a -incoming\0-incomings\0-incomin\0")));
+	CU_ASSERT(!process_cmdline_waits("", 0));
 }
 
 /* Of this run alone: another one on this machine must not find, and kill, what is ours. */
@@ -146,6 +155,8 @@ static void test_virtual_cpus(void)
 	CU_ASSERT_EQUAL(process_vcpus_read(pid, &before), 0);
 	CU_ASSERT_EQUAL(before.count, 1);
 	CU_ASSERT_FALSE(before.stopped);
+	CU_ASSERT_TRUE(before.ran);
+	CU_ASSERT_FALSE(process_is_arrival(pid));
 	CU_ASSERT(before.total_ns > 0 && before.most_ns == before.total_ns);
 	CU_ASSERT_EQUAL(process_freeze(pidfd, pid, 2000), 0);
 	CU_ASSERT_EQUAL(process_vcpus_read(pid, &before), 0);
@@ -165,6 +176,30 @@ static void test_virtual_cpus(void)
 	waitpid(child, NULL, 0);
 }
 
-UNIT_MAIN("driver/process", { "cmdline", test_cmdline },
+/* What a thread of KVM does besides running the guest proves nothing. */
+static void test_never_in_the_guest(void)
+{
+	struct process_vcpus vcpus = { 0 };
+	pid_t pid = 0, child = start("import threading\n"
+				     "def spin():\n"
+				     "    open('/proc/thread-self/comm', 'w').write('CPU 0/KVM')\n"
+				     "    while True: pass\n"
+				     "threading.Thread(target=spin).start()\n"
+				     "spin\n");
+
+	CU_ASSERT_EQUAL_FATAL(process_find(own_uuid(), &pid), 0);
+	for (int i = 0; i < 500 && vcpus.most_ns < 50 * 1000 * 1000; i++) {
+		usleep(10000);
+		process_vcpus_read(pid, &vcpus);
+	}
+	CU_ASSERT(vcpus.most_ns >= 50 * 1000 * 1000);
+	CU_ASSERT_FALSE(vcpus.ran);
+	CU_ASSERT_EQUAL(process_kill(own_uuid(), 5000), 0);
+	/* What cannot be read may be one. */
+	waitpid(child, NULL, 0);
+	CU_ASSERT_TRUE(process_is_arrival(pid));
+}
+
+UNIT_MAIN("driver/process", { "cmdline", test_cmdline }, { "waiting", test_waiting },
 	  { "finds-and-kills", test_finds_and_kills }, { "headless", test_headless },
-	  { "virtual-cpus", test_virtual_cpus })
+	  { "virtual-cpus", test_virtual_cpus }, { "never-in-the-guest", test_never_in_the_guest })

@@ -27,6 +27,18 @@ refused 1 'ha=no' ctl vm migrate $name n2
 done_ ctl vm set $name ha=yes
 equal "owner after refusals" n1 "$(owner $name)"
 
+note "one that came paused and has not run since: QEMU would end it"
+done_ ctl vm pause $name
+before=$(ticks $name)
+done_ ctl vm migrate $name n2 --live
+for how in --live --quick; do
+	refused 1 "clusterctl vm resume $name" ctl vm migrate $name n3 $how
+	equal "its state" "paused on n2" "$(vm_of $name 'd["state"] + " on " + d["owner_name"]')"
+done
+done_ ctl vm resume $name
+until_true "$name ticks on n2" ticked_on $name n2 "$before"
+equal "its boot" "$one_boot" "$(boot $name)"
+
 note "one that is called off"
 guest_mib=256 guest_options="tick.dirty_mb_s=100 tick.wss_mb=96" add_on live-busy n1
 set_for_now migration.bandwidth_mib_s 4
