@@ -66,6 +66,7 @@ struct guest {
 	int present_id; /* libvirt_id of its last life; -1: none */
 	int arrived_id; /* see sight.h */
 	int ran_id;     /* libvirt_id of the life in which it was last seen to run; -1: none */
+	int torn_id;    /* of one that stood still after a live move failed, and has since */
 	bool live_told;
 	uint64_t live_digest; /* of what was told */
 	uint64_t live_raw;    /* of the XML it was read from: most often nothing has changed */

@@ -51,7 +51,7 @@ static struct guest *new_guest(const char *uuid)
 	pthread_cond_init(&guest->changed, &clock);
 	pthread_condattr_destroy(&clock);
 	guest->stopped = -1;
-	guest->present_id = guest->arrived_id = guest->ran_id = -1;
+	guest->present_id = guest->arrived_id = guest->ran_id = guest->torn_id = -1;
 	guest->state = SIGHT_UNKNOWN;
 	guest->last = (struct sight){ .state = SIGHT_UNKNOWN, .reason = "", .libvirt_id = -1 };
 	return guest;
@@ -143,7 +143,7 @@ static void note_absent(struct agent *agent, struct guest *guest)
 		stopped = read_stopped(agent, guest, &ending);
 	}
 	guest->cause = judge_cause(stopped, ending);
-	guest->present_id = guest->arrived_id = guest->ran_id = -1;
+	guest->present_id = guest->arrived_id = guest->ran_id = guest->torn_id = -1;
 	guest->live_told = false;
 }
 
@@ -162,7 +162,7 @@ static void note_present(struct agent *agent, struct guest *guest, const struct 
 	if (sight->state == SIGHT_INCOMING) {
 		guest->arrived_id = sight->libvirt_id;
 	} else if (sight->state == SIGHT_RUNNING) {
-		guest->arrived_id = -1;
+		guest->arrived_id = guest->torn_id = -1;
 		guest->ran_id = sight->libvirt_id;
 	}
 	guest->cause = WIRE__VM_REPORT__CAUSE__UNKNOWN;

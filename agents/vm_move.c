@@ -39,7 +39,8 @@ static virConnectPtr connect_or_finish(struct request *request, struct link *lin
 /* What a look finds before its memory is taken away. */
 struct stand {
 	bool paused;
-	bool ran; /* in this life, certainly */
+	bool ran;  /* in this life, certainly */
+	bool torn; /* see struct guest */
 };
 
 static struct stand look_how_it_stands(struct request *request, struct link *link)
@@ -52,6 +53,7 @@ static struct stand look_how_it_stands(struct request *request, struct link *lin
 	guest_look_locked(request->agent, guest, link);
 	stand.paused = guest->last.state == SIGHT_PAUSED;
 	stand.ran = guest->ran_id >= 0 && guest->ran_id == guest->last.libvirt_id;
+	stand.torn = guest->torn_id >= 0 && guest->torn_id == guest->last.libvirt_id;
 	guest_unlock(guest);
 	return stand;
 }
@@ -62,11 +64,13 @@ static bool check_active(struct request *request, struct link *link, virConnectP
 {
 	struct outcome outcome;
 
-	if (stand.ran || !inactive_is(conn, request->guest->uuid))
+	if (!stand.torn && (stand.ran || !inactive_is(conn, request->guest->uuid)))
 		return true;
 	outcome_set(&outcome, OUTCOME_REFUSED,
-		    "it came here paused, by a live migration, and has not run since: QEMU would "
-		    "end it if it were moved again; resume it first: clusterctl vm resume %s",
+		    "%s, and has not run since: QEMU would end it if it were moved again; resume "
+		    "it first: clusterctl vm resume %s",
+		    stand.torn ? "it is paused, its last live migration failed"
+			       : "it came here paused, by a live migration",
 		    request->body->domain->name);
 	finish(request, link, &outcome);
 	return false;
@@ -154,6 +158,19 @@ static void run_move(struct request *request, virConnectPtr conn, struct outcome
 	move_run(conn, &move, ret);
 }
 
+/* Its memory may have been complete there: then its block devices are inactive, see inactive.h. */
+static void note_failed(struct request *request, struct link *link)
+{
+	struct guest *guest = request->guest;
+
+	if (guest_lock(guest, LOOK_MS) < 0)
+		return;
+	guest_look_locked(request->agent, guest, link);
+	if (guest->last.state == SIGHT_PAUSED)
+		guest->torn_id = guest->last.libvirt_id;
+	guest_unlock(guest);
+}
+
 void vm_do_migrate(struct request *request, struct link *link)
 {
 	virConnectPtr conn = connect_or_finish(request, link);
@@ -179,6 +196,8 @@ void vm_do_migrate(struct request *request, struct link *link)
 	/* libvirt calls it a failure when we ended the source before it could. */
 	if (end_move(request) && outcome.code == OUTCOME_ABSENT)
 		outcome_set(&outcome, OUTCOME_OK, "handed over");
+	if (outcome.code != OUTCOME_OK && outcome.code != OUTCOME_REFUSED)
+		note_failed(request, link);
 	finish(request, link, &outcome);
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# a paused guest is moved with its memory; once live, and not again before it has run
+# a paused guest is moved with its memory, and not when QEMU would end it: before it has run after a live move
 # SPDX-License-Identifier: GPL-2.0-or-later
 name=paused_move
 add_on $name n1
@@ -52,4 +52,20 @@ for node in n1 n2; do
 done
 done_ ctl vm migrate $name n1 --live
 equal "owner" n1 "$(owner $name)"
+goes_on_from "$before"
+
+note "a live move that failed, when its memory was there but for the last word"
+done_ ctl vm pause $name
+before=$(ticks $name)
+set_for_now migration.bandwidth_mib_s 24
+done_ ctl vm migrate $name n2 --no-wait
+until_true "n2 receives it" has_qemu n2 $name
+libvirtd=$(lab exec n2 pgrep -xo libvirtd)
+lab exec n2 kill -STOP "$libvirtd"
+failed() { [[ $(ctl operation list --json | field "[o[\"outcome\"] for o in d if o[\"vm_name\"] == \"$name\"][-1]") == failed ]]; }
+until_true "the source has given up" lab exec n1 bash -c "virsh domjobinfo $name | grep None"
+lab exec n2 kill -CONT "$libvirtd"
+until_true "the move has failed" failed
+until_true "nothing of it is on n2" no_qemu n2 $name
+stays_on n1
 goes_on_from "$before"
