@@ -17,8 +17,9 @@
 
 /*
  * Told from libvirt's reason for the pause and from the process alone, so it holds whatever was
- * restarted, and whoever resumed the guest. When that cannot be told, and for one that ran for some
- * milliseconds, true. No such guest: false.
+ * restarted, and whoever resumed the guest. True also when that cannot be told, and of one that has
+ * run for some milliseconds only. No such guest: false. Of the source of a failed move it says
+ * nothing.
  */
 bool inactive_is(virConnectPtr conn, const char *uuid);
 
