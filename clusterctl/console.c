@@ -56,7 +56,7 @@ static void on_close(virConnectPtr connection, int reason, void *context)
 	struct console *console = context;
 
 	console->over = true;
-	console->end = CONSOLE_CLOSED;
+	console->end = CONSOLE_CUT;
 }
 
 static int failed(char *why, size_t size)
@@ -300,9 +300,54 @@ enum console_end console_run(struct console *console)
 	while (!console->over)
 		if (virEventRunDefaultImpl() < 0)
 			finish(console, CONSOLE_CLOSED);
+	/* The stream may have been told before the connection was. */
+	if (console->end == CONSOLE_CLOSED && virConnectIsAlive(console->connection) != 1)
+		console->end = CONSOLE_CUT;
 	drop_watches(console);
 	if (console->is_tty)
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	sigprocmask(SIG_SETMASK, &signals, NULL);
 	return console->end;
+}
+
+/* ---- leaving where no console is open ---- */
+
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+static struct termios terminal_before;
+static bool is_watched;
+
+/* ^] comes as SIGQUIT; what is called here is safe in a handler. */
+static void on_ending(int signal)
+{
+	tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+	if (signal == SIGQUIT)
+		_exit(0);
+	raise(signal);
+}
+
+void console_watch_escape(void)
+{
+	struct sigaction action = { .sa_handler = on_ending, .sa_flags = (int)SA_RESETHAND };
+	struct termios watching;
+
+	if (is_watched || tcgetattr(STDIN_FILENO, &terminal_before) < 0)
+		return;
+	is_watched = true;
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		sigaction(ending[i], &action, NULL);
+	watching = terminal_before;
+	watching.c_cc[VQUIT] = ESCAPE;
+	watching.c_lflag = (watching.c_lflag | ISIG) & ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSANOW, &watching);
+}
+
+void console_unwatch_escape(void)
+{
+	if (!is_watched)
+		return;
+	is_watched = false;
+	tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		signal(ending[i], SIG_DFL);
 }

@@ -17,7 +17,8 @@ struct console;
 
 enum console_end {
 	CONSOLE_LEFT,   /* escape, or a signal told us to go */
-	CONSOLE_CLOSED, /* the other side ended: shut down, moved away, its node died */
+	CONSOLE_CLOSED, /* the other side ended: shut down, moved away, taken over */
+	CONSOLE_CUT,    /* libvirt is not reached any more; it may hold the session still */
 	CONSOLE_OUTPUT, /* nobody reads our stdout any more */
 };
 
@@ -39,5 +40,13 @@ int console_open(const char *uri, const char *uuid, bool take_over, struct conso
 enum console_end console_run(struct console *console);
 
 void console_free(struct console *console);
+
+/*
+ * From here on ^] on our terminal ends the process with 0 also where no console is open, with the
+ * terminal as it was; other signals that end it leave the terminal in order, too. Does nothing
+ * where stdin is no terminal. For one thread, and to be ended by the second before it returns.
+ */
+void console_watch_escape(void);
+void console_unwatch_escape(void);
 
 #endif

@@ -86,6 +86,7 @@ unit_tests += \
 	tests/unit/test_clusterctl_change \
 	tests/unit/test_clusterctl_cli \
 	tests/unit/test_clusterctl_complete \
+	tests/unit/test_clusterctl_console \
 	tests/unit/test_clusterctl_edit \
 	tests/unit/test_clusterctl_health \
 	tests/unit/test_clusterctl_man \

@@ -21,6 +21,7 @@ void place_free(struct place *place)
 	free(place->state);
 	free(place->wanted);
 	free(place->node);
+	free(place->why);
 	free(place->uri);
 	*place = (struct place){ 0 };
 }
@@ -86,6 +87,8 @@ bool place_find(struct ctl *ctl, const char *name, const char *libvirt_uri, stru
 	place.state = mem_strdup(field_text(vm, "state"));
 	place.wanted = mem_strdup(field_text(vm, "wanted"));
 	place.node = mem_strdup(field_text(vm, "owner_name"));
+	place.why = mem_strdup(field_text(vm, "why"));
+	place.generation = field_number(vm, "generation");
 	json_decref(vm);
 	if (!ctl_ask_object(ctl, ctl_request("status"), &status, ret_error))
 		return false;

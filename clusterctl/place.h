@@ -10,6 +10,8 @@ struct place {
 	char *state; /* as the daemon says it: "running" */
 	char *wanted;
 	char *node; /* name of the owner; "" if there is none */
+	char *why;  /* it is not known how the VM is; "" if it is */
+	json_int_t generation; /* of the right to run it: another one is another process */
 	char *uri;  /* of the owner's libvirt; NULL if there is none */
 };
 
