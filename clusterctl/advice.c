@@ -5,9 +5,15 @@
 
 #include <string.h>
 
-static const char is_reached[] =
-	"Check that the node which asked reaches the device: address, port, network, firewall; if "
-	"the device is only slow, clusterctl settings set fence.timeout_s gives it more time";
+#define IS_REACHED                                                                                 \
+	"Check that the node which asked reaches the device: address, port, network, firewall; if "\
+	"the device is only slow, "
+/* The agent itself gave up: more time for the whole call does not help. */
+static const char is_reached[] = IS_REACHED
+	"add it anew with higher limits among the agent's own parameters (login_timeout=, "
+	"shell_timeout=, power_timeout=)";
+static const char is_in_time[] = IS_REACHED
+	"clusterctl settings set fence.timeout_s gives it more time";
 static const char is_let_in[] =
 	"Check address, user name and password, and whether the device lets this user in that way "
 	"(SSH, telnet, HTTPS; on a BMC IPMI over LAN)";
@@ -33,8 +39,8 @@ static const struct {
 	{ "Connection lost", is_reached },
 	{ "timed out", is_reached },
 	{ "Timed out", is_reached },
-	{ "no answer within", is_reached },
-	{ "no answer in time", is_reached },
+	{ "no answer within", is_in_time },
+	{ "no answer in time", is_in_time },
 	{ "it switches another machine",
 	  "Check the address and the plug of --node NODE=PLUG: they must be those of that node" },
 };

@@ -149,7 +149,7 @@ int change_finish(struct ctl *ctl, json_t *verdict, const struct change *change)
 	if (causes)
 		started_say(ctl, operation, causes, change->adds);
 	else if (field_is(operation, "kind", "fence-test"))
-		exit = tested_say(ctl, operation, exit);
+		exit = tested_say(ctl, operation, change->looks_back, exit);
 	else if (operation)
 		say_ended(ctl, operation, change);
 	else if (op)

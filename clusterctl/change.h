@@ -13,6 +13,7 @@ struct change {
 	const char
 		*done; /* what to say when the daemon has nothing to say; a %s becomes the name */
 	bool cancels;  /* it is good when the operation ends as cancelled */
+	bool looks_back; /* the operation may have ended long ago */
 	bool adds;     /* the VM is in the cluster by it, however its first start ends */
 };
 

@@ -191,7 +191,7 @@ static int test_one(struct ctl *ctl, struct testing *testing, const char *node,
 	}
 	if (!wait_operation(ctl, op, &operation, ret_error))
 		return test_unknown(test, ret_error);
-	exit = tested_say(ctl, operation, (int)wait_exit(operation, false));
+	exit = tested_say(ctl, operation, false, (int)wait_exit(operation, false));
 	json_object_set_new(test, "operation", operation);
 	if (exit != EXIT_OK && testing->failed_n++ == 0)
 		testing->first = node;

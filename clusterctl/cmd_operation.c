@@ -164,7 +164,8 @@ int cmd_operation_show(struct ctl *ctl, const struct cli_call *call)
 
 int cmd_operation_wait(struct ctl *ctl, const struct cli_call *call)
 {
-	struct change change = { .name = cli_word(call, 0), .done = "operation %s is done" };
+	struct change change = { .name = cli_word(call, 0), .done = "operation %s is done",
+				 .looks_back = true };
 	struct ctl_error error = { 0 };
 	json_int_t id;
 

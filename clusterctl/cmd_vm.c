@@ -41,7 +41,7 @@ static void cell_protected(struct table *table, const json_t *vm)
 
 static void row_of_vm(struct table *table, const json_t *vm, void *context)
 {
-	_cleanup_(freep) char *detail = show_vm_detail(vm);
+	_cleanup_(freep) char *detail = show_vm_detail(vm, field_text(vm, "name"));
 	const json_t *size = json_object_get(vm, "in_force");
 	json_int_t memory_mib = field_number(size, "memory_mib");
 	const char *state = field_text(vm, "state");
@@ -189,6 +189,7 @@ static void lines_of_state(struct table *table, const json_t *vm)
 {
 	_cleanup_(freep) char *retry = show_vm_retry(vm);
 	_cleanup_(freep) char *given_up = show_vm_given_up(vm, field_text(vm, "name"));
+	_cleanup_(freep) char *paused = show_vm_paused(vm, field_text(vm, "name"));
 	char text[SHOW_TIME_SIZE];
 
 	show_line(table, "name", field_text(vm, "name"));
@@ -205,7 +206,7 @@ static void lines_of_state(struct table *table, const json_t *vm)
 	show_line(table, "detail", field_text(vm, "detail"));
 	show_line(table, "retry", retry);
 	show_line(table, "retry", given_up);
-	show_line(table, "paused because", field_text(vm, "seen_reason"));
+	show_line(table, "paused", paused);
 	show_line(table, "changed outside", field_text(vm, "changed_outside"));
 	line_of_pending(table, vm);
 	show_line(table, "saved in", field_text(vm, "image"));

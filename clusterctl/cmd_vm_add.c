@@ -70,7 +70,7 @@ static const struct {
 	{ "managed", "managed", put_bool, "yes or no" },
 	{ "owners", "possible_owners", put_nodes, "names of nodes" },
 	{ "prefer", "preferred_owners", put_nodes, "names of nodes" },
-	{ "stop_timeout", "stop_timeout_s", put_seconds, "whole seconds, like 90s" },
+	{ "stop_timeout", "stop_timeout_s", put_seconds, "a time like 90s or 5m, at most 24h" },
 };
 
 /*
@@ -94,7 +94,7 @@ static bool check_value(const struct cli_key *key, const char *value, struct ctl
 	if (n == 0 || (strcmp(words[0], "yes") == 0 && text_parse_bool(value, &yes) == 0))
 		return true;
 	nearest_explain(key->name, value, words, n, &why);
-	*ret_error = ctl_error_make(EXIT_USAGE, "invalid", "%s", buf_str(&why));
+	*ret_error = ctl_error_make(EXIT_FAILED, "invalid", "%s", buf_str(&why));
 	return false;
 }
 
@@ -106,7 +106,7 @@ static bool put(json_t *request, json_t *later, const char *key, const char *val
 			continue;
 		if (fields[i].put(request, fields[i].field, value))
 			return true;
-		*ret_error = ctl_error_make(EXIT_USAGE, "invalid", "%s is %s, not '%s'", key,
+		*ret_error = ctl_error_make(EXIT_FAILED, "invalid", "%s is %s, not '%s'", key,
 					    fields[i].form, value);
 		return false;
 	}

@@ -130,7 +130,7 @@ static bool has_terminal_for_editor(const char *name, struct ctl_error *ret_erro
 	if ((isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) || !needs_terminal(words.items[0]))
 		return true;
 	*ret_error = ctl_error_make(EXIT_USAGE, "invalid",
-				    "the editor %s needs a terminal, and there is none; a script "
+				    "the editor (%s) needs a terminal, and there is none; a script "
 				    "may take the new definition from a file: EDITOR='cp FILE' "
 				    "clusterctl vm edit %s",
 				    words.items[0], name);
@@ -166,7 +166,7 @@ static bool run_editor(struct edit *edit, struct ctl_error *ret_error)
 		r = wait_editor(pid);
 	if (r == 0)
 		return true;
-	*ret_error = ctl_error_make(EXIT_FAILED, "invalid", "the editor %s %s%s", words.items[0],
+	*ret_error = ctl_error_make(EXIT_FAILED, "invalid", "the editor (%s) %s%s", words.items[0],
 				    r == -ECHILD ? "ended with an error" : "cannot be run: ",
 				    r == -ECHILD ? "" : strerror(-r));
 	return false;
@@ -190,6 +190,15 @@ static bool offer_again(const struct ctl_error *error, bool *ret_said)
 	return answer[0] != 'n' && answer[0] != 'N';
 }
 
+/* Of a file that cannot be read it is not known. */
+static bool is_as_before(const struct edit *edit)
+{
+	_cleanup_(buf_free) struct buf now = { 0 };
+
+	return params_read_text(edit->path, CLIENT_REQUEST_MAX, &now) == 0 &&
+	       strcmp(buf_str(&now), edit->before) == 0;
+}
+
 /* The error is said here unless it was said when the editor was offered again. */
 static int keep_text(struct edit *edit, struct ctl_error *error, bool said)
 {
@@ -199,6 +208,8 @@ static int keep_text(struct edit *edit, struct ctl_error *error, bool said)
 		ctl_error_free(error);
 	else
 		exit = ctl_fail(edit->ctl, error);
+	if (is_as_before(edit))
+		return exit;
 	ctl_say("Your text is kept in %s", edit->path);
 	free(edit->path);
 	edit->path = NULL;

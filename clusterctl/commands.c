@@ -13,7 +13,7 @@ static const struct cli_key vm_keys[] = {
 	{ "managed", YES_NO, "no: the cluster leaves it alone" },
 	{ "owners", NULL, "nodes that may run it, with commas; empty: all", CLI_NODE },
 	{ "prefer", NULL, "nodes it likes best, with commas, the best first", CLI_NODE },
-	{ "stop_timeout", NULL, "time to shut down before it is stopped hard, like 90s" },
+	{ "stop_timeout", NULL, "time to shut down before it is stopped hard, like 90s or 5m" },
 	{ "on_guest_shutdown", "stop restart", "what a shutdown from inside leads to" },
 	{ "cold_start_on_lost_save", YES_NO, "start anew when its saved memory is lost" },
 	{ 0 },

@@ -15,7 +15,6 @@ enum ctl_exit exit_of_code(const char *code)
 		{ "ok", EXIT_OK },
 		{ "no-such", EXIT_NO_SUCH },
 		{ "no-quorum", EXIT_NO_QUORUM },
-		{ "not-ready", EXIT_NO_QUORUM },
 		{ "unknown-outcome", EXIT_UNKNOWN },
 		{ "denied", EXIT_DENIED },
 	};

@@ -11,8 +11,8 @@
 
 enum ctl_exit {
 	EXIT_OK = 0,
-	EXIT_FAILED = 1,    /* refused, or tried and failed */
-	EXIT_USAGE = 2,     /* the command line is wrong; nothing was asked */
+	EXIT_FAILED = 1,    /* refused (also a VALUE of KEY=VALUE), or tried and failed */
+	EXIT_USAGE = 2,     /* no such command, option or key, or one misused; nothing was asked */
 	EXIT_NO_SUCH = 3,   /* no object of that name */
 	EXIT_NO_DAEMON = 4, /* the local daemon does not answer */
 	EXIT_NO_QUORUM = 5, /* no majority, or this node has not caught up with it yet */

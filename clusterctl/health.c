@@ -83,19 +83,28 @@ static struct cause *cause_of_vms(struct judging *judging, enum status_exit leve
 	return NULL;
 }
 
-/* one and many: what follows "VM web1 " and "3 VMs ". VMs with the same are one cause. */
-static void found_vm(struct judging *judging, enum status_exit level, const json_t *vm,
-		     const char *one, const char *many, const char *why)
+/*
+ * one and many: what follows "VM web1 " and "3 VMs ". VMs with the same are one cause. own_why: why
+ * of this VM alone, with its name in it.
+ */
+static void found_vm_alone(struct judging *judging, enum status_exit level, const json_t *vm,
+			   const char *one, const char *many, const char *why, const char *own_why)
 {
 	const char *name = field_text(vm, "name");
 	_cleanup_(freep) char *text =
-		mem_printf("VM %s %s%s%s", name, one, *why ? ": " : "", why);
+		mem_printf("VM %s %s%s%s", name, one, *own_why ? ": " : "", own_why);
 	struct cause *cause = cause_of_vms(judging, level, many, why);
 
 	if (!cause)
 		cause = add_cause(judging, level, text, many, why);
 	add_problem(judging, level, name, text);
 	json_array_append_new(cause->subjects, json_string(name));
+}
+
+static void found_vm(struct judging *judging, enum status_exit level, const json_t *vm,
+		     const char *one, const char *many, const char *why)
+{
+	found_vm_alone(judging, level, vm, one, many, why, why);
 }
 
 static void judge_quorum(struct judging *judging, const json_t *status)
@@ -182,13 +191,14 @@ static bool judge_wanted_vm(struct judging *judging, const json_t *vm)
 {
 	static const char *const alive[] = { "running", "migrating", "saving", "restoring", NULL };
 	const char *state = *field_text(vm, "state") ? field_text(vm, "state") : "unknown";
-	_cleanup_(freep) char *detail = show_vm_detail(vm);
+	_cleanup_(freep) char *why = show_vm_detail(vm, "");
+	_cleanup_(freep) char *own_why = show_vm_detail(vm, field_text(vm, "name"));
 	_cleanup_(freep) char *one = mem_printf("should run and is %s", state);
 	_cleanup_(freep) char *many = mem_printf("should run and are %s", state);
 
 	if (state_is_one_of(state, alive))
 		return true;
-	found_vm(judging, level_of_down(judging, vm), vm, one, many, detail);
+	found_vm_alone(judging, level_of_down(judging, vm), vm, one, many, why, own_why);
 	return false;
 }
 

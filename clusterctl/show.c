@@ -49,9 +49,25 @@ static const char *known_detail(const json_t *vm)
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (*field_text(vm, fields[i]))
 			return field_text(vm, fields[i]);
-	if (*field_text(vm, "seen_reason") && field_is(vm, "state", "paused"))
-		return field_text(vm, "seen_reason");
 	return "";
+}
+
+char *show_vm_paused(const json_t *vm, const char *name)
+{
+	const char *reason = field_text(vm, "seen_reason"), *blank = *name ? " " : "";
+
+	if (!field_is(vm, "state", "paused") || strcmp(reason, "unknown") == 0)
+		return mem_strdup("");
+	/* The word is the same where the cluster did it, as it was asked to. */
+	if (strcmp(reason, "user") == 0 && !field_is(vm, "wanted", "running"))
+		return mem_strdup("");
+	if (strcmp(reason, "user") == 0)
+		return mem_printf("from outside, by virsh or another tool; clusterctl vm resume%s%s",
+				  blank, name);
+	if (strcmp(reason, "ioerror") == 0)
+		return mem_printf("an I/O error of a disk; when that is mended: clusterctl vm "
+				  "resume%s%s", blank, name);
+	return mem_strdup(reason);
 }
 
 /* The caller frees it. */
@@ -82,10 +98,11 @@ char *show_vm_given_up(const json_t *vm, const char *name)
 	return buf_steal_str(&out);
 }
 
-char *show_vm_detail(const json_t *vm)
+char *show_vm_detail(const json_t *vm, const char *name)
 {
 	_cleanup_(freep) char *retry = show_vm_retry(vm), *given_up = show_vm_given_up(vm, "");
-	const char *detail = known_detail(vm);
+	_cleanup_(freep) char *paused = show_vm_paused(vm, name);
+	const char *detail = *known_detail(vm) ? known_detail(vm) : paused;
 
 	if (given_up && !*detail)
 		return mem_strdup(given_up);

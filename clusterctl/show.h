@@ -41,10 +41,13 @@ bool show_is_old(const json_t *record);
 void show_as_of(struct table *table, const json_t *record);
 
 /*
- * What is worth knowing of a VM in a few words, the most urgent first; "" if nothing is. The
- * caller frees it.
+ * What is worth knowing of a VM in a few words, the most urgent first; "" if nothing is. name: its
+ * own, for commands that are advised, or "". The caller frees it.
  */
-char *show_vm_detail(const json_t *vm);
+char *show_vm_detail(const json_t *vm, const char *name);
+
+/* Why a VM is paused and what to do; "" if it is not, or should be. The caller frees it. */
+char *show_vm_paused(const json_t *vm, const char *name);
 
 /*
  * "given up after 6 failed tries; clusterctl vm start web1 to try again"; NULL if it is not failed.

@@ -19,7 +19,25 @@ static char *how_asked(const json_t *operation)
 			  field_text(operation, "to_name"));
 }
 
-int tested_say(struct ctl *ctl, const json_t *operation, int exit)
+/* What a test says is of when it ended: of a device that has gone since it proves nothing now. */
+static void say_good(const json_t *operation, const char *how, bool looks_back)
+{
+	const char *device = field_text(operation, "device_name"),
+		   *node = field_text(operation, "node_name"),
+		   *text = field_text(operation, "text");
+
+	if (!*device)
+		ctl_say("A device that was removed since: %s was %s (%s); it could prove then that "
+			"%s is dead", node, text, how, node);
+	else if (looks_back)
+		ctl_say("%s: %s was %s (%s); it could prove then that %s is dead", device, node,
+			text, how, node);
+	else
+		ctl_say("%s: %s is %s (%s); it can prove that %s is dead", device, node, text, how,
+			node);
+}
+
+int tested_say(struct ctl *ctl, const json_t *operation, bool looks_back, int exit)
 {
 	const char *device = field_text(operation, "device_name"),
 		   *node = field_text(operation, "node_name"),
@@ -28,12 +46,14 @@ int tested_say(struct ctl *ctl, const json_t *operation, int exit)
 	_cleanup_(freep) char *how = how_asked(operation);
 
 	if (exit != EXIT_OK) {
-		ctl_say("%s: the test of %s for %s failed (%s): %s; it cannot prove that %s is "
-			"dead", ctl_cli.program, device, node, how, text, node);
+		ctl_say("%s: the test of %s for %s failed (%s): %s; it %s prove %sthat %s is dead",
+			ctl_cli.program, *device ? device : "a device that was removed since",
+			node, how, text, looks_back ? "could not" : "cannot",
+			looks_back ? "then " : "", node);
 		if (advice)
 			ctl_say("%s", advice);
 		return exit;
 	}
-	ctl_say("%s: %s is %s (%s); it can prove that %s is dead", device, node, text, how, node);
+	say_good(operation, how, looks_back);
 	return EXIT_OK;
 }

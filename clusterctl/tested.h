@@ -12,8 +12,8 @@
  * Says of an ended operation of the kind fence-test which device said what of which node, how
  * fast, whether that would do, and if not, what to look at. Takes the exit of the operation and
  * returns that of the command: a device that calls a node off that is up, answers well and is
- * still of no use.
+ * still of no use. looks_back: the test may have ended long ago, and what it proved is of then.
  */
-int tested_say(struct ctl *ctl, const json_t *operation, int exit);
+int tested_say(struct ctl *ctl, const json_t *operation, bool looks_back, int exit);
 
 #endif

@@ -305,7 +305,7 @@ static void handle(struct client *client, const json_t *request)
 				       "there is no request '%.60s': see doc/operator.md",
 				       verb ? verb : "");
 	else if (!client->operator->core)
-		operator_client_refuse(client, "not-ready",
+		operator_client_refuse(client, "no-quorum",
 				       "this node does not know yet which one it is, because "
 				       "Corosync does not answer: systemctl status corosync");
 	else if (reading_knows(verb))

@@ -119,6 +119,16 @@ int writing_find_node(struct writing *writing, const char *name, uint32_t *ret)
 	return 0;
 }
 
+/* The keys of vm_set are shorter than those of vm-add. */
+static int refuse_twice(struct writing *writing, const char *key, const char *name)
+{
+	const char *word = strcmp(key, "possible_owners") == 0	  ? "owners"
+			   : strcmp(key, "preferred_owners") == 0 ? "prefer"
+								  : key;
+
+	return REFUSE(writing, "invalid", "%s names %s twice: name it once", word, name);
+}
+
 /* A list of node names as node ids. */
 int writing_take_nodes(struct writing *writing, const char *key, size_t *n, uint32_t **nodes)
 {
@@ -131,9 +141,13 @@ int writing_take_nodes(struct writing *writing, const char *key, size_t *n, uint
 		return REFUSE(writing, "bad-request", "'%s' must be a list of node names", key);
 	*nodes = mem_new_array(uint32_t, json_array_size(list));
 	for (size_t i = 0; !error && i < json_array_size(list); i++) {
-		error = writing_find_node(writing, json_string_value(json_array_get(list, i)),
-				  &(*nodes)[i]);
+		const char *name = json_string_value(json_array_get(list, i));
+
+		error = writing_find_node(writing, name, &(*nodes)[i]);
 		*n = i + 1;
+		for (size_t j = 0; !error && j < i; j++)
+			if ((*nodes)[j] == (*nodes)[i])
+				error = refuse_twice(writing, key, name);
 	}
 	return error;
 }
@@ -164,6 +178,30 @@ static const char *const bodies[] = {
 	"fence_test", "volume_add", "volume_remove", "setting_set", "node_set",
 };
 
+/* A change that is a list of nodes, "n1,n2", with each of them once. */
+static int check_names(struct writing *writing, const Wire__Param *change)
+{
+	_cleanup_(freep) char *copy = mem_strdup(change->value);
+	char *rest = copy, *name;
+
+	if (strcmp(change->key, "owners") != 0 && strcmp(change->key, "prefer") != 0)
+		return 0;
+	while ((name = strsep(&rest, ",")) != NULL)
+		for (const char *word = copy; *name && word < name; word += strlen(word) + 1)
+			if (strcmp(word, name) == 0)
+				return refuse_twice(writing, change->key, name);
+	return 0;
+}
+
+static int check_changes(struct writing *writing, const Wire__VmSet *set)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && i < set->n_changes; i++)
+		error = check_names(writing, set->changes[i]);
+	return error;
+}
+
 static int make_command(struct writing *writing)
 {
 	static const char *const keys[] = { "command", NULL };
@@ -191,6 +229,8 @@ static int make_command(struct writing *writing)
 	/* null is the same as nothing. */
 	if (writing->command->body_case == WIRE__COMMAND__BODY__NOT_SET)
 		return REFUSE(writing, "bad-request", "'%.60s' says nothing", name);
+	if (writing->command->body_case == WIRE__COMMAND__BODY_VM_SET)
+		return check_changes(writing, writing->command->vm_set);
 	return 0;
 }
 

@@ -109,7 +109,7 @@ static void test_advice(void)
 		{ "ERROR: Failed: You have to enter fence address", "A parameter is missing" },
 		{ "ERROR: Failed: You have to enter password or password script", "--ask-secret" },
 		{ "ERROR: Unable to connect/login to fencing device", "user name and password" },
-		{ "ERROR: Connection timed out", "reaches the device" },
+		{ "ERROR: Connection timed out", "login_timeout" },
 		{ "the status command failed (no answer within 60000 ms)", "fence.timeout_s" },
 		{ "it called n1 off while that was up: it switches another machine", "the plug" },
 		{ "on", NULL },

@@ -20,8 +20,9 @@
 	OK("{\"id\":9,\"kind\":\"stop\",\"vm_name\":\"web1\",\"outcome\":\"done\","             \
 	   "\"text\":\"" text "\"}")
 
-#define TESTED(outcome, text)                                                                      \
-	OK("{\"id\":3,\"kind\":\"fence-test\",\"device_name\":\"bmc1\",\"node_name\":\"n1\","      \
+#define TESTED(outcome, text) TESTED_BY("bmc1", outcome, text)
+#define TESTED_BY(device, outcome, text)                                                           \
+	OK("{\"id\":3,\"kind\":\"fence-test\",\"device_name\":\"" device "\",\"node_name\":\"n1\"," \
 	   "\"to_name\":\"n2\",\"begun_ms\":1000,\"ended_ms\":1139,\"outcome\":\"" outcome         \
 	   "\",\"text\":\"" text "\"}")
 
@@ -225,8 +226,12 @@ static void test_fence_tests(void)
 		  .err = "bmc1: n1 is on (139 ms, asked from n2); it can prove that n1 is dead\n" },
 		{ .line = "operation wait 3",
 		  .script = { { "{\"do\":\"operation\"}", { TESTED("done", "off") } } },
-		  .err = "bmc1: n1 is off (139 ms, asked from n2); it can prove that n1 is dead"
-			 "\n" },
+		  .err = "bmc1: n1 was off (139 ms, asked from n2); it could prove then that n1 is "
+			 "dead\n" },
+		{ .line = "operation wait 3", /* and its device is not there any more */
+		  .script = { { "{\"do\":\"operation\"}", { TESTED_BY("", "done", "on") } } },
+		  .err = "A device that was removed since: n1 was on (139 ms, asked from n2); it "
+			 "could prove then that n1 is dead\n" },
 		{ .line = "fence test bmc1",
 		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":3}") } },
 			      { "{\"do\":\"operation\"}", { TESTED("failed", "no route") } } },

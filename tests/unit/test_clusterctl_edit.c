@@ -75,7 +75,15 @@ static void test_edit(void)
 		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
 			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"<b/>\"}") } } },
 		.exit = 1,
-		.err = "ended with an error",
+		.err = "clusterctl: the editor (false) ended with an error\n",
+	};
+	static const struct scene not_run = {
+		.line = "vm edit web1",
+		.script = { { "{\"do\":\"vm\"}", { OK(DIGEST) } },
+			    { "{\"do\":\"dumpxml\"}", { OK("{\"xml\":\"<b/>\"}") } } },
+		.exit = 1,
+		.err = "clusterctl: the editor (/nonexistent/editor) cannot be run: No such file "
+		       "or directory\n",
 	};
 	static const struct scene unchanged_json = {
 		.line = "vm edit web1 --json",
@@ -102,7 +110,7 @@ static void test_edit(void)
 	static const struct scene no_terminal = {
 		.line = "vm edit web1",
 		.exit = 2,
-		.err = "the editor /usr/bin/vim needs a terminal, and there is none",
+		.err = "the editor (/usr/bin/vim) needs a terminal, and there is none",
 	};
 	_cleanup_(freep) char *files = NULL, *killer = NULL;
 
@@ -110,7 +118,7 @@ static void test_edit(void)
 	files = mem_printf("%s/edit", stage_directory);
 	/* A script of that name is none of those that need a terminal. */
 	killer = mem_printf("%s/editor", stage_directory);
-	write_script(killer, "kill -TERM $PPID; exec false");
+	write_script(killer, "echo x >$1; kill -TERM $PPID; exec false");
 	CU_ASSERT_EQUAL_FATAL(mkdir(files, 0700), 0);
 	setenv("TMPDIR", files, 1);
 	setenv("EDITOR", "sed -i s/1/2/", 1);
@@ -134,10 +142,12 @@ static void test_edit(void)
 	CU_ASSERT_EQUAL(count_files(), 1);
 	setenv("EDITOR", "false", 1);
 	stage_play(&broken);
-	CU_ASSERT_EQUAL(count_files(), 2);
+	setenv("EDITOR", "/nonexistent/editor", 1);
+	stage_play(&not_run);
+	CU_ASSERT_EQUAL(count_files(), 1);
 	setenv("EDITOR", killer, 1);
 	stage_play(&interrupted);
-	CU_ASSERT_EQUAL(count_files(), 3);
+	CU_ASSERT_EQUAL(count_files(), 2);
 }
 
 UNIT_MAIN("clusterctl/edit", { "edit", test_edit })

@@ -172,7 +172,15 @@ static void test_cases(void)
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown: n2 is lost" },
 		{ "suspended", DOWN, NULL, NULL,
 		  "{\"state\": \"paused\", \"seen_reason\": \"ioerror\"}",
-		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: ioerror" },
+		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: an I/O error of a disk; "
+		  "when that is mended: clusterctl vm resume web1" },
+		{ "suspended from outside", DOWN, NULL, NULL,
+		  "{\"state\": \"paused\", \"seen_reason\": \"user\"}",
+		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: from outside, by "
+		  "virsh or another tool; clusterctl vm resume web1" },
+		{ "suspended, nobody knows why", DOWN, NULL, NULL,
+		  "{\"state\": \"paused\", \"seen_reason\": \"unknown\"}",
+		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused" },
 		{ "just asked for", PASSING, NULL, NULL, "{\"state\": \"stopped\", \"op\": 4}",
 		  STATUS_WARNING, "WARNING: VM web1 should run and is stopped" },
 		{ "stopped", DOWN, NULL, NULL, "{\"state\": \"stopped\", \"op\": 0}",

@@ -35,7 +35,7 @@ static void test_codes(void)
 	CU_ASSERT_EQUAL(exit_of_code("bad-request"), 1);
 	CU_ASSERT_EQUAL(exit_of_code("no-such"), 3);
 	CU_ASSERT_EQUAL(exit_of_code("no-quorum"), 5);
-	CU_ASSERT_EQUAL(exit_of_code("not-ready"), 5);
+	CU_ASSERT_EQUAL(exit_of_code("not-ready"), 1);
 	CU_ASSERT_EQUAL(exit_of_code("unknown-outcome"), 6);
 	CU_ASSERT_EQUAL(exit_of_code("denied"), 7);
 	CU_ASSERT_EQUAL(exit_of_code("never heard of"), 1);

@@ -124,6 +124,8 @@ static void test_refused_commands(void)
 		{ "{'do':'command','command':{'vm_cancel':null}}", "bad-request" },
 		{ "{'do':'command','command':{'vm_cancel':{'nam':'a'}}}", "invalid" },
 		{ "{'do':'command','command':{'vm_want':{'wanted':'dancing'}}}", "invalid" },
+		{ "{'do':'command','command':{'vm_set':{'name':'a','changes':[{'key':'owners',"
+		  "'value':'n1,n2,n1'}]}}}", "invalid" },
 		{ "{'do':'command','command':{'vm_cancel':{'name':'a'}},'request':0}",
 		  "bad-request" },
 		{ "{'do':'command','command':{'vm_cancel':{'name':'a'}},'request':'7'}",
@@ -206,6 +208,9 @@ static void test_same_words(void)
 	CU_ASSERT_PTR_NULL(small_read(core, "{'do':'node','name':'n9'}", &pages, &refusal));
 	CU_ASSERT_STRING_EQUAL(refusal.text,
 			       "there is no node 'n9'; clusterctl node list shows all");
+	CU_ASSERT_PTR_NULL(write_one(core, "{'do':'vm-add','xml':'<a/>','possible_owners':['n1',"
+				     "'n2','n1']}", &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.text, "owners names n1 twice: name it once");
 	CU_ASSERT_PTR_NULL(write_one(core, "{'do':'vm-add','xml':'<a/>','possible_owners':['n9']}",
 				     &refusal));
 	CU_ASSERT_STRING_EQUAL(refusal.text,

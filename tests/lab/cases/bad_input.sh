@@ -33,13 +33,18 @@ refused 1 '.' add_file
 variant 's|<vcpu>.*|<vcpu>70000</vcpu>|'
 refused 1 'at most [0-9]* on any node' add_file
 variant ''
-refused 2 'high, medium or low' add_file --set priority=highest
+refused 1 'high, medium or low' add_file --set priority=highest
 refused 2 'colour' add_file --set colour=red
+refused 1 'stop_timeout is a time like 90s or 5m' add_file --set stop_timeout=90x
+refused 1 'stop_timeout' add_file --set stop_timeout=9999999s
+refused 1 'owners names n1 twice' add_file --set owners=n1,n2,n1
 refused 3 'n9' add_file --set owners=n9
 refused 1 'priority' ctl vm set $name priority=highest
 refused 2 'colour' ctl vm set $name colour=red
 refused 3 'n9' ctl vm set $name owners=n1,n9
 refused 1 'stop_timeout' ctl vm set $name stop_timeout=soon
+refused 1 'stop_timeout' ctl vm set $name stop_timeout=9999999s
+refused 1 'prefer names n1 twice' ctl vm set $name prefer=n1,n1
 refused 3 'no.such' ctl settings set no.such 1
 refused 3 "did you mean 'fence.budget'" ctl settings set fence.buget 1
 refused 1 'fence.budget' ctl settings set fence.budget many
