@@ -34,9 +34,9 @@ static void cell_duration(struct table *table, const json_t *operation)
 static char *how_it_ended(const json_t *operation)
 {
 	const char *device = field_text(operation, "device_name");
-	const char *text = field_text(operation, "text");
+	_cleanup_(freep) char *brief = show_brief(field_text(operation, "text"));
 
-	return mem_printf("%s%s%s", device, *device && *text ? ": " : "", text);
+	return mem_printf("%s%s%s", device, *device && *brief ? ": " : "", brief);
 }
 
 /* A sentence of an agent would push all that follows out of sight; operation show has it whole. */

@@ -86,7 +86,8 @@ static void print_causes(struct ctl *ctl, const struct health *health)
 	const json_t *cause;
 	size_t i;
 
-	if (json_array_size(health->causes) == 0)
+	/* One alone is the first line. */
+	if (json_array_size(health->causes) <= 1)
 		return;
 	json_array_foreach(health->causes, i, cause) {
 		bool critical = field_is(cause, "level", "critical");
@@ -152,12 +153,17 @@ static int print_status(struct ctl *ctl, const struct sources *sources)
 	return exit;
 }
 
-/* Monitoring systems show the first line of stdout. */
+/* Monitoring systems show the first line of stdout; said there it is not said again. */
 static int fail(struct ctl *ctl, struct ctl_error *error)
 {
-	if (!ctl->json)
-		printf("UNKNOWN: %s\n", error->text);
-	ctl_fail(ctl, error);
+	_cleanup_(freep) char *line = table_clean(error->text);
+
+	if (ctl->json) {
+		ctl_fail(ctl, error);
+	} else {
+		printf("UNKNOWN: %s\n", line);
+		ctl_error_free(error);
+	}
 	return STATUS_UNKNOWN;
 }
 

@@ -5,9 +5,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "clusterctl/field.h"
+#include "wire/check.h"
 
 #include <stdarg.h>
 #include <time.h>
+
+enum { BRIEF_MAX = 200 }; /* bytes */
 
 bool show_is_old(const json_t *record)
 {
@@ -40,6 +43,41 @@ char *show_vm_retry(const json_t *vm)
 	return mem_printf("tries again in %s (try %" JSON_INTEGER_FORMAT
 			  " of %" JSON_INTEGER_FORMAT ")",
 			  text_format_ms(text, (uint64_t)(in_ms + 999) / 1000 * 1000), try, of);
+}
+
+/* Where the brackets begin that end a text; NULL: none do. */
+static const char *last_brackets(const char *text)
+{
+	const char *at = text + strlen(text);
+	size_t depth = 0;
+
+	if (at == text || at[-1] != ')')
+		return NULL;
+	do {
+		at--;
+		depth += *at == ')';
+		depth -= *at == '(';
+	} while (depth && at > text);
+	return depth == 0 && at > text && at[-1] == ' ' ? at : NULL;
+}
+
+/* What a driver says of a disk ends with the words that it was given (migrate/driver). */
+static size_t len_without_quote(const char *text)
+{
+	const char *disk = strstr(text, "disk "), *quote = last_brackets(text);
+
+	return disk && quote && disk < quote ? (size_t)(quote - text) - 1 : strlen(text);
+}
+
+char *show_brief(const char *text)
+{
+	size_t len = len_without_quote(text);
+	_cleanup_(freep) char *said = mem_printf("%.*s", (int)len, text);
+	size_t fits = len > BRIEF_MAX ? wire_text_fit(said, BRIEF_MAX) : len;
+
+	while (fits < len && fits > BRIEF_MAX / 2 && said[fits] != ' ')
+		fits--;
+	return mem_printf("%.*s%s", (int)fits, said, fits < len ? " …" : "");
 }
 
 static const char *known_detail(const json_t *vm)
@@ -102,8 +140,13 @@ char *show_vm_detail(const json_t *vm, const char *name)
 {
 	_cleanup_(freep) char *retry = show_vm_retry(vm), *given_up = show_vm_given_up(vm, "");
 	_cleanup_(freep) char *paused = show_vm_paused(vm, name);
-	const char *detail = *known_detail(vm) ? known_detail(vm) : paused;
+	_cleanup_(freep) char *brief = show_brief(field_text(vm, "detail"));
+	const char *known = known_detail(vm), *detail = known;
 
+	if (!*known)
+		detail = paused;
+	else if (strcmp(known, field_text(vm, "detail")) == 0)
+		detail = brief;
 	if (given_up && !*detail)
 		return mem_strdup(given_up);
 	if (given_up)

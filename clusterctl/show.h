@@ -41,6 +41,12 @@ bool show_is_old(const json_t *record);
 void show_as_of(struct table *table, const json_t *record);
 
 /*
+ * A sentence for lists: without the words of libvirt and QEMU that a fault of a disk has in
+ * brackets behind what they mean, and cut where it is long. The caller frees it.
+ */
+char *show_brief(const char *text);
+
+/*
  * What is worth knowing of a VM in a few words, the most urgent first; "" if nothing is. name: its
  * own, for commands that are advised, or "". The caller frees it.
  */

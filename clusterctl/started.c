@@ -81,19 +81,54 @@ static void say_next(const char *name, const json_t *vm)
 		"clusterctl vm remove %s", name, name, name);
 }
 
+/* "n1, n2: no disk": what several nodes say alike is one line. */
+static json_t *join_alike(const json_t *causes)
+{
+	json_t *nodes_of = json_object(), *nodes;
+	const json_t *cause;
+	json_t *lines = json_array();
+	const char *said;
+	size_t i;
+
+	json_array_foreach(causes, i, cause) {
+		_cleanup_(freep) char *brief = show_brief(json_string_value(cause));
+		char *colon = strstr(brief, ": ");
+
+		if (colon)
+			*colon = '\0';
+		nodes = json_object_get(nodes_of, colon ? colon + 2 : brief);
+		if (!nodes) {
+			nodes = json_array();
+			json_object_set_new(nodes_of, colon ? colon + 2 : brief, nodes);
+		}
+		if (colon)
+			json_array_append_new(nodes, json_string(brief));
+	}
+	json_object_foreach(nodes_of, said, nodes) {
+		_cleanup_(freep) char *names = show_texts(nodes);
+
+		json_array_append_new(lines, json_sprintf("%s%s%s", names, *names ? ": " : "",
+							  said));
+	}
+	json_decref(nodes_of);
+	return lines;
+}
+
 void started_say(struct ctl *ctl, const json_t *operation, const json_t *causes, bool is_new)
 {
 	const char *name = field_text(operation, "vm_name");
 	json_t *vm = ask_vm(ctl, name);
-	const json_t *cause;
+	json_t *lines = join_alike(causes);
+	const json_t *line;
 	size_t i;
 
 	ctl_say("%s: %s %s (operation %" JSON_INTEGER_FORMAT ")%s", ctl_cli.program, name,
 		is_new ? "is in the cluster now, but its first start failed" : "was not started",
 		field_number(operation, "id"), json_array_size(causes) ? ":" : "");
-	json_array_foreach(causes, i, cause)
-		ctl_say("  %s", json_string_value(cause));
+	json_array_foreach(lines, i, line)
+		ctl_say("  %s", json_string_value(line));
 	if (vm)
 		say_next(name, vm);
+	json_decref(lines);
 	json_decref(vm);
 }

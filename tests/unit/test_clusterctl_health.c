@@ -170,6 +170,11 @@ static void test_cases(void)
 		{ "unknown, and why", UNKNOWN, NULL, NULL,
 		  "{\"state\": \"unknown\", \"detail\": \"old\", \"why\": \"n2 is lost\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown: n2 is lost" },
+		{ "a fault of a disk", DOWN, NULL, NULL,
+		  "{\"state\": \"stopped\", \"detail\": \"n1: disk vda (/a) is not there (no "
+		  "'/a' (uid:6): No such file)\"}",
+		  STATUS_CRITICAL,
+		  "CRITICAL: VM web1 should run and is stopped: n1: disk vda (/a) is not there" },
 		{ "suspended", DOWN, NULL, NULL,
 		  "{\"state\": \"paused\", \"seen_reason\": \"ioerror\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: an I/O error of a disk; "

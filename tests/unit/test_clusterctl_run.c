@@ -527,7 +527,7 @@ static void test_status(void)
 		  .script = { { "{\"do\":\"status\"}", { NO("denied", "not you") } } },
 		  .exit = 3,
 		  .out = "UNKNOWN: not you\n",
-		  .err = "not you" },
+		  .not_err = "not you" },
 	};
 
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
