@@ -45,22 +45,30 @@ static const char *how_it_ended(const char *outcome)
 	return "ended in a way that is not known";
 }
 
+static json_t *ask_vm(struct ctl *ctl, const char *name)
+{
+	struct ctl_error error = { 0 };
+	json_t *vm = NULL;
+
+	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", name), &vm, &error))
+		ctl_error_free(&error);
+	return vm;
+}
+
 /* Where a VM came to run: the cluster chose the node, so that is news. The caller frees it. */
 static char *where_it_runs(struct ctl *ctl, const json_t *operation)
 {
 	static const char *const kinds[] = { "start", "restart", "live", "quick" };
 	const char *name = field_text(operation, "vm_name");
-	struct ctl_error error = { 0 };
-	json_t *vm = NULL;
 	char *text = NULL;
+	json_t *vm;
 	bool asks = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		asks |= field_is(operation, "kind", kinds[i]);
 	if (!asks || !*name)
 		return NULL;
-	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", name), &vm, &error))
-		ctl_error_free(&error);
+	vm = ask_vm(ctl, name);
 	if (field_is(vm, "state", "running") && *field_text(vm, "owner_name"))
 		text = mem_printf("%s runs on %s", name, field_text(vm, "owner_name"));
 	json_decref(vm);
@@ -91,12 +99,34 @@ static void say_done(struct ctl *ctl, const json_t *operation, const struct chan
 		ctl_say("%s", *text ? text : done);
 }
 
+static bool is_move(const json_t *operation)
+{
+	return field_is(operation, "kind", "live") || field_is(operation, "kind", "quick");
+}
+
+/* What a migration that failed leaves, and what to look at. */
+static void say_not_moved(struct ctl *ctl, const json_t *operation)
+{
+	const char *name = field_text(operation, "vm_name"),
+		   *from = field_text(operation, "node_name");
+	json_t *vm;
+
+	if (!is_move(operation) || !field_is(operation, "outcome", "failed") || !*name)
+		return;
+	vm = ask_vm(ctl, name);
+	if (field_is(vm, "state", "running") && field_is(vm, "owner_name", from))
+		ctl_say("%s stays on %s", name, from);
+	if (strstr(field_text(operation, "text"), "unable to connect to server"))
+		ctl_say("Check that libvirt on %s is reached from %s; another address: clusterctl "
+			"node set %s address=ADDRESS", field_text(operation, "to_name"), from,
+			field_text(operation, "to_name"));
+	json_decref(vm);
+}
+
 /* A migration that was called off is one sentence, for who did that and for who waited for it. */
 static bool say_stays(const json_t *operation)
 {
-	bool is_move = field_is(operation, "kind", "live") || field_is(operation, "kind", "quick");
-
-	if (!is_move || !field_is(operation, "outcome", "cancelled"))
+	if (!is_move(operation) || !field_is(operation, "outcome", "cancelled"))
 		return false;
 	ctl_say("%s stays on %s; the migration was cancelled", field_text(operation, "vm_name"),
 		field_text(operation, "node_name"));
@@ -110,10 +140,13 @@ static void say_ended(struct ctl *ctl, const json_t *operation, const struct cha
 
 	if (strcmp(outcome, "done") == 0 && !change->cancels)
 		say_done(ctl, operation, change);
-	else if (!say_stays(operation))
+	else if (say_stays(operation))
+		return;
+	else
 		ctl_say("%s: operation %" JSON_INTEGER_FORMAT " %s%s%s", ctl_cli.program,
 			field_number(operation, "id"), how_it_ended(outcome), *text ? ": " : "",
 			text);
+	say_not_moved(ctl, operation);
 }
 
 /* One document for the whole: the verdict and, if there is one, the operation. */

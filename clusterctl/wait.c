@@ -71,8 +71,22 @@ static void append_progress(struct buf *line, const json_t *operation, const jso
 		buf_printf(line, ", %s left", text_format_ms(text, (uint64_t)eta_ms));
 }
 
-char *wait_line(const json_t *operation, const json_t *vm, const json_t *progress,
-		uint64_t waited_ms)
+/* A VM agent that waits for its libvirt has no deadline of its own: nothing else would be seen. */
+static void append_obstacle(struct buf *line, const json_t *node)
+{
+	const json_t *facts = json_object_get(node, "facts");
+	const char *name = field_text(node, "name"), *why = field_text(node, "why");
+
+	if (!*name || field_true(node, "witness"))
+		return;
+	if (!field_is(node, "state", "up"))
+		buf_printf(line, "; %s is not up%s%s", name, *why ? ": " : "", why);
+	else if (json_is_object(facts) && !field_true(facts, "agent_ok"))
+		buf_printf(line, "; libvirt on %s is not ready%s%s", name, *why ? ": " : "", why);
+}
+
+char *wait_line(const json_t *operation, const json_t *vm, const json_t *node,
+		const json_t *progress, uint64_t waited_ms)
 {
 	struct buf line = { 0 };
 	char *clean;
@@ -82,6 +96,7 @@ char *wait_line(const json_t *operation, const json_t *vm, const json_t *progres
 		buf_printf(&line, ", %s", field_text(vm, "phase"));
 	append_progress(&line, operation, progress);
 	buf_printf(&line, " (%" PRIu64 " s)", waited_ms / 1000);
+	append_obstacle(&line, node);
 	clean = table_clean(buf_str(&line));
 	buf_free(&line);
 	return clean;
@@ -103,7 +118,9 @@ static void show_line(struct ctl *ctl, const json_t *operation, uint64_t waited_
 	const char *name = field_text(operation, "vm_name");
 	json_t *vm = *name ? ask_quietly(ctl, "vm", name) : NULL;
 	json_t *progress = *name ? ask_quietly(ctl, "progress", name) : NULL;
-	_cleanup_(freep) char *line = wait_line(operation, vm, progress, waited_ms);
+	const char *owner = field_text(vm, "owner_name");
+	json_t *node = *owner ? ask_quietly(ctl, "node", owner) : NULL;
+	_cleanup_(freep) char *line = wait_line(operation, vm, node, progress, waited_ms);
 	struct winsize size = { 0 };
 	int columns = 79;
 
@@ -116,6 +133,7 @@ static void show_line(struct ctl *ctl, const json_t *operation, uint64_t waited_
 	fprintf(stderr, "\r\033[K%.*s", columns, line);
 	fflush(stderr);
 	json_decref(vm);
+	json_decref(node);
 	json_decref(progress);
 }
 

@@ -22,8 +22,11 @@ bool wait_operation(struct ctl *ctl, json_int_t id, json_t **ret_operation,
 /* The exit for an ended operation. cancelled_is_good: it was asked to be cancelled. */
 enum ctl_exit wait_exit(const json_t *operation, bool cancelled_is_good);
 
-/* The line of progress, without a line end; the caller frees it. progress and vm may be NULL. */
-char *wait_line(const json_t *operation, const json_t *vm, const json_t *progress,
-		uint64_t waited_ms);
+/*
+ * The line of progress, without a line end; the caller frees it. vm, node, which is the one that
+ * has it, and progress may be NULL.
+ */
+char *wait_line(const json_t *operation, const json_t *vm, const json_t *node,
+		const json_t *progress, uint64_t waited_ms);
 
 #endif

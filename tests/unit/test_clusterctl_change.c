@@ -20,6 +20,9 @@
 	OK("{\"id\":9,\"kind\":\"stop\",\"vm_name\":\"web1\",\"outcome\":\"done\","             \
 	   "\"text\":\"" text "\"}")
 
+#define MISSING                                                                                    \
+	"disk vda (/srv/a) is not there on this node: mount its storage, or correct its path "     \
+	"(cannot access storage file '/srv/a' (as uid:64055): No such file or directory)"
 #define TESTED(outcome, text) TESTED_BY("bmc1", outcome, text)
 #define TESTED_BY(device, outcome, text)                                                           \
 	OK("{\"id\":3,\"kind\":\"fence-test\",\"device_name\":\"" device "\",\"node_name\":\"n1\"," \
@@ -159,6 +162,17 @@ static void test_start_failed(void)
 			 "It is not tried again by itself: mend the cause, then clusterctl vm "
 			 "start web1\n",
 		  .not_err = "in the cluster now" },
+		/* Both of a cluster's nodes miss a disk: one line, without libvirt's words. */
+		{ .line = "operation wait 9",
+		  .script = { { "{\"do\":\"operation\"}",
+				{ OK("{\"id\":9,\"kind\":\"start\",\"vm_name\":\"web1\","
+				     "\"outcome\":\"failed\",\"text\":\"n2: " MISSING "\"}") } },
+			      { "{\"do\":\"events\"}",
+				{ OK("[{\"op\":9,\"text\":\"not started on n1: " MISSING "\"}]") } },
+			      { "{\"do\":\"vm\"}", { NO("no-such", "gone") } } },
+		  .exit = 1,
+		  .err = "(operation 9):\n  n1, n2: disk vda (/srv/a) is not there on this node: "
+			 "mount its storage, or correct its path\n" },
 		/* Only the operation knows what to do about it. */
 		{ .line = "operation wait 9",
 		  .script = { { "{\"do\":\"operation\"}",
@@ -342,6 +356,16 @@ static void test_changes(void)
 				{ OK("{\"id\":9,\"outcome\":\"failed\",\"text\":\"stuck\"}") } } },
 		  .exit = 1,
 		  .err = "operation 9 failed: stuck" },
+		{ .line = "operation wait 9",
+		  .script = { { "{\"do\":\"operation\"}",
+				{ OK("{\"id\":9,\"kind\":\"live\",\"vm_name\":\"web1\","
+				     "\"node_name\":\"n1\",\"to_name\":\"n2\",\"outcome\":\"failed\","
+				     "\"text\":\"unable to connect to server at 'x:16509'\"}") } },
+			      { "{\"do\":\"vm\",\"name\":\"web1\"}",
+				{ OK("{\"state\":\"running\",\"owner_name\":\"n1\"}") } } },
+		  .exit = 1,
+		  .err = "at 'x:16509'\nweb1 stays on n1\nCheck that libvirt on n2 is reached "
+			 "from n1; another address: clusterctl node set n2 address=ADDRESS\n" },
 		{ .line = "vm stop web1",
 		  .script = { { "{\"do\":\"command\"}", { OK("{\"op\":9}") } },
 			      { "{\"do\":\"operation\"}",

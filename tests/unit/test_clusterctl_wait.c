@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The pure parts of waiting, of places and of exits; waiting itself is in test_clusterctl_run. */
+#include "base/mem.h"
 #include "clusterctl/exits.h"
 #include "clusterctl/place.h"
 #include "clusterctl/wait.h"
@@ -69,7 +70,7 @@ static void test_line(void)
 		json_t *progress =
 			cases[i].progress ? json_loads(cases[i].progress, 0, NULL) : NULL;
 		_cleanup_(freep) char *line =
-			wait_line(operation, vm, progress, cases[i].waited_ms);
+			wait_line(operation, vm, NULL, progress, cases[i].waited_ms);
 
 		if (strcmp(line, cases[i].line) != 0)
 			printf("%s\n", line);
@@ -77,6 +78,34 @@ static void test_line(void)
 		json_decref(operation);
 		json_decref(vm);
 		json_decref(progress);
+	}
+}
+
+/* What it waits for, where that is the node that has the VM. */
+static void test_obstacle(void)
+{
+	static const struct {
+		const char *node, *line;
+	} cases[] = {
+		{ "{'name': 'n2', 'state': 'up', 'facts': {'agent_ok': true}}", "big: stop (3 s)" },
+		{ "{'name': 'n2', 'state': 'up', 'why': 'it does not answer', 'facts': "
+		  "{'agent_ok': false}}",
+		  "big: stop (3 s); libvirt on n2 is not ready: it does not answer" },
+		{ "{'name': 'n2', 'state': 'lost', 'why': ''}", "big: stop (3 s); n2 is not up" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *operation = json_pack("{s:s,s:s}", "kind", "stop", "vm_name", "big");
+		_cleanup_(freep) char *text = mem_strdup(cases[i].node), *line = NULL;
+		json_t *node;
+
+		for (char *c = text; (c = strchr(c, '\'')) != NULL;)
+			*c = '"';
+		node = json_loads(text, 0, NULL);
+		line = wait_line(operation, NULL, node, NULL, 3000);
+		CU_ASSERT_STRING_EQUAL(line, cases[i].line);
+		json_decref(operation);
+		json_decref(node);
 	}
 }
 
@@ -110,4 +139,5 @@ static void test_uri(void)
 }
 
 UNIT_MAIN("clusterctl/wait", { "exit", test_exit }, { "codes", test_codes }, { "line", test_line },
+	  { "obstacle", test_obstacle },
 	  { "uri", test_uri })
