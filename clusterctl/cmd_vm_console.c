@@ -80,9 +80,9 @@ static struct ctl_error error_of_place(const struct session *session, const stru
 				      "soon (%s)", name, why);
 	if (!place_is_alive(place))
 		return ctl_error_make(EXIT_FAILED, "wrong-state",
-				      "no console of %s now: its state is %s%s%s%s%s", session->name,
-				      place->state, *place->node ? ", on " : "", place->node,
-				      *place->why ? ": " : "", place->why);
+				      "no console of %s now: its state is %s%s%s%s%s",
+				      session->name, place->state, *place->node ? ", on " : "",
+				      place->node, *place->why ? ": " : "", place->why);
 	return ctl_error_make(EXIT_FAILED, "wrong-state", "no console of %s on %s (%s): %s",
 			      session->name, place->node, place->uri, why);
 }

@@ -100,8 +100,8 @@ char *show_vm_paused(const json_t *vm, const char *name)
 	if (strcmp(reason, "user") == 0 && !field_is(vm, "wanted", "running"))
 		return mem_strdup("");
 	if (strcmp(reason, "user") == 0)
-		return mem_printf("from outside, by virsh or another tool; clusterctl vm resume%s%s",
-				  blank, name);
+		return mem_printf("from outside, by virsh or another tool; clusterctl vm "
+				  "resume%s%s", blank, name);
 	if (strcmp(reason, "ioerror") == 0)
 		return mem_printf("an I/O error of a disk; when that is mended: clusterctl vm "
 				  "resume%s%s", blank, name);

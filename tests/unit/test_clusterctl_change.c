@@ -25,7 +25,8 @@
 	"(cannot access storage file '/srv/a' (as uid:64055): No such file or directory)"
 #define TESTED(outcome, text) TESTED_BY("bmc1", outcome, text)
 #define TESTED_BY(device, outcome, text)                                                           \
-	OK("{\"id\":3,\"kind\":\"fence-test\",\"device_name\":\"" device "\",\"node_name\":\"n1\"," \
+	OK("{\"id\":3,\"kind\":\"fence-test\",\"device_name\":\"" device                        \
+	   "\",\"node_name\":\"n1\","                                                             \
 	   "\"to_name\":\"n2\",\"begun_ms\":1000,\"ended_ms\":1139,\"outcome\":\"" outcome         \
 	   "\",\"text\":\"" text "\"}")
 
@@ -168,7 +169,8 @@ static void test_start_failed(void)
 				{ OK("{\"id\":9,\"kind\":\"start\",\"vm_name\":\"web1\","
 				     "\"outcome\":\"failed\",\"text\":\"n2: " MISSING "\"}") } },
 			      { "{\"do\":\"events\"}",
-				{ OK("[{\"op\":9,\"text\":\"not started on n1: " MISSING "\"}]") } },
+				{ OK("[{\"op\":9,\"text\":\"not started on n1: " MISSING
+				     "\"}]") } },
 			      { "{\"do\":\"vm\"}", { NO("no-such", "gone") } } },
 		  .exit = 1,
 		  .err = "(operation 9):\n  n1, n2: disk vda (/srv/a) is not there on this node: "
@@ -359,7 +361,8 @@ static void test_changes(void)
 		{ .line = "operation wait 9",
 		  .script = { { "{\"do\":\"operation\"}",
 				{ OK("{\"id\":9,\"kind\":\"live\",\"vm_name\":\"web1\","
-				     "\"node_name\":\"n1\",\"to_name\":\"n2\",\"outcome\":\"failed\","
+				     "\"node_name\":\"n1\",\"to_name\":\"n2\","
+				     "\"outcome\":\"failed\","
 				     "\"text\":\"unable to connect to server at 'x:16509'\"}") } },
 			      { "{\"do\":\"vm\",\"name\":\"web1\"}",
 				{ OK("{\"state\":\"running\",\"owner_name\":\"n1\"}") } } },

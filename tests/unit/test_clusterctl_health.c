@@ -177,8 +177,8 @@ static void test_cases(void)
 		  "CRITICAL: VM web1 should run and is stopped: n1: disk vda (/a) is not there" },
 		{ "suspended", DOWN, NULL, NULL,
 		  "{\"state\": \"paused\", \"seen_reason\": \"ioerror\"}",
-		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: an I/O error of a disk; "
-		  "when that is mended: clusterctl vm resume web1" },
+		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: an I/O error of a "
+		  "disk; when that is mended: clusterctl vm resume web1" },
 		{ "suspended from outside", DOWN, NULL, NULL,
 		  "{\"state\": \"paused\", \"seen_reason\": \"user\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is paused: from outside, by "

@@ -340,7 +340,8 @@ static void test_hints(void)
 
 #define GUEST(state, wanted)                                                                       \
 	OK("{\"uuid\":\"5c0ffee5-0000-4000-8000-0000000000ff\",\"state\":\"" state                \
-	   "\",\"wanted\":\"" wanted "\",\"owner_name\":\"n2\"}")
+	   "\",\"wanted\":\"" wanted "\",\"owner_name\":\"n2\","                                 \
+	   "\"why\":\"n2 is daemon-down\"}")
 #define CONSOLE_OF(state, wanted)                                                                  \
 	.line = "vm console a", .exit = 1,                                                         \
 	.script = { { "{\"do\":\"vm\"}", { GUEST(state, wanted) } },                             \
@@ -364,6 +365,8 @@ static void test_console(void)
 		  .err = "a is being stopped, so it has no console any more (" },
 		{ CONSOLE_OF("starting", "running"),
 		  .err = "a is only starting, so it has no console yet: try again soon (" },
+		{ CONSOLE_OF("unknown", "running"),
+		  .err = "no console of a now: its state is unknown, on n2: n2 is daemon-down\n" },
 	};
 
 	stage_play_all(scenes, ARRAY_SIZE(scenes));

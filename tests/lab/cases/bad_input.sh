@@ -36,7 +36,7 @@ variant ''
 refused 1 'high, medium or low' add_file --set priority=highest
 refused 2 'colour' add_file --set colour=red
 refused 1 'stop_timeout is a time like 90s or 5m' add_file --set stop_timeout=90x
-refused 1 'stop_timeout' add_file --set stop_timeout=9999999s
+refused 1 'stop timeout of bad-other may be at most' add_file --set stop_timeout=9999999s
 refused 1 'owners names n1 twice' add_file --set owners=n1,n2,n1
 refused 3 'n9' add_file --set owners=n9
 refused 1 'priority' ctl vm set $name priority=highest
