@@ -14,14 +14,16 @@ explained() { # WHAT COMMAND...
 
 note "the disk is not there on any of its nodes"
 for node in n2 n3; do lab exec $node mount -t tmpfs empty $disks; done
-explained "n3: $disk is not there on this node: mount its storage, or correct its path ($said)" ctl vm start $name
+# One line for both, without libvirt's words: those are in vm show.
+explained "n2, n3: $disk is not there on this node: mount its storage, or correct its path" ctl vm start $name
+has "the detail of vm show" "No such file or directory" "$(ctl vm show $name)"
 done_ ctl vm stop $name
 for node in n2 n3; do lab exec $node umount $disks; done
 
 note "a domain that is not the cluster's has it"
 lab guest $name-other | sed "s,$disks/.*\.raw,$disks/$name.raw," >"$scratch/other.xml"
 done_ lab exec n1 virsh create --paused /dev/stdin <"$scratch/other.xml"
-explained "n3: $disk is in use by another process: find what has it open, on any node (fuser -v), and end that (" \
+explained "n2, n3: $disk is in use by another process: find what has it open, on any node (fuser -v), and end that" \
 	ctl vm start $name
 done_ lab exec n1 virsh destroy $name-other
 done_ ctl vm stop $name
