@@ -104,14 +104,16 @@ void world_start_node(struct world *world, unsigned node)
 void world_spoil(struct world *world, unsigned node)
 {
 	struct machine *machine = &world->machines[node];
+	struct state *state = (struct state *)core_state(machine->core);
+	size_t n = state_count(state, WIRE__TABLE__TABLE_EVENT);
 	Wire__Event event = WIRE__EVENT__INIT;
 	struct update update;
 
-	event.id = 1;
+	/* The newest, so that it is not soon forgotten. */
+	event.id = ((const Wire__Event *)state_at(state, WIRE__TABLE__TABLE_EVENT, n - 1))->id;
 	event.text = (char *)"what never happened";
 	update_init(&update);
-	state_put((struct state *)core_state(machine->core), WIRE__TABLE__TABLE_EVENT, 1,
-		  &event.base, &update);
+	state_put(state, WIRE__TABLE__TABLE_EVENT, event.id, &event.base, &update);
 	update_reset(&update);
 	machine->spoiled = true;
 }
