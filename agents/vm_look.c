@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* When domains are looked at: queued looks, the answer to a Watch, domains that turn up. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* events: what happened, and with --follow what happens. */
 #include "base/text.h"
 #include "clusterctl/clock.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A device is added and tested in one: what was never tested protects nothing. */
 #include "base/buf.h"
 #include "base/mem.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* status: all of it at a glance, with the exits of a monitoring plugin. */
 #include "base/text.h"
 #include "clusterctl/commands.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vm list and vm show, and the requests for what a VM should do. */
 #include "base/mem.h"
 #include "base/text.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vm add and vm dumpxml: definitions that come and go as files. */
 #include "base/buf.h"
 #include "base/cleanup.h"

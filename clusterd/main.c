@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * clusterd: the daemon of one node. Reads its configuration, makes sure that it is the only
  * one, and runs the loop; or, with --init, writes the first entry of a new cluster.

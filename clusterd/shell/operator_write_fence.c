@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fence devices that operators hand in, with their secrets. */
 #include "clusterd/shell/operator_write_private.h"
 

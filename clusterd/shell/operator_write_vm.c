@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Definitions of VMs that operators hand in. */
 #include "clusterd/shell/operator_write_private.h"
 

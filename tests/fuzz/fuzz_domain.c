@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 //
 // Definitions as anybody may hand them in. What is taken must survive being stored, started
 // and compared. With libFuzzer, tests/unit/data/domain is a good first corpus.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 //
 // The frame decoder, and what is done with every message it lets through. The first byte of an
 // input chooses: 0 takes the rest as a whole frame, any other as the body of that type, behind

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef TESTS_UNIT_STAGE_H
 #define TESTS_UNIT_STAGE_H
 

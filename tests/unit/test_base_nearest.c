@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/nearest.h"
 #include "base/cleanup.h"
 #include "tests/unit/unit.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* With a program in the place of clusterd-agent-fence that answers as it shall. */
 #include "base/mem.h"
 #include "base/text.h"

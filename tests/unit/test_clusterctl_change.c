@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What changes something: commands and how they are waited for. vm edit: test_clusterctl_edit.c. */
 #include "base/mem.h"
 #include "tests/unit/stage.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Parsing and help, on the real table of clusterctl. */
 #include "base/mem.h"
 #include "clusterctl/cli.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Leaving by ^] where no console is open, with a real terminal. */
 #include "clusterctl/console.h"
 #include "tests/unit/unit.h"

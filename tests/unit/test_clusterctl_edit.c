@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vm edit, with a real editor process: sed. */
 #include "base/mem.h"
 #include "tests/unit/stage.h"

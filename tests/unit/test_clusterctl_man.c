@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * doc/clusterctl.8 says what the table of commands says: no command, argument, option or key
  * more or less.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What looks, and what goes wrong before anything is done. Changes: test_clusterctl_change.c. */
 #include "base/mem.h"
 #include "clusterctl/quorum.h"

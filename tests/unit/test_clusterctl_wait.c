@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The pure parts of waiting, of places and of exits; waiting itself is in test_clusterctl_run. */
 #include "base/mem.h"
 #include "clusterctl/exits.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Supervision of agents with real processes: this program is also the agents. Started under
  * the name of one, it behaves as the file "behaviour" beside it says.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What operators are told of a node or a VM that no record says by itself: states, and why. */
 #include "tests/unit/small.h"
 #include "tests/unit/unit.h"

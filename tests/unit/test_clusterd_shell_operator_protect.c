@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Whether a VM would be started elsewhere if its node died, and why not. */
 #include "clusterd/shell/operator_protect.h"
 #include "tests/unit/small.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Questions of operators: what is understood, what is refused, and lists in pages. */
 #include "tests/unit/small.h"
 #include "tests/unit/unit.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Changes that operators ask for: what becomes a command, and what is refused. */
 #include "clusterd/shell/operator_write.h"
 #include "tests/unit/small.h"

@@ -20,6 +20,10 @@ equal "whether it is protected" true "$(protected)"
 done_ happened 'device bmc-second cannot prove that n3 is dead, its test from n1 failed: '
 has "what the list says" 'bmc-second .* failed 20' "$(ctl fence list | grep bmc-second)"
 
+note "the BMC of one node is not that of another"
+# shellcheck disable=SC2086
+refused 1 'one of them is wrong' ctl fence add bmc-other fence_ipmilan --node n1 --secret-stdin $parameters <<<"password=test"
+
 note "without the first one it protects nothing, and one that was not tested does not change that"
 done_ ctl fence remove bmc-n3
 has "why not" 'the last test of fence device bmc-second failed .*fence test bmc-second' "$(why_not)"
