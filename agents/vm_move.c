@@ -41,6 +41,7 @@ struct stand {
 	bool paused;
 	bool ran;  /* in this life, certainly */
 	bool torn; /* see struct guest */
+	bool held; /* it cannot be told: another look hangs */
 };
 
 static struct stand look_how_it_stands(struct request *request, struct link *link)
@@ -48,12 +49,16 @@ static struct stand look_how_it_stands(struct request *request, struct link *lin
 	struct guest *guest = request->guest;
 	struct stand stand = { 0 };
 
-	if (guest_lock(guest, LOOK_MS) < 0)
+	if (guest_lock(guest, LOOK_MS) < 0) {
+		stand.held = true;
 		return stand;
+	}
 	guest_look_locked(request->agent, guest, link);
 	stand.paused = guest->last.state == SIGHT_PAUSED;
 	stand.ran = guest->ran_id >= 0 && guest->ran_id == guest->last.libvirt_id;
-	stand.torn = guest->torn_id >= 0 && guest->torn_id == guest->last.libvirt_id;
+	/* What cannot be seen now has not run for all that is known. */
+	stand.torn = guest->torn_id >= 0 && (guest->last.state == SIGHT_UNKNOWN ||
+					     guest->torn_id == guest->last.libvirt_id);
 	guest_unlock(guest);
 	return stand;
 }
@@ -64,6 +69,11 @@ static bool check_active(struct request *request, struct link *link, virConnectP
 {
 	struct outcome outcome;
 
+	if (stand.held) {
+		outcome_set(&outcome, OUTCOME_FAILED, "libvirt does not say how it is");
+		finish(request, link, &outcome);
+		return false;
+	}
 	if (!stand.torn && (stand.ran || !inactive_is(conn, request->guest->uuid)))
 		return true;
 	outcome_set(&outcome, OUTCOME_REFUSED,
@@ -159,7 +169,7 @@ static void run_move(struct request *request, virConnectPtr conn, struct outcome
 }
 
 /* Its memory may have been complete there: then its block devices are inactive, see inactive.h. */
-static void note_failed(struct request *request, struct link *link)
+static void note_failed(struct request *request, struct link *link, bool paused)
 {
 	struct guest *guest = request->guest;
 
@@ -168,6 +178,8 @@ static void note_failed(struct request *request, struct link *link)
 	guest_look_locked(request->agent, guest, link);
 	if (guest->last.state == SIGHT_PAUSED)
 		guest->torn_id = guest->last.libvirt_id;
+	else if (guest->last.state == SIGHT_UNKNOWN && paused)
+		guest->torn_id = guest->present_id;
 	guest_unlock(guest);
 }
 
@@ -197,7 +209,7 @@ void vm_do_migrate(struct request *request, struct link *link)
 	if (end_move(request) && outcome.code == OUTCOME_ABSENT)
 		outcome_set(&outcome, OUTCOME_OK, "handed over");
 	if (outcome.code != OUTCOME_OK && outcome.code != OUTCOME_REFUSED)
-		note_failed(request, link);
+		note_failed(request, link, stand.paused);
 	finish(request, link, &outcome);
 }
 

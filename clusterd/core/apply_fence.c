@@ -442,12 +442,15 @@ static void device_fails(struct apply *apply, const Wire__Operation *op, const c
 	record_free(fence);
 }
 
-static void no_proof(struct apply *apply, const Wire__Operation *op, const char *text)
+static void no_proof(struct apply *apply, const Wire__Operation *op,
+		     const Wire__FenceResult *result)
 {
+	const char *text = result->text;
+
+	if (!op->status_only && !result->unasked)
+		device_fails(apply, op, text);
 	if (strcmp(text, "on") == 0)
 		text = "its device says that it is on";
-	if (!op->status_only)
-		device_fails(apply, op, text);
 	if (is_news(apply, op, text))
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, op->node,
 				 "no proof that it is off, asked from %s: %s; it is asked again "
@@ -655,7 +658,7 @@ void apply_fence_result(struct apply *apply)
 	if (op->kind == WIRE__OPERATION__KIND__FENCE_TEST)
 		test_result(apply, op, result);
 	else if (!result->off)
-		no_proof(apply, op, result->text);
+		no_proof(apply, op, result);
 	else if (is_believed(apply, op) && node && node_may_be_fenced(node, op->status_only) &&
 		 node->incarnation == op->incarnation)
 		off(apply, node, op, result->text);

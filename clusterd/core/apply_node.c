@@ -135,7 +135,7 @@ void apply_node_report(struct apply *apply)
 	same_kernel = strcmp(node->kernel_boot_id, report->kernel_boot_id) == 0;
 	if (!same_kernel)
 		new_kernel(apply, node);
-	else if (node->state == WIRE__NODE__STATE__OFF)
+	else if (!node->boot_id) /* as a proof of its death left it, whatever was seen since */
 		apply_fence_lied(apply, node);
 	same_daemon = node->boot_id == apply->command->boot_id;
 	if (!same_daemon)

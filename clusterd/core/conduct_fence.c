@@ -43,6 +43,7 @@ static void bury_orphan(struct core *core, const Wire__Operation *op, struct wat
 		return;
 	result.op = op->id;
 	result.text = (char *)"the node that was to fence it is gone";
+	result.unasked = true;
 	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
 	command.fence_result = &result;
 	core_propose(core, &command, update);

@@ -74,6 +74,7 @@ static void tell_fence(struct core *core, struct fence_duty *duty, const Wire__O
 	result.off = reply && reply->code == WIRE__AGENT_REPLY__CODE__OFF;
 	result.ok = result.off || (reply && reply->code == WIRE__AGENT_REPLY__CODE__ON &&
 				   op->kind == WIRE__OPERATION__KIND__FENCE_TEST);
+	result.unasked = duty->instead != NULL;
 	result.text = (char *)(duty->instead ? duty->instead : reply ? reply->text
 		: "the fence agent gave no answer in time, which proves nothing");
 	result.marks = reply ? reply->marks : NULL;

@@ -451,10 +451,10 @@ static void end_save(struct turn *turn, const struct duty_done *done)
 		return;
 	if (!absent(turn) && (!asked || turn->duty->job))
 		ask_once(turn, SLOT_SIDE, ASK_CANCEL);
-	else if (!absent(turn))
+	else if (is(turn, STATE(RUNNING)) || is(turn, STATE(PAUSED)))
 		duty_report(turn, SAYS(SAVE_FAILED), CAUSE(UNKNOWN),
 			    "its memory was not saved in time (vm.save_timeout_s)");
-	else if (!duty_too_soon(turn, ASK_SAVE))
+	else if (absent(turn) && !duty_too_soon(turn, ASK_SAVE))
 		duty_ask_save(turn);
 }
 

@@ -610,6 +610,8 @@ static void test_called_off(void)
 
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
 	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
+	/* In the ring again, its clusterd takes its time. */
+	bench_verdict(bench, 2, WIRE__NODE__STATE__DAEMON_DOWN);
 	bench_report_node(bench, 2, 103, "first boot");
 	CU_ASSERT(bench_has_event(bench, "was called off by bmc, but ran on: that device switches "
 					 "another machine, and VMs may have run twice (clusterctl "
@@ -620,6 +622,19 @@ static void test_called_off(void)
 	bench_free(bench);
 }
 
+static void end_unasked(struct bench *bench, uint64_t op)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
+
+	result.op = op;
+	result.unasked = true;
+	result.text = (char *)"the node that was to fence it is gone";
+	command.body_case = WIRE__COMMAND__BODY_FENCE_RESULT;
+	command.fence_result = &result;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+}
+
 /* Where it could not cut the power when it had to, it is to be tested before it counts again. */
 static void test_fails_in_earnest(void)
 {
@@ -627,6 +642,8 @@ static void test_fails_in_earnest(void)
 
 	test_device(bench, 0, "on");
 	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	end_unasked(bench, bench_begin_fence(bench, 2));
+	CU_ASSERT(tested(bench, 0)->tested_ms && !tested(bench, 0)->failed_ms);
 	bench_end_fence_saying(bench, bench_begin_fence(bench, 2), false, "no route");
 	CU_ASSERT(!tested(bench, 0)->tested_ms && tested(bench, 0)->failed_ms);
 	CU_ASSERT_EQUAL(bench_end_fence(bench, bench_begin_fence(bench, 2), true), 0);
