@@ -215,6 +215,22 @@ void apply_vm_edit(struct apply *apply)
 	apply_vm_close(apply, vm);
 }
 
+static void refuse_removal(struct apply *apply, const Wire__Vm *vm)
+{
+	if (vm->phase == WIRE__VM__PHASE__SAVED)
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s is saved in %s: start it and stop it first", vm->name, vm->image);
+	else if (vm->unmanaged)
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s is managed=no, and may run: clusterctl vm remove %s --force "
+			     "forgets it and leaves it as it is", vm->name, vm->name);
+	else
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE,
+			     "%s is not off: clusterctl vm stop %s first (or, to leave it running "
+			     "outside of the cluster, set managed=no and remove it with --force)",
+			     vm->name, vm->name);
+}
+
 void apply_vm_remove(struct apply *apply)
 {
 	const Wire__VmRemove *remove = apply->command->vm_remove;
@@ -225,14 +241,7 @@ void apply_vm_remove(struct apply *apply)
 		return;
 	held = vm->n_maybe > 0 || vm->phase == WIRE__VM__PHASE__SAVED;
 	if (held && !(remove->force && vm->unmanaged)) {
-		apply_refuse(
-			apply, WIRE__VERDICT__CODE__WRONG_STATE,
-			vm->phase == WIRE__VM__PHASE__SAVED
-				? "%s is saved in %s: start it and stop it first"
-				: "%s is not off: clusterctl vm stop %s first (or, to leave it "
-				  "running outside of the cluster, set managed=no and remove "
-				  "it with --force)",
-			vm->name, vm->phase == WIRE__VM__PHASE__SAVED ? vm->image : vm->name);
+		refuse_removal(apply, vm);
 		record_free(vm);
 		return;
 	}

@@ -622,6 +622,27 @@ static void test_image_of_a_stopped(void)
 	bench_free(bench);
 }
 
+/* What is said to do can be done. */
+static void test_remove_unmanaged(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmRemove remove = WIRE__VM_REMOVE__INIT;
+
+	remove.name = (char *)"a";
+	command.body_case = WIRE__COMMAND__BODY_VM_REMOVE;
+	command.vm_remove = &remove;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), WRONG_STATE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "clusterctl vm stop a first"));
+	CU_ASSERT_EQUAL(bench_set_managed(bench, "no"), 0);
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), WRONG_STATE);
+	CU_ASSERT_PTR_NULL(strstr(bench->text, "vm stop"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "clusterctl vm remove a --force"));
+	remove.force = true;
+	CU_ASSERT_EQUAL(bench_apply(bench, 1, 101, &command), 0);
+	bench_free(bench);
+}
+
 UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "unclean_end", test_unclean_end }, { "last_up", test_last_up },
 	  { "old_facts", test_old_facts },
@@ -636,4 +657,5 @@ UNIT_MAIN("core/apply", { "old_daemon", test_old_daemon },
 	  { "action_from_before", test_action_from_before },
 	  { "start_while_stopping", test_start_while_stopping },
 	  { "stop_of_a_start", test_stop_of_a_start },
-	  { "image_of_a_stopped", test_image_of_a_stopped })
+	  { "image_of_a_stopped", test_image_of_a_stopped },
+	  { "remove_unmanaged", test_remove_unmanaged })
