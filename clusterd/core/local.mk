@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply.h \
 	%D%/apply_context.h \
 	%D%/apply_fence.c \
+	%D%/apply_fence_device.c \
 	%D%/apply_leftover.c \
 	%D%/apply_misc.c \
 	%D%/apply_node.c \

@@ -254,16 +254,24 @@ static void test_failing(void)
 	world_free(world);
 }
 
+/* db is on its way to n3, so many steps far. */
+static struct world *begin_moving(unsigned steps)
+{
+	struct world *world = begin();
+
+	world_move(world, "db", 3, QUICK);
+	for (unsigned i = 0; i < steps && world_step(world); i++)
+		;
+	return world;
+}
+
 /* A daemon ends at any moment of it, and comes back later. */
 static void test_crashes(void)
 {
 	for (unsigned steps = 0; steps < 90; steps++) {
-		struct world *world = begin();
+		struct world *world = begin_moving(steps);
 		unsigned node = steps % 3 + 1;
 
-		world_move(world, "db", 3, QUICK);
-		for (unsigned i = 0; i < steps && world_step(world); i++)
-			;
 		world_kill_daemon(world, node);
 		world_settle(world, 3000);
 		world_start_daemon(world, node);
@@ -278,11 +286,8 @@ static void test_crashes(void)
 static void test_agents_end(void)
 {
 	for (unsigned steps = 0; steps < 90; steps++) {
-		struct world *world = begin();
+		struct world *world = begin_moving(steps);
 
-		world_move(world, "db", 3, QUICK);
-		for (unsigned i = 0; i < steps && world_step(world); i++)
-			;
 		for (unsigned n = 1; n <= 3; n++)
 			world_kill_agent(world, n);
 		world_settle(world, 60000);
@@ -296,11 +301,8 @@ static void test_agents_end(void)
 static void test_deaths(void)
 {
 	for (unsigned steps = 0; steps < 90; steps++) {
-		struct world *world = begin();
+		struct world *world = begin_moving(steps);
 
-		world_move(world, "db", 3, QUICK);
-		for (unsigned i = 0; i < steps && world_step(world); i++)
-			;
 		world_kill_node(world, steps % 2 ? 1 : 3);
 		world_settle(world, 60000);
 		CU_ASSERT_NOT_EQUAL(world_runs(world, "db"), 0);
