@@ -71,6 +71,29 @@ check_LIBRARIES += %D%/sim/libsim.a
 	%D%/sim/swarm.h \
 	%D%/sim/toy.c \
 	%D%/sim/toy.h
+check_LIBRARIES += %D%/sim/libworld.a
+%C%_sim_libworld_a_SOURCES = \
+	%D%/sim/admin.c \
+	%D%/sim/bmc.c \
+	%D%/sim/bmc.h \
+	%D%/sim/fault.c \
+	%D%/sim/fault.h \
+	%D%/sim/host.c \
+	%D%/sim/host.h \
+	%D%/sim/machine.c \
+	%D%/sim/net.c \
+	%D%/sim/queue.c \
+	%D%/sim/queue.h \
+	%D%/sim/truth.c \
+	%D%/sim/truth.h \
+	%D%/sim/world.c \
+	%D%/sim/world.h \
+	%D%/sim/world_faults.c \
+	%D%/sim/world_private.h
+check_PROGRAMS += %D%/sim/sim
+%C%_sim_sim_SOURCES = %D%/sim/sim.c
+%C%_sim_sim_LDADD = %D%/sim/libworld.a %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) \
+	$(COMMON_LIBS) $(COMMON_EXT)
 check_PROGRAMS += %D%/sim/repsim
 %C%_sim_repsim_SOURCES = %D%/sim/repsim.c
 %C%_sim_repsim_LDADD = %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) \

@@ -55,6 +55,40 @@ void disk_free(struct disk *disk)
 	free(disk);
 }
 
+static struct buf copy_bytes(const struct buf *bytes)
+{
+	struct buf copy = { 0 };
+
+	buf_append(&copy, bytes->data, bytes->len);
+	return copy;
+}
+
+struct disk *disk_copy(const struct disk *disk)
+{
+	struct disk *copy = disk_new(disk->id);
+	const struct disk_entry *entry;
+
+	copy->promised = disk->promised;
+	copy->applied = disk->applied;
+	copy->applied_epoch = disk->applied_epoch;
+	idmap_each(&disk->log, i, entry) {
+		struct disk_entry *own = mem_new(struct disk_entry);
+
+		*own = *entry;
+		own->command = copy_bytes(&entry->command);
+		idmap_put(&copy->log, own->index, own);
+	}
+	for (size_t table = 0; table < DISK_TABLES; table++)
+		for (size_t i = 0; i < idmap_count(&disk->records[table]); i++) {
+			struct buf *record = mem_new(struct buf);
+			uint64_t id;
+
+			*record = copy_bytes(idmap_at(&disk->records[table], i, &id));
+			idmap_put(&copy->records[table], id, record);
+		}
+	return copy;
+}
+
 void disk_crash(struct disk *disk)
 {
 	for (size_t i = 0; i < disk->queued; i++)

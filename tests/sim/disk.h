@@ -40,6 +40,8 @@ struct disk {
 
 struct disk *disk_new(uint64_t id);
 void disk_free(struct disk *disk);
+/* What is synced. */
+struct disk *disk_copy(const struct disk *disk);
 
 /* Queues the persists of an update and takes their data. */
 void disk_submit(struct disk *disk, struct update *update);

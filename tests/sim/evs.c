@@ -7,15 +7,10 @@
 
 #include "base/mem.h"
 
-struct message {
-	uint32_t sender;
-	struct buf frame;
-};
-
 struct view {
 	uint64_t members;
 	bool told;				/* not so the one a node starts in */
-	struct message *messages;
+	struct evs_message **messages;
 	size_t n, cap;
 	unsigned int users;
 };
@@ -24,7 +19,7 @@ struct member {
 	bool up;
 	struct view *view;
 	size_t next;				/* message to deliver */
-	struct buf *queue;
+	struct evs_message **queue;
 	size_t queued, queue_cap;
 };
 
@@ -35,6 +30,21 @@ struct evs {
 	void *context;
 	struct member members[EVS_NODES_MAX];
 };
+
+struct evs_message *evs_message_ref(struct evs_message *message)
+{
+	message->refs++;
+	return message;
+}
+
+void evs_message_unref(struct evs_message *message)
+{
+	if (!message || --message->refs > 0)
+		return;
+	frame_body_free(message->body);
+	buf_free(&message->frame);
+	free(message);
+}
 
 struct evs *evs_new(uint32_t nodes, struct rng *rng, const struct evs_ops *ops, void *context)
 {
@@ -64,7 +74,7 @@ static void view_leave(struct member *member)
 	if (!view || --view->users > 0)
 		return;
 	for (size_t i = 0; i < view->n; i++)
-		buf_free(&view->messages[i].frame);
+		evs_message_unref(view->messages[i]);
 	free(view->messages);
 	free(view);
 }
@@ -86,7 +96,7 @@ static struct member *member_of(struct evs *evs, uint32_t node)
 static void queue_drop(struct member *member)
 {
 	for (size_t i = 0; i < member->queued; i++)
-		buf_free(&member->queue[i]);
+		evs_message_unref(member->queue[i]);
 	member->queued = 0;
 }
 
@@ -141,49 +151,59 @@ uint64_t evs_members(const struct evs *evs, uint32_t node)
 void evs_send(struct evs *evs, uint32_t node, struct buf *frame)
 {
 	struct member *member = member_of(evs, node);
+	struct evs_message *message = mem_new(struct evs_message);
+	int r;
 
 	assert(member->up);
+	message->refs = 1;
+	message->sender = node;
+	message->frame = *frame;
+	*frame = (struct buf){ 0 };
+	r = frame_decode(message->frame.data, message->frame.len, &message->header, &message->body);
+	assert(r == 0);
 	if (member->queued == member->queue_cap) {
 		member->queue_cap = member->queue_cap ? member->queue_cap * 2 : 16;
 		member->queue = mem_resize(member->queue, member->queue_cap,
 					   sizeof(*member->queue));
 	}
-	member->queue[member->queued++] = *frame;
-	*frame = (struct buf){ 0 };
+	member->queue[member->queued++] = message;
+}
+
+size_t evs_queued(const struct evs *evs, uint32_t node)
+{
+	return evs->members[node - 1].queued;
 }
 
 bool evs_place(struct evs *evs, uint32_t node, bool lost)
 {
 	struct member *member = member_of(evs, node);
 	struct view *view = member->view;
-	struct buf frame;
+	struct evs_message *message;
 
 	if (!member->up || member->queued == 0)
 		return false;
-	frame = member->queue[0];
+	message = member->queue[0];
 	member->queued--;
 	memmove(member->queue, member->queue + 1, member->queued * sizeof(*member->queue));
 	if (lost) {
-		buf_free(&frame);
+		evs_message_unref(message);
 		return true;
 	}
 	if (view->n == view->cap) {
 		view->cap = view->cap ? view->cap * 2 : 64;
 		view->messages = mem_resize(view->messages, view->cap, sizeof(*view->messages));
 	}
-	view->messages[view->n++] = (struct message){ node, frame };
+	view->messages[view->n++] = message;
 	return true;
 }
 
 bool evs_deliver(struct evs *evs, uint32_t node)
 {
 	struct member *member = member_of(evs, node);
-	struct message *message;
 
 	if (!member->up || member->next == member->view->n)
 		return false;
-	message = &member->view->messages[member->next++];
-	evs->ops->deliver(evs->context, node, message->sender, &message->frame);
+	evs->ops->deliver(evs->context, node, member->view->messages[member->next++]);
 	return true;
 }
 
@@ -271,15 +291,16 @@ void evs_regroup(struct evs *evs, const uint32_t *of, bool spare, uint64_t ghost
 		if (evs_up(evs, node))
 			left |= UINT64_C(1) << (node - 1);
 	for (uint32_t node = 1; node <= evs->nodes; node++) {
-		uint64_t members = 0;
+		uint64_t members, together = 0;
 
 		if (!(left >> (node - 1) & 1))
 			continue;
-		for (uint32_t other = node; other <= evs->nodes; other++)
-			if ((left >> (other - 1) & 1) && of[other - 1] == of[node - 1])
-				members |= UINT64_C(1) << (other - 1);
+		for (uint32_t other = 1; other <= evs->nodes; other++)
+			if (of[other - 1] == of[node - 1])
+				together |= UINT64_C(1) << (other - 1);
+		members = left & together;
 		left &= ~members;
 		if (!spare || !unchanged(evs, members))
-			form(evs, members, ghosts & ~members, ring_too);
+			form(evs, members, ghosts & ~members, ring_too & together);
 	}
 }

@@ -24,13 +24,25 @@
 
 #include "base/buf.h"
 #include "tests/sim/rng.h"
+#include "wire/frame.h"
 
-enum { EVS_NODES_MAX = 16 };
+enum { EVS_NODES_MAX = 64 };
 
 struct evs;
 
+/* One for all who get it, decoded once. Who needs it for longer than a call takes a reference. */
+struct evs_message {
+	uint32_t refs, sender;
+	struct buf frame;
+	struct frame_header header;
+	ProtobufCMessage *body;
+};
+
+struct evs_message *evs_message_ref(struct evs_message *message);
+void evs_message_unref(struct evs_message *message);
+
 struct evs_ops {
-	void (*deliver)(void *context, uint32_t node, uint32_t sender, const struct buf *frame);
+	void (*deliver)(void *context, uint32_t node, struct evs_message *message);
 	void (*view)(void *context, uint32_t node, uint64_t members, uint64_t ring);
 };
 
@@ -43,8 +55,9 @@ void evs_start(struct evs *evs, uint32_t node);
 void evs_crash(struct evs *evs, uint32_t node);
 bool evs_up(const struct evs *evs, uint32_t node);
 
-/* Queues a frame, which it takes over. */
+/* Queues a frame, which it takes over; asserts that it can be decoded. */
 void evs_send(struct evs *evs, uint32_t node, struct buf *frame);
+size_t evs_queued(const struct evs *evs, uint32_t node);
 /* The oldest queued message of a node gets its place in the order; or is lost. False: none. */
 bool evs_place(struct evs *evs, uint32_t node, bool lost);
 /* Delivers the next message to a node. False: there is none. */
@@ -53,7 +66,7 @@ bool evs_deliver(struct evs *evs, uint32_t node);
 /*
  * New views: of[node - 1] is the component a node finds itself in. A component that is as it
  * was may be spared. ghosts are added to the members of every view. The ring has the members
- * that are there, and the nodes in ring_too.
+ * that are there, and those of the nodes in ring_too that are in the same component.
  */
 void evs_regroup(struct evs *evs, const uint32_t *of, bool spare, uint64_t ghosts,
 		 uint64_t ring_too);

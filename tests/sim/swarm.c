@@ -179,18 +179,12 @@ static void happen(struct swarm_node *node, struct event *event)
 	oracle_check(swarm, node);
 }
 
-static void on_deliver(void *context, uint32_t id, uint32_t sender, const struct buf *frame)
+static void on_deliver(void *context, uint32_t id, struct evs_message *message)
 {
-	struct swarm *swarm = context;
-	struct frame_header header;
-	ProtobufCMessage *body = NULL;
 	struct event event = { .kind = EVENT_FRAME };
-	int r = frame_decode(frame->data, frame->len, &header, &body);
 
-	assert(r == 0);
-	event.frame = (struct event_frame){ sender, &header, body };
-	happen(swarm_node(swarm, id), &event);
-	frame_body_free(body);
+	event.frame = (struct event_frame){ message->sender, &message->header, message->body };
+	happen(swarm_node(context, id), &event);
 }
 
 static size_t list(uint64_t nodes, uint32_t *ret_list)

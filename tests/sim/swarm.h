@@ -25,7 +25,7 @@
 #include "tests/sim/rng.h"
 #include "tests/sim/toy.h"
 
-enum { SWARM_NODES_MAX = EVS_NODES_MAX };
+enum { SWARM_NODES_MAX = 16 };
 
 struct swarm;
 

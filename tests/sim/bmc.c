@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/sim/bmc.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "tests/sim/world_private.h"
+#include "wire/message.h"
+
+/* A fence call: an agent process on the node that makes it. */
+struct call {
+	uint32_t executor, target;
+	uint64_t ask;
+	bool status;
+	bool orphan;		/* nobody waits for it; what the device was told goes on */
+	bool acted;		/* the device has done what it does */
+	uint64_t deadline_us;
+};
+
+struct device {
+	enum bmc_mode mode;
+	uint64_t until_us;
+};
+
+struct bmc {
+	struct world *world;
+	struct device devices[WORLD_NODES + 1];
+	struct idmap calls;	/* by number: struct call */
+};
+
+struct bmc *bmc_new(struct world *world)
+{
+	struct bmc *bmc = mem_new(struct bmc);
+
+	bmc->world = world;
+	return bmc;
+}
+
+void bmc_free(struct bmc *bmc)
+{
+	idmap_free(&bmc->calls, free);
+	free(bmc);
+}
+
+void bmc_set(struct bmc *bmc, uint32_t node, enum bmc_mode mode, uint64_t for_us)
+{
+	bmc->devices[node].mode = mode;
+	bmc->devices[node].until_us = bmc->world->now_us + for_us;
+}
+
+static enum bmc_mode mode_of(const struct bmc *bmc, uint32_t node)
+{
+	const struct device *device = &bmc->devices[node];
+
+	return bmc->world->now_us < device->until_us ? device->mode : BMC_WORKS;
+}
+
+static uint32_t node_named(const struct world *world, const char *name)
+{
+	const struct state *state = truth_state(world->truth);
+	const Wire__Node *node = state ? state_node_named(state, name) : NULL;
+
+	return node ? (uint32_t)node->id : 0;
+}
+
+void bmc_call(struct bmc *bmc, uint32_t executor, const struct ask *ask)
+{
+	struct world *world = bmc->world;
+	const Wire__FenceCall *body = ask->request->fence;
+	struct call *call = mem_new(struct call);
+	uint64_t number = world_new_id(world);
+
+	call->executor = executor;
+	call->ask = ask->id;
+	call->target = node_named(world, body->node_name);
+	call->status = body->action == WIRE__FENCE_CALL__ACTION__STATUS;
+	call->deadline_us = world->now_us + ask->deadline_ms * UINT64_C(1000);
+	idmap_put(&bmc->calls, number, call);
+	world_tell(world, "n%u asks the device of n%u to %s", executor, call->target,
+		   call->status ? "say" : "cut its power");
+	world_due(world, DUE_DEVICE, executor, world_some(world, 50000, 1500000), 0, number);
+}
+
+static void orphan(struct bmc *bmc, uint32_t executor, uint64_t ask)
+{
+	struct call *call;
+
+	idmap_each(&bmc->calls, i, call)
+		if (call->executor == executor && (!ask || call->ask == ask))
+			call->orphan = true;
+}
+
+void bmc_cancel(struct bmc *bmc, uint32_t executor, uint64_t ask)
+{
+	orphan(bmc, executor, ask);
+}
+
+void bmc_daemon_gone(struct bmc *bmc, uint32_t executor)
+{
+	orphan(bmc, executor, 0);
+}
+
+static void answer(struct bmc *bmc, const struct call *call, Wire__AgentReply__Code code,
+		   const char *text)
+{
+	struct machine *machine = &bmc->world->machines[call->executor];
+	struct input input = { .kind = EVENT_AGENT_REPLY, .number = call->ask };
+	Wire__AgentReply reply = WIRE__AGENT_REPLY__INIT;
+
+	if (call->orphan)
+		return;
+	reply.code = code;
+	reply.text = (char *)text;
+	input.body = wire_dup(&reply.base);
+	world_tell(bmc->world, "n%u hears from the device of n%u: %s", call->executor,
+		   call->target, text);
+	world_input(machine, &input);
+}
+
+/* Something the device was told already is done, whoever has lost interest; a call is not begun. */
+static void act(struct bmc *bmc, struct call *call)
+{
+	struct world *world = bmc->world;
+	struct machine *target = &world->machines[call->target];
+
+	call->acted = true;
+	if (call->status || !call->target || mode_of(bmc, call->target) == BMC_IDLE)
+		return;
+	if (target->power)
+		truth_cut(world->truth, &world->machines[call->executor], call->target);
+	machine_power_off(target);
+	/* Somebody comes and switches it on again, one day. */
+	machine_power_on(target, world_some(world, 5000, 120000));
+}
+
+static void over(struct bmc *bmc, uint64_t number)
+{
+	free(idmap_remove(&bmc->calls, number));
+}
+
+static void say(struct bmc *bmc, uint64_t number)
+{
+	struct call call = *(struct call *)idmap_get(&bmc->calls, number);
+	bool on = bmc->world->machines[call.target].power;
+
+	over(bmc, number);
+	if (!call.status && on)
+		answer(bmc, &call, WIRE__AGENT_REPLY__CODE__FAILED, "it is still on");
+	else
+		answer(bmc, &call,
+		       on ? WIRE__AGENT_REPLY__CODE__ON : WIRE__AGENT_REPLY__CODE__OFF,
+		       on ? "on" : "off");
+}
+
+void bmc_due(struct bmc *bmc, uint64_t number)
+{
+	struct world *world = bmc->world;
+	struct call *call = idmap_get(&bmc->calls, number);
+	enum bmc_mode mode = call->target ? mode_of(bmc, call->target) : BMC_FAILS;
+	struct call was = *call;
+
+	if (call->orphan && !call->acted) {
+		over(bmc, number);
+	} else if (call->acted) {
+		say(bmc, number);
+	} else if (mode == BMC_FAILS) {
+		over(bmc, number);
+		answer(bmc, &was, WIRE__AGENT_REPLY__CODE__FAILED, "the device refuses");
+	} else if (mode == BMC_HANGS && world->now_us < call->deadline_us) {
+		world_due(world, DUE_DEVICE, call->executor, call->deadline_us - world->now_us, 0,
+			  number);
+	} else if (mode == BMC_HANGS) {
+		over(bmc, number);
+		answer(bmc, &was, WIRE__AGENT_REPLY__CODE__TIMEOUT, "no answer in time");
+	} else {
+		act(bmc, call);
+		world_due(world, DUE_DEVICE, was.executor,
+			  mode == BMC_LATE ? was.deadline_us - world->now_us + 5000000
+					   : world_some(world, 50000, 1000000), 0, number);
+	}
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_SIM_HOST_H
+#define TESTS_SIM_HOST_H
+
+/*
+ * A host is a node's hypervisor as a model, libvirt and QEMU, with the vm agent in front of it: it
+ * answers what the daemon asks and tells what becomes of guests. Each thing takes its steps, and
+ * between any two of them everything else may happen: guests die, libvirt hangs, the agent is
+ * killed while libvirt goes on, the link between two hosts breaks in the middle of a move.
+ *
+ * Guests know what they have written: see truth.h. How a move ends is libvirt's peer-to-peer
+ * protocol (migrate/README.md), lost replies included.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clusterd/core/update.h"
+
+/* What a hypervisor can be told to fail at: bits. */
+enum host_failure {
+	HOST_STARTS = 1, HOST_MOVES = 2, HOST_SAVES = 4, HOST_RESTORES = 8, HOST_DROPS = 16,
+	HOST_REPLIES = 32,	/* the source does not hear how its move ended */
+};
+
+struct host;
+struct world;
+
+struct host *host_new(struct world *world, uint32_t node);
+void host_free(struct host *host);
+
+void host_refuse(struct host *host, unsigned failures, uint64_t for_us);
+void host_hang(struct host *host, uint64_t for_us);
+void host_restart(struct host *host);
+void host_power_off(struct host *host);
+/* The agent itself stands still: it says nothing. */
+void host_agent_hang(struct host *host, uint64_t for_us);
+
+void host_agent_up(struct host *host);
+void host_agent_down(struct host *host);
+void host_ask(struct host *host, const struct ask *ask);
+
+void host_job_due(struct host *host, uint64_t number);
+void host_look_due(struct host *host, uint64_t number);
+void host_guest_due(struct host *host, uint64_t number);
+void host_libvirt_due(struct host *host);
+void host_overdue_due(struct host *host, uint64_t number);
+
+/* A guest of that name ends: by itself, or because its process dies. False: it does not run here. */
+bool host_guest_ends(struct host *host, const char *uuid, bool shutdown);
+/* Who reaches whom has changed. */
+void host_link_changed(struct host *host);
+/* Its process exists here, in any form. */
+bool host_has(const struct host *host, const char *uuid);
+bool host_runs(const struct host *host, const char *uuid);
+
+#endif

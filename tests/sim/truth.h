@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_SIM_TRUTH_H
+#define TESTS_SIM_TRUTH_H
+
+/*
+ * The truth is what no node knows and all of them must not contradict. Held after every event:
+ *
+ *	- an entry that was applied anywhere is at its index for ever, even if all power fails now
+ *	  and just a majority of voters comes back; a command that was acknowledged is such an entry;
+ *	- states at the same index are the same, and are what the log says;
+ *	- an epoch is opened by one round, and has all that was committed before it;
+ *	- a guest runs once, where the log lets it, and never with memory that is older than its disk:
+ *	  each time a guest begins to run its disk gets a new stamp, which it and what is made of its
+ *	  memory carry on; whoever runs with another stamp than the disk's would destroy data;
+ *	- nothing is asked of hypervisors and power devices but what is committed; no node is told off
+ *	  by one that sees it in the group, nor more of them than the budget allows.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clusterd/core/update.h"
+#include "clusterd/core/state.h"
+
+struct machine;
+struct truth;
+struct world;
+
+struct truth *truth_new(struct world *world);
+void truth_free(struct truth *truth);
+
+/* Entry 1, as it was made before anybody ran. */
+void truth_genesis(struct truth *truth, const struct update *update);
+/* A daemon has taken an event, or has just been loaded. */
+void truth_step(struct truth *truth, struct machine *machine);
+void truth_daemon_started(struct truth *truth, struct machine *machine);
+/* Something was taken from a disk. */
+void truth_disk_changed(struct truth *truth, const struct machine *machine);
+/* If the mains failed now, and a majority of voters came back: would anything be lost? */
+bool truth_survives(struct truth *truth);
+/* Everything that is looked at only now and then. */
+void truth_all(struct truth *truth);
+/* What is committed; NULL before there is anything. */
+const struct state *truth_state(const struct truth *truth);
+
+/* What a node wants done. */
+void truth_asked(struct truth *truth, struct machine *machine, const struct ask *ask);
+/* The power of a node is cut, by order of another one. */
+void truth_cut(struct truth *truth, const struct machine *executor, uint32_t node);
+/* An administrator was told that it is done. */
+void truth_acknowledged(struct truth *truth, const struct machine *machine, uint64_t request,
+			const Wire__Verdict *verdict);
+
+/* The stamp of a guest's disk, by its uuid. */
+uint64_t truth_disk(struct truth *truth, const char *uuid);
+/* A guest begins to run there, with a memory that has that stamp. Returns its new one. */
+uint64_t truth_runs(struct truth *truth, uint32_t node, const char *uuid, uint64_t memory);
+/* It runs no more. */
+void truth_rests(struct truth *truth, uint32_t node, const char *uuid);
+
+/* Images of guests on the volume: by path; consumed ones were restored. */
+void truth_image_put(struct truth *truth, const char *path, uint64_t memory);
+/* Its stamp; 0: there is none. */
+uint64_t truth_image(const struct truth *truth, const char *path, bool *ret_consumed);
+void truth_image_consume(struct truth *truth, const char *path);
+bool truth_image_drop(struct truth *truth, const char *path);
+size_t truth_images(const struct truth *truth);
+
+#endif

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How a world begins, what is done to it, and how it heals. */
+#include "tests/sim/world_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "clusterd/core/core_private.h"
+#include "clusterd/core/record.h"
+#include "clusterd/core/round.h"
+
+enum {
+	GATHER_S = 600,		/* until all are ready again, and alike */
+	RESTORE_S = 3600,	/* until every guest is where it is to be */
+	REST_S = 300,		/* then nothing more may happen for so long */
+};
+
+/* ---------------------------------------------------------------- the beginning */
+
+static void genesis(struct world *world, uint64_t knowing, bool known)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__Genesis body = WIRE__GENESIS__INIT;
+	Wire__Cluster cluster = WIRE__CLUSTER__INIT;
+	Wire__Node nodes[WORLD_NODES], *list[WORLD_NODES];
+	uint32_t voters[WORLD_NODES];
+	char names[WORLD_NODES][16];
+	struct update update;
+
+	cluster.id = 1;
+	cluster.name = (char *)"sim";
+	cluster.uuid = (char *)"12345678-9abc-4def-8123-456789abcdef";
+	cluster.voters = voters;
+	cluster.n_voters = world->voters;
+	for (uint32_t i = 0; i < world->nodes; i++) {
+		wire__node__init(&nodes[i]);
+		snprintf(names[i], sizeof(names[i]), "n%u", i + 1);
+		voters[i] = i + 1;
+		nodes[i].id = i + 1;
+		nodes[i].name = nodes[i].address = names[i];
+		nodes[i].disk_id = known ? world->machines[i + 1].disk->id : 0;
+		list[i] = &nodes[i];
+	}
+	body.cluster = &cluster;
+	body.nodes = list;
+	body.n_nodes = world->nodes;
+	command.body_case = WIRE__COMMAND__BODY_GENESIS;
+	command.genesis = &body;
+	for (uint64_t left = knowing; left; left &= left - 1) {
+		struct disk *disk = world->machines[nodes_lowest(left)].disk;
+
+		update_init(&update);
+		if (core_genesis(&command, &update) < 0)
+			world_fail(world, "genesis is refused");
+		if (left == knowing)
+			truth_genesis(world->truth, &update);
+		update.persist_seq = 1;
+		disk_submit(disk, &update);
+		disk_sync(disk, SIZE_MAX);
+		disk->removed = false;
+		update_reset(&update);
+	}
+}
+
+struct world *world_new(const struct world_config *config)
+{
+	struct world *world = mem_new(struct world);
+
+	world->config = *config;
+	world->nodes = config->nodes;
+	world->voters = config->nodes >= 5 ? 5 : config->nodes >= 3 ? 3 : config->nodes;
+	world->rng.state = config->seed;
+	world->now_us = 1000000;
+	world->place_us = 100 << rng_below(&world->rng, 6);
+	world->sync_us = 100 << rng_below(&world->rng, 9);
+	world->job_ms = 1 << rng_below(&world->rng, 7);
+	net_init(world);
+	world->truth = truth_new(world);
+	world->bmc = bmc_new(world);
+	world->admin = admin_new(world);
+	for (uint32_t id = 1; id <= world->nodes; id++) {
+		machine_init(world, id);
+		world->machines[id].sync_us = world->sync_us << rng_below(&world->rng, 3);
+		world->machines[id].rate = 990000 + rng_below(&world->rng, 20000);
+	}
+	/* Either a young cluster, of which but one node knows; or all of them do. */
+	if (rng_below(&world->rng, 4) == 0)
+		genesis(world, node_bit(1 + rng_below(&world->rng, world->voters)), false);
+	else
+		genesis(world, (UINT64_C(2) << (world->nodes - 1)) - 1, true);
+	for (uint32_t id = 1; id <= world->nodes; id++)
+		machine_power_on(&world->machines[id], rng_below(&world->rng, 5000));
+	world_due(world, DUE_FAULT, 0, 0, 0, 0);
+	return world;
+}
+
+void world_free(struct world *world)
+{
+	for (uint32_t id = 1; id <= world->nodes; id++)
+		machine_free(&world->machines[id]);
+	evs_free(world->evs);
+	admin_free(world->admin);
+	bmc_free(world->bmc);
+	truth_free(world->truth);
+	queue_free(&world->queue);
+	free(world);
+}
+
+/* ---------------------------------------------------------------- faults */
+
+static void split(struct world *world, uint64_t a, uint64_t b)
+{
+	bool changed = false;
+
+	for (uint32_t id = 1; id <= world->nodes; id++) {
+		struct machine *machine = &world->machines[id];
+		uint32_t side = (uint32_t)((a >> (id - 1) & 1) | (b >> (id - 1) & 1) << 1);
+
+		changed |= side != machine->side;
+		machine->side = side;
+	}
+	for (uint32_t id = 1; changed && id <= world->nodes; id++) {
+		world->machines[id].stalled = true;
+		host_link_changed(world->machines[id].host);
+	}
+	if (changed)
+		net_changed(world, world_some(world, 2000000, 2600000));
+}
+
+static void power(struct machine *machine, uint64_t for_ms)
+{
+	if (!machine->power)
+		return;
+	machine_power_off(machine);
+	machine_power_on(machine, for_ms + 1);
+}
+
+static void stop(struct machine *machine, uint64_t for_ms)
+{
+	struct input input = { .kind = EVENT_LEAVE };
+
+	if (!machine->core)
+		return;
+	world_tell(machine->world, "n%u: daemon is asked to stop", machine->id);
+	machine->leaving = true;
+	machine->freed_ms = for_ms + 1;
+	world_input(machine, &input);
+}
+
+static void freeze(struct machine *machine, uint64_t for_ms)
+{
+	struct world *world = machine->world;
+
+	if (!machine->core || machine_frozen(machine))
+		return;
+	machine->frozen_us = world->now_us + for_ms * 1000;
+	world_due(world, DUE_THAW, machine->id, for_ms * 1000, 0, 0);
+}
+
+static void suspend(struct machine *machine, uint64_t for_ms)
+{
+	struct world *world = machine->world;
+
+	if (!machine->power || machine_frozen(machine))
+		return;
+	machine->suspended_us = world->now_us + for_ms * 1000;
+	world_due(world, DUE_THAW, machine->id, for_ms * 1000, 0, 0);
+	if (for_ms < 1000)
+		return;
+	net_broken(machine);
+	for (uint32_t id = 1; id <= world->nodes; id++)
+		host_link_changed(world->machines[id].host);
+}
+
+/* A disk is changed while the machine is off; its power is off for so long. */
+static void with_disk(struct machine *machine, bool (*change)(struct machine *machine),
+		      uint64_t for_ms)
+{
+	if (!machine->power || !machine_disks_known(machine->world))
+		return;
+	machine_power_off(machine);
+	change(machine);
+	machine_power_on(machine, for_ms + 1);
+}
+
+static void some_guest(struct world *world, uint64_t draw, bool shutdown)
+{
+	const struct state *state = truth_state(world->truth);
+	size_t n = state_count(state, WIRE__TABLE__TABLE_VM);
+	const Wire__Vm *vm = n ? state_at(state, WIRE__TABLE__TABLE_VM, draw % n) : NULL;
+
+	for (uint32_t id = 1; vm && id <= world->nodes; id++)
+		if (host_guest_ends(world->machines[id].host, vm->uuid, shutdown))
+			return;
+}
+
+static void do_fault(struct world *world, const struct fault *fault)
+{
+	struct machine *machine = &world->machines[fault->node];
+	uint64_t a = fault->a, b = fault->b;
+
+	switch (fault->kind) {
+	case FAULT_SPLIT:
+		split(world, a, b);
+		break;
+	case FAULT_HEAL:
+		split(world, 0, 0);
+		break;
+	case FAULT_STORM:
+		world->storm_n = (uint32_t)a;
+		world->storm_ms = b;
+		net_changed(world, 1000);
+		break;
+	case FAULT_GHOST:
+		machine->ghost = a % 3 != 0;
+		break;
+	case FAULT_LOSE:
+		world->lose = (uint32_t)a;
+		world->lose_until_us = world->now_us + b * 1000;
+		break;
+	case FAULT_LAG:
+		machine->lag_us = a * 1000;
+		machine->lag_until_us = world->now_us + b * 1000;
+		break;
+	case FAULT_POWER:
+		power(machine, a);
+		break;
+	case FAULT_BLACKOUT:
+		for (uint32_t id = 1; id <= world->nodes; id++)
+			if (a >> (id - 1) & 1)
+				power(&world->machines[id], b + id * 100);
+		break;
+	case FAULT_KILL:
+		machine_kill_daemon(machine, a + 1);
+		break;
+	case FAULT_STOP:
+		stop(machine, a);
+		break;
+	case FAULT_FREEZE:
+		freeze(machine, a);
+		break;
+	case FAULT_SUSPEND:
+		suspend(machine, a);
+		break;
+	case FAULT_AGENT:
+		if (a % 3 == 0)
+			host_agent_hang(machine->host, a * 1000);
+		else
+			machine_kill_agent(machine, a + 1);
+		break;
+	case FAULT_LIBVIRT:
+		host_hang(machine->host, a * 1000);
+		break;
+	case FAULT_RESTART:
+		host_restart(machine->host);
+		break;
+	case FAULT_GUEST:
+		some_guest(world, a, b != 0);
+		break;
+	case FAULT_REFUSE:
+		host_refuse(machine->host, (unsigned)a, b * 1000);
+		break;
+	case FAULT_DEVICE:
+		bmc_set(world->bmc, fault->node, (enum bmc_mode)(a % BMC_MODES), b * 1000);
+		break;
+	case FAULT_SLOW:
+		machine->slow_ms = (uint32_t)a;
+		machine->slow_us = world->now_us + b * 1000;
+		break;
+	case FAULT_FULL:
+		machine_kill_daemon(machine, a + 1);
+		break;
+	case FAULT_WIPE:
+		with_disk(machine, machine_wipe, a);
+		break;
+	case FAULT_COPY:
+		machine_copy_disk(machine);
+		break;
+	case FAULT_BACK:
+		with_disk(machine, machine_turn_back, a);
+		break;
+	case FAULT_RATE:
+		machine_set_rate(machine, 990000 + (uint32_t)a);
+		break;
+	case FAULT_WALL:
+		machine->wall_ms = (int64_t)(a % 1000000000) - 500000000;
+		break;
+	case FAULT_ADMIN:
+		admin_ask(world, fault->node, a);
+		break;
+	case FAULT_KINDS:
+		break;
+	}
+}
+
+static void arm_fault(struct world *world)
+{
+	uint64_t at_us = world->fault.at_ms * 1000;
+
+	world_due(world, DUE_FAULT, 0, at_us > world->now_us ? at_us - world->now_us : 0, 0, 0);
+}
+
+void world_next_fault(struct world *world)
+{
+	const struct fault_source *source = world->faults;
+
+	if (source->list) {
+		if (world->fault_next == source->list->n)
+			return;
+		world->fault = source->list->faults[world->fault_next++];
+	} else {
+		fault_draw(source->mix, source->rng, world->nodes, world_now_ms(world),
+			   &world->fault);
+		if (source->record)
+			fault_list_add(source->record, &world->fault);
+	}
+	world->faulty = true;
+	arm_fault(world);
+}
+
+void world_fault_due(struct world *world)
+{
+	if (!world->faults)
+		return;
+	if (world->faulty) {
+		struct fault fault = world->fault;
+
+		world->faulty = false;
+		world->counts.faults++;
+		if (world->config.story) {
+			buf_printf(world->config.story, "%9s     ! ", "");
+			fault_write(&fault, world->config.story);
+		}
+		do_fault(world, &fault);
+	}
+	if (!world->wrong[0])
+		world_next_fault(world);
+}
+
+void world_run(struct world *world, uint64_t events, const struct fault_source *faults)
+{
+	world->faults = faults;
+	admin_furnish(world);
+	while (world->counts.events < events && world_step(world))
+		;
+	world->faults = NULL;
+}
+
+/* ---------------------------------------------------------------- after the faults */
+
+static void mend(struct world *world)
+{
+	world->storm_n = 0;
+	world->lose = 0;
+	split(world, 0, 0);
+	net_changed(world, 1000000);
+	for (uint32_t id = 1; id <= world->nodes; id++) {
+		struct machine *machine = &world->machines[id];
+
+		machine->ghost = false;
+		machine->lag_until_us = machine->slow_us = 0;
+		if (machine_frozen(machine)) {
+			machine->frozen_us = machine->suspended_us = world->now_us;
+			world_thaw(machine);
+		}
+		bmc_set(world->bmc, id, BMC_WORKS, 0);
+		host_refuse(machine->host, 0, 0);
+		host_agent_hang(machine->host, 0);
+		machine_power_on(machine, 1000);
+		/* A daemon that is to come in an hour comes now. */
+		if (machine->power && !machine->core)
+			world_due(world, DUE_DAEMON, id, 1000000, machine->daemon_life, 0);
+	}
+}
+
+static bool all_alike(const struct world *world)
+{
+	struct core_standing first, other;
+
+	for (uint32_t id = 1; id <= world->nodes; id++) {
+		const struct machine *machine = &world->machines[id];
+
+		if (!machine->core || !machine->agent)
+			return false;
+		core_standing(machine->core, id == 1 ? &first : &other);
+		if (id == 1)
+			other = first;
+		if (!other.open || other.epoch != first.epoch || other.index != first.index ||
+		    !other.agent_ok || other.disputed)
+			return false;
+	}
+	return true;
+}
+
+static void say_who_is_missing(struct world *world)
+{
+	for (uint32_t id = 1; id <= world->nodes; id++) {
+		const struct machine *machine = &world->machines[id];
+		struct core_standing standing;
+
+		if (!machine->core || !machine->agent) {
+			world_fail(world, "never together again: n%u has no daemon or no agent",
+				   id);
+			return;
+		}
+		core_standing(machine->core, &standing);
+		if (!standing.open || standing.disputed || !standing.agent_ok)
+			world_fail(world, "never together again: n%u: %s", id,
+				   standing.why_not ? standing.why_not
+				   : standing.disputed ? standing.disputed : "no agent");
+	}
+	world_fail(world, "never together again: the nodes differ");
+}
+
+static void say_what_is_missing(struct world *world)
+{
+	const struct state *state = truth_state(world->truth);
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
+
+		if (vm->phase != WIRE__VM__PHASE__RUN && vm->wanted != WIRE__VM__WANTED__STOPPED)
+			world_fail(world, "%s is not up again: phase %d, owner n%u, %s", vm->name,
+				   vm->phase, vm->owner, vm->detail);
+	}
+	world_fail(world, "not everything is as it is wanted");
+}
+
+static bool reached(struct world *world, bool (*goal)(struct world *world), uint64_t seconds)
+{
+	uint64_t end_us = world->now_us + seconds * 1000000;
+
+	while (!world->wrong[0] && world->now_us < end_us) {
+		world_until(world, world->now_us + 500000);
+		if (!world->wrong[0] && goal(world))
+			return true;
+	}
+	return false;
+}
+
+static bool together(struct world *world)
+{
+	return all_alike(world);
+}
+
+void world_heal(struct world *world)
+{
+	uint64_t commits;
+
+	if (world->wrong[0])
+		return;
+	world_tell(world, "everything is mended");
+	world->healed = true;
+	mend(world);
+	if (!reached(world, together, GATHER_S)) {
+		say_who_is_missing(world);
+		return;
+	}
+	if (!reached(world, admin_restore, RESTORE_S)) {
+		say_what_is_missing(world);
+		return;
+	}
+	commits = world->counts.commits;
+	world_until(world, world->now_us + REST_S * UINT64_C(1000000));
+	/* A CHECK a minute or so; a report of facts; no more. */
+	if (world->counts.commits > commits + 40 + 4 * world->nodes)
+		world_fail(world, "the cluster does not come to rest: %" PRIu64 " commands in %d s",
+			   world->counts.commits - commits, REST_S);
+	truth_all(world->truth);
+	if (!world->wrong[0] && !reached(world, together, GATHER_S))
+		say_who_is_missing(world);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_SIM_WORLD_PRIVATE_H
+#define TESTS_SIM_WORLD_PRIVATE_H
+
+/*
+ * What the files of a world share:
+ *
+ *	world.c		what is due, one thing after the other; the daemon's side of it
+ *	world_faults.c	what is done to a world; and how it heals
+ *	machine.c	power, daemons, agents, clocks, disks
+ *	net.c		who reaches whom, and when Corosync finds out
+ *	host.c		libvirt, QEMU and the vm agent of a node
+ *	bmc.c		power devices
+ *	admin.c		administrators
+ *	truth.c		what must hold after every event
+ */
+
+#include "clusterd/core/core.h"
+#include "tests/sim/bmc.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/evs.h"
+#include "tests/sim/host.h"
+#include "tests/sim/queue.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/world.h"
+
+/* Something for a daemon that stands still: it is taken when it goes on. */
+struct input {
+	enum event_kind kind;
+	struct evs_message *message;
+	uint64_t members, ring;
+	bool ring_only;
+	uint64_t number;		/* PERSISTED: which batch; AGENT_REPLY: which ask */
+	ProtobufCMessage *body;		/* AGENT_NEWS, AGENT_REPLY, CLIENT; owned */
+};
+
+struct machine {
+	struct world *world;
+	uint32_t id;
+
+	bool power;
+	uint64_t power_life;		/* changes whenever power goes or comes */
+	uint32_t boots;
+	char boot_id[40];
+	uint64_t booted_us, clock_ms;	/* its clock showed that then: at its boot 1 */
+	uint32_t rate;			/* of that clock: millionths of a second in a second */
+	int64_t wall_ms;		/* of its wall clock, against the true one */
+	uint64_t frozen_us;		/* the daemon stands still until then */
+	uint64_t suspended_us;		/* and so does everything else here */
+
+	struct core *core;		/* NULL: the daemon does not run */
+	uint64_t daemon_life;
+	uint64_t tick_us;		/* the tick that is due; 0 = none */
+	uint64_t deadline_ms;
+	uint64_t freed_ms;		/* when its last daemon ended */
+	struct input *inbox;
+	size_t inbox_n, inbox_cap;
+	bool leaving;
+
+	struct disk *disk, *copy;
+	size_t syncing;			/* batches that are being synced */
+	uint64_t sync_us, slow_us;	/* how long that takes; until when it takes slow_ms */
+	uint32_t slow_ms;
+
+	uint32_t side;			/* of the network */
+	bool stalled;			/* the token is lost: nobody there can send */
+	uint64_t told_ring;
+	uint64_t lag_us, lag_until_us;	/* messages reach it that much later, until then */
+	uint64_t next_delivery_us;
+	bool ghost;
+
+	struct host *host;
+	bool agent;
+	uint64_t agent_life;
+};
+
+struct world {
+	struct world_config config;
+	struct rng rng;			/* for everything but the list of faults */
+	uint64_t now_us;
+	uint64_t last_id;
+	struct queue queue;
+	uint32_t nodes, voters;
+	struct machine machines[WORLD_NODES + 1];	/* by node; 0 is nobody */
+	struct evs *evs;
+	uint64_t regroup_us;		/* when views change next; 0 = they do not */
+	uint32_t storm_n;
+	uint64_t storm_ms;
+	uint32_t lose;			/* per mille of messages */
+	uint64_t lose_until_us;
+	struct bmc *bmc;
+	struct admin *admin;
+	struct truth *truth;
+	const struct fault_source *faults;
+	size_t fault_next;
+	struct fault fault;		/* the one that is due next */
+	bool faulty;			/* there is one */
+	uint64_t digest;
+	bool healed;			/* no chance of failures any more */
+	uint32_t place_us, sync_us, job_ms;	/* how fast things are here */
+	struct world_counts counts;
+	char wrong[512];
+};
+
+/* ---------------------------------------------------------------- world.c */
+
+void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line of the story, if one is told. */
+void world_tell(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+uint64_t world_new_id(struct world *world);
+/* In so many microseconds. */
+void world_due(struct world *world, enum due_kind kind, uint32_t node, uint64_t in_us,
+	       uint64_t life, uint64_t number);
+/* One that is at least low and below high. */
+uint64_t world_some(struct world *world, uint64_t low, uint64_t high);
+static inline bool world_permille(struct world *world, uint32_t n)
+{
+	return !world->healed && rng_permille(&world->rng, n);
+}
+/* Takes over what is in it. A daemon that does not run never gets it. */
+void world_input(struct machine *machine, struct input *input);
+/* What waited for a daemon that stood still. */
+void world_thaw(struct machine *machine);
+void input_free(struct input *input);
+bool world_step(struct world *world);
+/* Steps until that time, or something is wrong. */
+void world_until(struct world *world, uint64_t until_us);
+
+/* ---------------------------------------------------------------- world_faults.c */
+
+void world_fault_due(struct world *world);
+void world_next_fault(struct world *world);
+
+/* ---------------------------------------------------------------- machine.c */
+
+void machine_init(struct world *world, uint32_t id);
+void machine_free(struct machine *machine);
+/* Of its own clock. */
+uint64_t machine_boot_ms(const struct machine *machine);
+uint64_t machine_wall_ms(const struct machine *machine);
+/* How long until its clock shows that; 0 if it does already. */
+uint64_t machine_us_until(const struct machine *machine, uint64_t boot_ms);
+bool machine_frozen(const struct machine *machine);
+void machine_power_off(struct machine *machine);
+void machine_power_on(struct machine *machine, uint64_t in_ms);
+void machine_power_due(struct machine *machine, uint64_t life);
+void machine_daemon_due(struct machine *machine, uint64_t life);
+void machine_agent_due(struct machine *machine, uint64_t life);
+/* The daemon's process ends at once, and is started again after that time. */
+void machine_kill_daemon(struct machine *machine, uint64_t again_ms);
+void machine_kill_agent(struct machine *machine, uint64_t again_ms);
+/* The daemon ends by itself, for that reason. */
+void machine_daemon_left(struct machine *machine, enum leave leave, const char *why);
+void machine_persist(struct machine *machine, struct update *update);
+void machine_sync_due(struct machine *machine, uint64_t life);
+/* Only if what was committed survives that; false: nothing was done. Its power is off. */
+bool machine_wipe(struct machine *machine);
+bool machine_turn_back(struct machine *machine);
+void machine_copy_disk(struct machine *machine);
+/* Each voter's disk is on record: before that, an empty one may be new or lost. */
+bool machine_disks_known(const struct world *world);
+/* Its clock goes on from what it shows, at that rate. */
+void machine_set_rate(struct machine *machine, uint32_t rate);
+
+/* ---------------------------------------------------------------- net.c */
+
+void net_init(struct world *world);
+/* Messages of an update. */
+void net_send(struct machine *machine, struct update *update);
+void net_place_due(struct machine *machine, uint64_t life);
+void net_deliver_due(struct machine *machine, uint64_t life);
+/* Who is there has changed: Corosync finds out after that time, if not before. */
+void net_changed(struct world *world, uint64_t in_us);
+/* The same, and until then the token is lost for all on that machine's side. */
+void net_broken(struct machine *machine);
+void net_regroup_due(struct world *world);
+bool net_reaches(const struct world *world, uint32_t a, uint32_t b);
+uint64_t net_members(const struct world *world, uint32_t node);
+
+/* ---------------------------------------------------------------- admin.c */
+
+struct admin *admin_new(struct world *world);
+void admin_free(struct admin *admin);
+/* Asks for something at random, at that node. */
+void admin_ask(struct world *world, uint32_t node, uint64_t draw);
+void admin_answer(struct world *world, uint32_t node, uint64_t tag, const Wire__Verdict *verdict);
+void admin_due(struct world *world, uint64_t number, uint64_t turn);
+/* A daemon is gone, and with it what it was to answer. */
+void admin_daemon_gone(struct world *world, uint32_t node);
+/* Asks for what a cluster needs to begin with: devices, a volume, guests. */
+void admin_furnish(struct world *world);
+/* After all faults: every guest is to run, or to be off if nobody wants it. False: not yet. */
+bool admin_restore(struct world *world);
+
+#endif
