@@ -170,17 +170,24 @@ static void refuse_large(uint64_t tag, const char *field, struct update *update)
 
 /*
  * What only the proposer can judge or fill in, when that is known: in an open epoch. False: it
- * was refused, and is to be forgotten.
+ * was answered, and is to be forgotten. What was carried out already is not judged by what has
+ * become of it.
  */
 static bool prepare_pending(struct core *core, struct pending *pending, struct update *update)
 {
-	Wire__Command *command =
-		wire__command__unpack(NULL, pending->command.len, pending->command.data);
-	const char *field = NULL;
-	char why[700] = "";
+	const Wire__Request *done =
+		state_get(core->state, WIRE__TABLE__TABLE_REQUEST, pending->request);
 	Wire__Verdict__Code code = WIRE__VERDICT__CODE__WRONG_STATE;
+	const char *field = NULL;
+	Wire__Command *command;
+	char why[700] = "";
 	int r = 0;
 
+	if (done) {
+		update_answer(update, pending->tag, wire_dup(&done->verdict->base));
+		return false;
+	}
+	command = wire__command__unpack(NULL, pending->command.len, pending->command.data);
 	if (core->census.disputed)
 		snprintf(why, sizeof(why), "nothing was changed: %s", CENSUS_DISPUTED);
 	else

@@ -15,6 +15,7 @@
 enum {
 	PATIENCE_US = 40000000,		/* the daemon gives up before that */
 	AGAIN_US = 2000000,
+	TRIES = 3,			/* of what need not be */
 };
 
 struct request {
@@ -25,6 +26,7 @@ struct request {
 	bool must;			/* until it is done */
 	bool told;			/* it is done, as was said */
 	uint64_t turn;			/* of what is due the last counts */
+	unsigned tries;
 };
 
 struct admin {
@@ -128,7 +130,7 @@ void admin_due(struct world *world, uint64_t number, uint64_t turn)
 	if (!request || request->turn != turn)
 		return;
 	/* One that is done was only asked again to see. */
-	if (request->told && !request->tag)
+	if ((request->told && !request->tag) || (!request->must && ++request->tries == TRIES))
 		forget(world->admin, request);
 	else
 		send(world->admin, request, 0);
@@ -154,13 +156,14 @@ static bool is_open(Wire__Verdict__Code code)
 }
 
 /* What was refused is asked for anew, if it must be. */
-static void refused(struct world *world, struct request *request, Wire__Verdict__Code code)
+static void refused(struct world *world, uint32_t node, struct request *request,
+		    Wire__Verdict__Code code)
 {
 	Wire__Command *command = request->command;
 	bool must = request->must && code != WIRE__VERDICT__CODE__EXISTS;
 
-	if (request->told)
-		world_fail(world, "a request that was done is refused when it is repeated");
+	if (request->told && truth_is_known(world->truth, node, request->number))
+		world_fail(world, "n%u refuses a request that is done, as it knows", node);
 	if (!must) {
 		forget(world->admin, request);
 		return;
@@ -188,7 +191,7 @@ void admin_answer(struct world *world, uint32_t node, uint64_t tag, const Wire__
 	if (is_open(verdict->code)) {
 		later(world, request, AGAIN_US);
 	} else if (verdict->code != WIRE__VERDICT__CODE__OK) {
-		refused(world, request, verdict->code);
+		refused(world, node, request, verdict->code);
 	} else {
 		truth_acknowledged(world->truth, &world->machines[node], request->number, verdict);
 		if (request->told || !world_permille(world, 100)) {
@@ -520,6 +523,18 @@ static bool restore_nodes(struct world *world, const struct state *state)
 		well = false;
 	}
 	return well;
+}
+
+void admin_give_up(struct world *world)
+{
+	struct idmap *requests = &world->admin->requests;
+
+	for (size_t i = idmap_count(requests); i-- > 0;) {
+		struct request *request = idmap_at(requests, i, NULL);
+
+		if (!request->must)
+			forget(world->admin, request);
+	}
 }
 
 bool admin_restore(struct world *world)

@@ -77,9 +77,9 @@ static uint64_t draw_number(struct rng *rng, int what, uint32_t max, uint32_t no
 {
 	switch (what) {
 	case SHORT_MS:
-		return some_ms(rng, 15);
+		return some_ms(rng, 14);
 	case LONG_MS:
-		return some_ms(rng, 18);
+		return some_ms(rng, 16);
 	case NODES:
 		return rng_next(rng) >> (64 - nodes);
 	case NUMBER:
@@ -97,6 +97,12 @@ void fault_draw(const struct fault_mix *mix, struct rng *rng, uint32_t nodes, ui
 	uint32_t what = rng_below(rng, mix->sum);
 	size_t kind = 0;
 
+	/* Now and then, time to recover: else most of what follows finds nothing to break. */
+	if (rng_below(rng, 16) == 0) {
+		*ret_fault = (struct fault){ .kind = FAULT_HEAL,
+					     .at_ms = after_ms + 20000 + rng_below(rng, 100000) };
+		return;
+	}
 	while (what >= mix->weight[kind])
 		what -= mix->weight[kind++];
 	*ret_fault = (struct fault){

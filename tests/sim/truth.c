@@ -32,6 +32,7 @@ struct guest_truth {
 	char uuid[40];
 	uint64_t disk;		/* stamp of what was written last */
 	uint64_t runs;		/* bit n-1: on node n */
+	uint64_t outside;	/* of those, the ones that were not the cluster's meanwhile */
 };
 
 struct image {
@@ -213,14 +214,18 @@ static void check_budget(struct truth *truth, uint64_t begun)
 			   PRIu64 " are allowed", used, budget);
 }
 
-static void check_held(struct truth *truth, const struct guest_truth *guest)
+static void check_held(struct truth *truth, struct guest_truth *guest)
 {
 	const Wire__Vm *vm = state_vm_named(truth->state, guest->uuid);
 
+	if (!vm || vm->unmanaged)
+		guest->outside |= guest->runs;
 	for (uint64_t left = guest->runs; left; left &= left - 1)
-		if (!vm || (!vm->unmanaged && !vm_holds(vm, nodes_lowest(left))))
+		if (vm && vm_holds(vm, nodes_lowest(left)))
+			guest->outside &= ~(left & -left);
+		else if (!(guest->outside & left & -left))
 			world_fail(truth->world, "%s runs on n%u, and the log does not know that "
-				   "it may", vm ? vm->name : guest->uuid, nodes_lowest(left));
+				   "it may", vm->name, nodes_lowest(left));
 }
 
 static void check_all_held(struct truth *truth)
@@ -230,19 +235,41 @@ static void check_all_held(struct truth *truth)
 			check_held(truth, &truth->guests[i]);
 }
 
+/* What a report or a step says. */
+static const char *detail_of(const Wire__Command *command, char ret[80])
+{
+	const ProtobufCEnumValue *what = NULL;
+	uint64_t vm = 0;
+
+	*ret = '\0';
+	if (command->body_case == WIRE__COMMAND__BODY_VM_REPORT) {
+		what = protobuf_c_enum_descriptor_get_value(&wire__vm_report__what__descriptor,
+							    (int)command->vm_report->what);
+		vm = command->vm_report->vm;
+	} else if (command->body_case == WIRE__COMMAND__BODY_VM_STEP) {
+		what = protobuf_c_enum_descriptor_get_value(&wire__vm__phase__descriptor,
+							    (int)command->vm_step->next);
+		vm = command->vm_step->vm;
+	}
+	if (what)
+		snprintf(ret, 80, " %s vm %" PRIu64, what->name, vm);
+	return ret;
+}
+
 static void tell_entry(struct truth *truth, const Wire__Entry *entry, const Wire__Verdict *verdict)
 {
 	const ProtobufCFieldDescriptor *field = NULL;
 	Wire__Command *command = NULL;
+	char detail[80];
 
 	if (!truth->world->config.story ||
 	    wire_command_unpack(entry->command.data, entry->command.len, &command) < 0)
 		return;
 	field = protobuf_c_message_descriptor_get_field(&wire__command__descriptor,
 							command->body_case);
-	world_tell(truth->world, "%" PRIu64 ":%" PRIu64 " %s of n%u%s%s", entry->epoch,
+	world_tell(truth->world, "%" PRIu64 ":%" PRIu64 " %s of n%u%s%s%s", entry->epoch,
 		   entry->index, field ? field->name : "nothing", command->node,
-		   *verdict->text ? ": " : "", verdict->text);
+		   detail_of(command, detail), *verdict->text ? ": " : "", verdict->text);
 	wire_free(command);
 }
 
@@ -522,6 +549,14 @@ void truth_acknowledged(struct truth *truth, const struct machine *machine, uint
 			   " was refused", machine->id, index);
 }
 
+bool truth_is_known(const struct truth *truth, uint32_t node, uint64_t request)
+{
+	const struct core *core = truth->world->machines[node].core;
+	uint64_t index = (uint64_t)(uintptr_t)idmap_get(&truth->requests, request);
+
+	return core && index && index <= state_index(core_state(core));
+}
+
 /* ---------------------------------------------------------------- guests */
 
 static struct guest_truth *guest_of(struct truth *truth, const char *uuid)
@@ -560,7 +595,10 @@ uint64_t truth_runs(struct truth *truth, uint32_t node, const char *uuid, uint64
 
 void truth_rests(struct truth *truth, uint32_t node, const char *uuid)
 {
-	guest_of(truth, uuid)->runs &= ~node_bit(node);
+	struct guest_truth *guest = guest_of(truth, uuid);
+
+	guest->runs &= ~node_bit(node);
+	guest->outside &= ~node_bit(node);
 }
 
 /* ---------------------------------------------------------------- images */

@@ -52,6 +52,9 @@ void truth_cut(struct truth *truth, const struct machine *executor, uint32_t nod
 void truth_acknowledged(struct truth *truth, const struct machine *machine, uint64_t request,
 			const Wire__Verdict *verdict);
 
+/* Has the node applied the entry of that request? */
+bool truth_is_known(const struct truth *truth, uint32_t node, uint64_t request);
+
 /* The stamp of a guest's disk, by its uuid. */
 uint64_t truth_disk(struct truth *truth, const char *uuid);
 /* A guest begins to run there, with a memory that has that stamp. Returns its new one. */

@@ -458,6 +458,7 @@ void world_heal(struct world *world)
 		say_who_is_missing(world);
 		return;
 	}
+	admin_give_up(world);
 	if (!reached(world, admin_restore, RESTORE_S)) {
 		say_what_is_missing(world);
 		return;

@@ -189,6 +189,8 @@ void admin_due(struct world *world, uint64_t number, uint64_t turn);
 void admin_daemon_gone(struct world *world, uint32_t node);
 /* Asks for what a cluster needs to begin with: devices, a volume, guests. */
 void admin_furnish(struct world *world);
+/* What is not done yet, nobody wants any more. */
+void admin_give_up(struct world *world);
 /* After all faults: every guest is to run, or to be off if nobody wants it. False: not yet. */
 bool admin_restore(struct world *world);
 
