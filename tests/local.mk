@@ -82,8 +82,11 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/host.h \
 	%D%/sim/machine.c \
 	%D%/sim/net.c \
+	%D%/sim/play.c \
+	%D%/sim/play.h \
 	%D%/sim/queue.c \
 	%D%/sim/queue.h \
+	%D%/sim/shrink.c \
 	%D%/sim/truth.c \
 	%D%/sim/truth.h \
 	%D%/sim/world.c \

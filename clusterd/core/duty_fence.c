@@ -123,6 +123,18 @@ static void drop_fence(struct core *core, struct fence_duty *duty, struct update
 	duty_fence_free(idmap_remove(&core->duties->fences, duty->op));
 }
 
+/*
+ * It is in the ring again, so it lives and reaches us: nobody needs its death any more. What the
+ * device was told already it may do all the same.
+ */
+static void spare(struct core *core, struct fence_duty *duty, struct update *update)
+{
+	update_cancel(update, duty->ask);
+	duty->over = true;
+	duty->over_ms = core->now_ms;
+	duty->instead = "the node came back while it was being fenced, so the call was ended";
+}
+
 static void run_fence(struct core *core, const Wire__Operation *op, struct update *update)
 {
 	struct fence_duty *duty = idmap_get(&core->duties->fences, op->id);
@@ -139,6 +151,9 @@ static void run_fence(struct core *core, const Wire__Operation *op, struct updat
 		idmap_put(&core->duties->fences, op->id, duty);
 		begin_fence(core, duty, op, update);
 	}
+	if (!duty->over && op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
+	    core_in_ring(core, op->node))
+		spare(core, duty, update);
 	if (duty->over)
 		tell_fence(core, duty, op, update);
 }

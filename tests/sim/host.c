@@ -227,6 +227,15 @@ static void describe(const struct host *host, const struct guest *guest, Wire__D
 	ret->text = (char *)(ret->state == STATE(ABSENT) ? "its process ended" : "");
 }
 
+/* What could not be told is looked at again as soon as it can. */
+static void look_when_it_answers(struct host *host, const struct guest *guest)
+{
+	if (hung(host))
+		world_due(host->world, DUE_LOOK, host->node,
+			  host->hung_us - host->world->now_us + 1000, host->machine->power_life,
+			  slot_of(host, guest));
+}
+
 static void tell_guest(struct host *host, const struct guest *guest, uint64_t watch)
 {
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
@@ -235,6 +244,7 @@ static void tell_guest(struct host *host, const struct guest *guest, uint64_t wa
 
 	describe(host, guest, &ref, &body);
 	body.watch = watch;
+	look_when_it_answers(host, guest);
 	news.body_case = WIRE__AGENT_NEWS__BODY_DOMAIN;
 	news.domain = &body;
 	tell(host, &news);
@@ -355,6 +365,7 @@ static void reply(struct host *host, struct job *job, Wire__AgentReply__Code cod
 	body.text = (char *)text;
 	if (guest) {
 		describe(host, guest, &ref, &news);
+		look_when_it_answers(host, guest);
 		body.domain = &news;
 	}
 	input.body = wire_dup(&body.base);
@@ -562,6 +573,11 @@ static void move_begins(struct host *host, struct job *job)
 		done(host, job, is_here(guest) ? CODE(FAILED) : CODE(ABSENT), "it cannot be moved");
 		return;
 	}
+	/* migrate/driver/inactive.h: QEMU would abort. */
+	if (guest->state == STATE(COMPLETE)) {
+		done(host, job, CODE(REFUSED), "it has not run since it came here");
+		return;
+	}
 	if (!linked(host, to) || hung(to)) {
 		done(host, job, CODE(FAILED), "cannot connect");
 		return;
@@ -672,8 +688,9 @@ static void do_save(struct host *host, struct job *job)
 	} else if (job->step == 0 && guest->job) {
 		done(host, job, CODE(TIMEOUT), "it is being moved or saved still");
 	} else if (job->step == 0 && (guest->state == STATE(INCOMING) ||
+				      guest->state == STATE(COMPLETE) ||
 				      guest->state == STATE(UNKNOWN))) {
-		done(host, job, CODE(FAILED), "it cannot be saved");
+		done(host, job, CODE(REFUSED), "it cannot be saved");
 	} else if (job->step == 0) {
 		job->life = guest->life;
 		guest->job = job->number;

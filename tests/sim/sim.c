@@ -2,11 +2,15 @@
 /*
  * sim: whole clusters under faults, one seed after the other.
  *
- *	sim [--seeds N] [--first S] [--nodes K] [--events E] [--json] [--story]
+ *	sim [--seeds N] [--first S] [--nodes K] [--events E] [--twice] [--shrink RUNS] [--json]
+ *	    [--story]
+ *	sim [--shrink RUNS] [--story] FILE...
  *
  * Without --nodes: clusters of 3, 5, 7 and 16 nodes, so many seeds each. After so many events the
- * faults stop, and the cluster has to come together and do what it is there for. Exit status 1 if
- * anything was wrong, with a line that shows it again.
+ * faults stop, and the cluster has to come together and do what it is there for. --twice runs each
+ * seed again and compares. Exit status 1 if anything was wrong, with a line that shows it again;
+ * with --shrink also the few faults that do it, found in so many runs, and their story. A FILE has
+ * such faults.
  */
 
 #include <errno.h>
@@ -19,10 +23,12 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "tests/sim/world.h"
+#include "tests/sim/play.h"
+
+enum { SHOWN = 20 };			/* seeds that went wrong, of each size */
 
 struct options {
-	uint64_t seeds, first, nodes, events;
+	uint64_t seeds, first, nodes, events, shrink;
 	bool json, story, twice;
 };
 
@@ -40,28 +46,6 @@ static double seconds_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Returns what is wrong, to be freed; NULL if nothing is. */
-static char *run(uint64_t seed, uint32_t nodes, uint64_t events, struct buf *story,
-		 struct world_counts *ret_counts, uint64_t *ret_digest)
-{
-	struct rng rng = { seed ^ UINT64_C(0xfa017) };
-	struct world_config config = { .seed = seed, .nodes = nodes, .story = story };
-	struct fault_mix mix;
-	struct fault_source faults = { .mix = &mix, .rng = &rng };
-	struct world *world = world_new(&config);
-	char *wrong = NULL;
-
-	fault_mix_draw(&mix, &rng);
-	world_run(world, events, &faults);
-	world_heal(world);
-	if (world_wrong(world))
-		wrong = strdup(world_wrong(world));
-	*ret_counts = *world_counts(world);
-	*ret_digest = world_digest(world);
-	world_free(world);
-	return wrong;
-}
-
 static void add(struct world_counts *sum, const struct world_counts *counts)
 {
 	const uint64_t *from = (const uint64_t *)counts;
@@ -71,30 +55,57 @@ static void add(struct world_counts *sum, const struct world_counts *counts)
 		to[i] += from[i];
 }
 
+/* As few faults as do it, and their story. */
+static void show_why(const struct options *options, const struct play *play, const char *wrong)
+{
+	struct outcome outcome;
+	struct play small;
+	struct buf text = { 0 };
+
+	play_shrink(play, wrong, (unsigned)options->shrink, &small);
+	play_run(&small, &text, NULL, &outcome);
+	printf("%s", buf_str(&text));
+	buf_reset(&text);
+	play_write(&small, &text);
+	printf("# %s\n%s", outcome.wrong ? outcome.wrong : wrong, buf_str(&text));
+	buf_free(&text);
+	outcome_free(&outcome);
+	play_free(&small);
+}
+
+static void say_wrong(const struct options *options, const struct play *play, const char *wrong,
+		      struct sum *sum)
+{
+	if (sum->bad++ >= SHOWN)
+		return;
+	printf("seed %" PRIu64 ", %" PRIu32 " nodes: %s\n", play->seed, play->nodes, wrong);
+	printf("  sim --nodes %" PRIu32 " --first %" PRIu64 " --seeds 1 --events %" PRIu64
+	       " --story\n", play->nodes, play->seed, play->events);
+	if (options->shrink)
+		show_why(options, play, wrong);
+	fflush(stdout);
+}
+
 static void run_seeds(const struct options *options, uint32_t nodes, struct sum *sum)
 {
 	for (uint64_t i = 0; i < options->seeds; i++) {
-		uint64_t seed = options->first + i, digest, again;
-		struct world_counts counts;
+		struct play play = { .seed = options->first + i, .nodes = nodes,
+				     .events = options->events };
+		struct outcome outcome, again = { 0 };
 		struct buf story = { 0 };
-		_cleanup_(freep) char *wrong = run(seed, nodes, options->events,
-						   options->story ? &story : NULL, &counts,
-						   &digest);
 
+		play_run(&play, options->story ? &story : NULL, NULL, &outcome);
 		fputs(buf_str(&story), stdout);
 		buf_free(&story);
-		if (options->twice) {
-			free(run(seed, nodes, options->events, NULL, &counts, &again));
-			if (again != digest && !wrong)
-				wrong = strdup("the same seed gave two different runs");
-		}
-		add(&sum->counts, &counts);
-		if (wrong && sum->bad++ < 20) {
-			printf("seed %" PRIu64 ", %" PRIu32 " nodes: %s\n", seed, nodes, wrong);
-			printf("  sim --nodes %" PRIu32 " --first %" PRIu64 " --seeds 1 --events %"
-			       PRIu64 " --story\n", nodes, seed, options->events);
-			fflush(stdout);
-		}
+		if (options->twice)
+			play_run(&play, NULL, NULL, &again);
+		add(&sum->counts, &outcome.counts);
+		if (outcome.wrong)
+			say_wrong(options, &play, outcome.wrong, sum);
+		else if (options->twice && again.digest != outcome.digest)
+			say_wrong(options, &play, "the same seed gave two different runs", sum);
+		outcome_free(&outcome);
+		outcome_free(&again);
 	}
 }
 
@@ -117,6 +128,31 @@ static void report(const struct options *options, const struct sum *sum, uint32_
 	       sum->seconds > 0 ? (double)c->events / sum->seconds : 0);
 }
 
+static uint64_t replay(const struct options *options, const char *path)
+{
+	struct outcome outcome;
+	struct play play;
+	struct buf story = { 0 };
+	unsigned line;
+	int r = play_read(path, &play, &line);
+	uint64_t bad;
+
+	if (r < 0) {
+		printf("%s:%u: %s\n", path, line, strerror(-r));
+		return 1;
+	}
+	play_run(&play, options->story ? &story : NULL, NULL, &outcome);
+	fputs(buf_str(&story), stdout);
+	printf("%s: %s\n", path, outcome.wrong ? outcome.wrong : "ok");
+	if (outcome.wrong && options->shrink)
+		show_why(options, &play, outcome.wrong);
+	bad = outcome.wrong != NULL;
+	buf_free(&story);
+	outcome_free(&outcome);
+	play_free(&play);
+	return bad;
+}
+
 static uint64_t run_all(const struct options *options, uint32_t nodes)
 {
 	struct sum sum = { .seconds = seconds_now() };
@@ -129,8 +165,8 @@ static uint64_t run_all(const struct options *options, uint32_t nodes)
 
 static int usage(void)
 {
-	fputs("usage: sim [--seeds N] [--first S] [--nodes K] [--events E] [--twice] [--json] "
-	      "[--story]\n", stderr);
+	fputs("usage: sim [--seeds N] [--first S] [--nodes K] [--events E] [--twice] "
+	      "[--shrink RUNS] [--json] [--story] [FILE...]\n", stderr);
 	return 2;
 }
 
@@ -144,6 +180,7 @@ static int parse(int argc, char **argv, struct options *options)
 		{ "json", no_argument, NULL, 'j' },
 		{ "story", no_argument, NULL, 'v' },
 		{ "twice", no_argument, NULL, '2' },
+		{ "shrink", required_argument, NULL, 'k' },
 		{ 0 },
 	};
 	int c, r = 0;
@@ -157,6 +194,8 @@ static int parse(int argc, char **argv, struct options *options)
 			r = text_parse_uint(optarg, 1, WORLD_NODES, &options->nodes);
 		else if (c == 'e')
 			r = text_parse_uint(optarg, 1, UINT64_MAX / 2, &options->events);
+		else if (c == 'k')
+			r = text_parse_uint(optarg, 1, 1000000, &options->shrink);
 		else if (c == 'j')
 			options->json = true;
 		else if (c == 'v')
@@ -166,7 +205,7 @@ static int parse(int argc, char **argv, struct options *options)
 		else
 			r = -EINVAL;
 	}
-	return r < 0 || optind < argc ? -EINVAL : 0;
+	return r < 0 ? -EINVAL : 0;
 }
 
 int main(int argc, char **argv)
@@ -177,6 +216,10 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &options) < 0)
 		return usage();
+	for (int i = optind; i < argc; i++)
+		bad += replay(&options, argv[i]);
+	if (optind < argc)
+		return bad > 0;
 	if (options.nodes)
 		return run_all(&options, (uint32_t)options.nodes) > 0;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)

@@ -12,6 +12,7 @@
 #include "clusterd/core/round.h"
 
 enum {
+	GRACE_MS = 30000,	/* after the last fault of a list */
 	GATHER_S = 600,		/* until all are ready again, and alike */
 	RESTORE_S = 3600,	/* until every guest is where it is to be */
 	REST_S = 300,		/* then nothing more may happen for so long */
@@ -339,11 +340,20 @@ void world_fault_due(struct world *world)
 		world_next_fault(world);
 }
 
+/* A list is at its end, and what follows from its last fault has had some time. */
+static bool is_through(const struct world *world)
+{
+	const struct fault_list *list = world->faults->list;
+
+	return list && !world->faulty && world->fault_next == list->n &&
+	       world_now_ms(world) > (list->n ? list->faults[list->n - 1].at_ms : 0) + GRACE_MS;
+}
+
 void world_run(struct world *world, uint64_t events, const struct fault_source *faults)
 {
 	world->faults = faults;
 	admin_furnish(world);
-	while (world->counts.events < events && world_step(world))
+	while (world->counts.events < events && !is_through(world) && world_step(world))
 		;
 	world->faults = NULL;
 }
@@ -421,6 +431,8 @@ static void say_what_is_missing(struct world *world)
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
 		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
 
+		world_tell(world, "%s: phase %d, wanted %d, owner n%u, seen %d, %s", vm->name,
+			   vm->phase, vm->wanted, vm->owner, vm->seen, vm->detail);
 		if (vm->phase != WIRE__VM__PHASE__RUN && vm->wanted != WIRE__VM__WANTED__STOPPED)
 			world_fail(world, "%s is not up again: phase %d, owner n%u, %s", vm->name,
 				   vm->phase, vm->owner, vm->detail);
