@@ -25,16 +25,18 @@ enum fault_kind {
 	FAULT_GHOST,	/* node, if it is not there, is listed in the group for a ms */
 	FAULT_LOSE,	/* a: per mille of messages that are lost, for b ms */
 	FAULT_LAG,	/* messages reach the node a ms late, for b ms */
-	FAULT_POWER,	/* the node has no power for a ms; b: which writes were kept */
+	FAULT_POWER,	/* the node has no power for a ms; nor has its power device if b is 1 */
 	FAULT_BLACKOUT,	/* nodes a have no power for b ms */
 	FAULT_KILL,	/* SIGKILL for the daemon, which is started again after a ms */
 	FAULT_STOP,	/* SIGTERM */
+	FAULT_COROSYNC,	/* Corosync dies, and the daemon with it, for a ms; guests run on */
 	FAULT_FREEZE,	/* SIGSTOP, for a ms */
 	FAULT_SUSPEND,	/* the whole machine, guests and all, stands still for a ms */
 	FAULT_AGENT,	/* SIGKILL for the vm agent */
 	FAULT_LIBVIRT,	/* libvirtd hangs for a ms */
 	FAULT_RESTART,	/* libvirtd is started again */
 	FAULT_GUEST,	/* guest a dies (b = 0), or shuts down by itself */
+	FAULT_HAND,	/* somebody does b to guest a with other tools */
 	FAULT_REFUSE,	/* the hypervisor fails at what is in a, for b ms */
 	FAULT_DEVICE,	/* the node's power device is in mode a for b ms */
 	FAULT_SLOW,	/* each sync of the node's disk takes a ms, for b ms */

@@ -2,6 +2,7 @@
 #include "tests/sim/host.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -395,12 +396,18 @@ static struct guest *subject(struct host *host, const struct job *job)
 static bool hook_allows(struct host *host, const char *uuid, enum core_right right)
 {
 	const struct core *core = host->machine->core;
+	struct core_standing standing;
 	char why[300];
+	int r;
 
 	/* It waits for two seconds, and then a guest with the cluster's mark is refused. */
 	if (!core || machine_frozen(host->machine))
 		return false;
-	return core_may_run(core, uuid, right, why, sizeof(why)) == 1;
+	core_standing(core, &standing);
+	r = core_may_run(core, uuid, right, why, sizeof(why));
+	/* All of our guests have the mark: shell/hook.c, judge_stranger(). */
+	return r == 1 || (r == -ENOENT && (standing.open ||
+					   state_vm_named(core_state(core), uuid)));
 }
 
 static void do_watch(struct host *host, struct job *job)
@@ -914,6 +921,55 @@ bool host_guest_ends(struct host *host, const char *uuid, bool shutdown)
 		   shutdown ? "shuts down" : "crashes");
 	end(host, guest, shutdown ? CAUSE(GUEST_SHUTDOWN) : CAUSE(CRASHED));
 	return true;
+}
+
+static bool is_anywhere(const struct world *world, const char *uuid)
+{
+	for (uint32_t id = 1; id <= world->nodes; id++)
+		if (host_has(world->machines[id].host, uuid))
+			return true;
+	return false;
+}
+
+static void start_by_hand(struct host *host, const Wire__Vm *vm)
+{
+	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
+	struct guest *guest;
+
+	ref.vm = vm->id;
+	ref.uuid = vm->uuid;
+	ref.name = vm->name;
+	if (is_anywhere(host->world, vm->uuid) || !hook_allows(host, vm->uuid, RIGHT_START))
+		return;
+	guest = know(host, &ref);
+	world_tell(host->world, "n%u: %s is started by hand", host->node, guest->name);
+	guest->memory = truth_disk(host->world->truth, guest->uuid);
+	begin(host, guest, STATE(RUNNING), "");
+}
+
+void host_by_hand(struct host *host, enum host_hand what, const Wire__Vm *vm)
+{
+	struct guest *guest = find(host, vm->uuid);
+
+	if (!host->machine->power || hung(host))
+		return;
+	if (what == HAND_START) {
+		start_by_hand(host, vm);
+		return;
+	}
+	/* libvirt says no while it has a job on it. */
+	if (!is_here(guest) || guest->job || guest->state == STATE(UNKNOWN) ||
+	    guest->state == STATE(INCOMING) || guest->state == STATE(COMPLETE))
+		return;
+	if (what == HAND_DESTROY) {
+		world_tell(host->world, "n%u: %s is destroyed by hand", host->node, guest->name);
+		end(host, guest, CAUSE(OUTSIDE));
+	} else if (what == HAND_SUSPEND && guest->state == STATE(RUNNING)) {
+		become(host, guest, STATE(PAUSED), "user");
+	} else if (what == HAND_RESUME && guest->state == STATE(PAUSED) &&
+		   strcmp(guest->reason, "user") == 0) {
+		become(host, guest, STATE(RUNNING), "");
+	}
 }
 
 /* The destination's libvirt drops what was not complete when its keepalive ends. */

@@ -48,6 +48,12 @@ void host_overdue_due(struct host *host, uint64_t number);
 
 /* A guest of that name ends: by itself, or because its process dies. False: it does not run here. */
 bool host_guest_ends(struct host *host, const char *uuid, bool shutdown);
+/*
+ * Somebody uses virsh. Starting asks the hook, as always, and is not tried for a guest that runs
+ * elsewhere: whoever may do that, may also destroy it.
+ */
+enum host_hand { HAND_DESTROY, HAND_SUSPEND, HAND_RESUME, HAND_START, HANDS };
+void host_by_hand(struct host *host, enum host_hand what, const Wire__Vm *vm);
 /* Who reaches whom has changed. */
 void host_link_changed(struct host *host);
 /* Its process exists here, in any form. */

@@ -93,7 +93,7 @@ void machine_power_off(struct machine *machine)
 	machine_kill_daemon(machine, 0);
 	machine->power = false;
 	machine->power_life++;
-	machine->frozen_us = machine->suspended_us = 0;
+	machine->frozen_us = machine->suspended_us = machine->ringless_us = 0;
 	host_power_off(machine->host);
 	for (uint32_t id = 1; id <= world->nodes; id++)
 		host_link_changed(world->machines[id].host);
@@ -230,6 +230,7 @@ void machine_daemon_left(struct machine *machine, enum leave leave, const char *
 	machine->leaving = false;
 	if (leave != LEAVE_DAMAGED)
 		return;
+	machine->lost = true;
 	disk_free(machine->disk);
 	machine->disk = disk_new(world_new_id(world));
 	truth_disk_changed(world->truth, machine);
@@ -310,12 +311,15 @@ bool machine_wipe(struct machine *machine)
 {
 	struct world *world = machine->world;
 	struct disk *old = machine->disk;
+	bool was_lost = machine->lost;
 
 	assert(!machine->core);
 	machine->disk = disk_new(world_new_id(world));
+	machine->lost = true;
 	if (!truth_survives(world->truth)) {
 		disk_free(machine->disk);
 		machine->disk = old;
+		machine->lost = was_lost;
 		return false;
 	}
 	disk_free(old);
@@ -327,13 +331,16 @@ bool machine_turn_back(struct machine *machine)
 {
 	struct world *world = machine->world;
 	struct disk *old = machine->disk;
+	bool was_lost = machine->lost;
 
 	assert(!machine->core);
 	if (!machine->copy)
 		return false;
 	machine->disk = machine->copy;
+	machine->lost = true;
 	if (!truth_survives(world->truth)) {
 		machine->disk = old;
+		machine->lost = was_lost;
 		return false;
 	}
 	machine->copy = NULL;

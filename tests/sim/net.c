@@ -129,7 +129,8 @@ static void spread(struct world *world, uint32_t *ret_of)
 		if (world->storm_n && rng_below(&world->rng, 4) == 0)
 			ret_of[id - 1] = 100 + rng_below(&world->rng, 2);
 		/* Who stands still is missed by all others. */
-		if (machine->power && world->now_us < machine->suspended_us)
+		if (machine->power && (world->now_us < machine->suspended_us ||
+				       world->now_us < machine->ringless_us))
 			ret_of[id - 1] = 200 + id;
 	}
 }

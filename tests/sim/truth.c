@@ -130,6 +130,16 @@ static bool enough(const struct truth *truth, uint64_t back)
 		disk_epoch(newest, truth->n) == truth->entries[truth->n - 1].epoch);
 }
 
+static size_t lost_voters(const struct truth *truth)
+{
+	const Wire__Cluster *cluster = state_cluster(truth->state);
+	size_t n = 0;
+
+	for (size_t i = 0; i < cluster->n_voters; i++)
+		n += truth->world->machines[cluster->voters[i]].lost;
+	return n;
+}
+
 /* The next larger number with as many bits (Hacker's Delight, 2-1). */
 static uint64_t next_subset(uint64_t set)
 {
@@ -156,7 +166,7 @@ bool truth_survives(struct truth *truth)
 	uint64_t voters = countable(truth);
 	size_t n = nodes_count(voters);
 
-	if (!cluster || n < majority)
+	if (!cluster || n < majority || lost_voters(truth) > cluster->n_voters - majority)
 		return false;
 	for (uint64_t choice = (UINT64_C(1) << majority) - 1; choice < UINT64_C(1) << n;
 	     choice = next_subset(choice))
@@ -418,10 +428,22 @@ static void check_epoch(struct truth *truth, const struct machine *machine)
 	check_log(truth, machine, round->epoch);
 }
 
+/* It has all that was committed, and the others know its disk. */
+static void find_disk(struct truth *truth, struct machine *machine)
+{
+	const Wire__Node *node = state_node(truth->state, machine->id);
+
+	if (truth->ready_us[machine->id] && node && node->disk_id == machine->disk->id &&
+	    machine->disk->promised >= truth->last_epoch)
+		machine->lost = false;
+}
+
 void truth_step(struct truth *truth, struct machine *machine)
 {
 	check_applied(truth, machine);
 	check_epoch(truth, machine);
+	if (machine->lost)
+		find_disk(truth, machine);
 	if (truth->world->counts.events >= truth->looked + 1000)
 		truth_all(truth);
 }

@@ -268,7 +268,6 @@ static void thaw_due(struct machine *machine)
 {
 	if (machine_frozen(machine))
 		return;
-	world_tell(machine->world, "n%u goes on", machine->id);
 	net_changed(machine->world, world_some(machine->world, 50000, 1000000));
 	world_thaw(machine);
 }

@@ -13,7 +13,7 @@
 
 enum {
 	GRACE_MS = 30000,	/* after the last fault of a list */
-	GATHER_S = 600,		/* until all are ready again, and alike */
+	GATHER_S = 120,		/* until all are ready again, and alike */
 	RESTORE_S = 3600,	/* until every guest is where it is to be */
 	REST_S = 300,		/* then nothing more may happen for so long */
 };
@@ -175,6 +175,20 @@ static void suspend(struct machine *machine, uint64_t for_ms)
 		host_link_changed(world->machines[id].host);
 }
 
+/* The daemon does not outlive it; systemd starts both again. */
+static void lose_corosync(struct machine *machine, uint64_t for_ms)
+{
+	struct world *world = machine->world;
+
+	if (!machine->power || world->now_us < machine->ringless_us)
+		return;
+	world_tell(world, "n%u: Corosync dies", machine->id);
+	machine->ringless_us = world->now_us + for_ms * 1000;
+	machine_kill_daemon(machine, for_ms + 1);
+	net_broken(machine);
+	world_due(world, DUE_THAW, machine->id, for_ms * 1000, 0, 0);
+}
+
 /* A disk is changed while the machine is off; its power is off for so long. */
 static void with_disk(struct machine *machine, bool (*change)(struct machine *machine),
 		      uint64_t for_ms)
@@ -186,11 +200,17 @@ static void with_disk(struct machine *machine, bool (*change)(struct machine *ma
 	machine_power_on(machine, for_ms + 1);
 }
 
-static void some_guest(struct world *world, uint64_t draw, bool shutdown)
+static const Wire__Vm *some_vm(const struct world *world, uint64_t draw)
 {
 	const struct state *state = truth_state(world->truth);
 	size_t n = state_count(state, WIRE__TABLE__TABLE_VM);
-	const Wire__Vm *vm = n ? state_at(state, WIRE__TABLE__TABLE_VM, draw % n) : NULL;
+
+	return n ? state_at(state, WIRE__TABLE__TABLE_VM, draw % n) : NULL;
+}
+
+static void some_guest(struct world *world, uint64_t draw, bool shutdown)
+{
+	const Wire__Vm *vm = some_vm(world, draw);
 
 	for (uint32_t id = 1; vm && id <= world->nodes; id++)
 		if (host_guest_ends(world->machines[id].host, vm->uuid, shutdown))
@@ -226,6 +246,8 @@ static void do_fault(struct world *world, const struct fault *fault)
 		machine->lag_until_us = world->now_us + b * 1000;
 		break;
 	case FAULT_POWER:
+		if (b == 1)
+			bmc_set(world->bmc, fault->node, BMC_FAILS, a * 1000);
 		power(machine, a);
 		break;
 	case FAULT_BLACKOUT:
@@ -238,6 +260,9 @@ static void do_fault(struct world *world, const struct fault *fault)
 		break;
 	case FAULT_STOP:
 		stop(machine, a);
+		break;
+	case FAULT_COROSYNC:
+		lose_corosync(machine, a);
 		break;
 	case FAULT_FREEZE:
 		freeze(machine, a);
@@ -259,6 +284,11 @@ static void do_fault(struct world *world, const struct fault *fault)
 		break;
 	case FAULT_GUEST:
 		some_guest(world, a, b != 0);
+		break;
+	case FAULT_HAND:
+		if (some_vm(world, a))
+			host_by_hand(machine->host, (enum host_hand)(b % HANDS),
+				     some_vm(world, a));
 		break;
 	case FAULT_REFUSE:
 		host_refuse(machine->host, (unsigned)a, b * 1000);
@@ -375,6 +405,7 @@ static void mend(struct world *world)
 			machine->frozen_us = machine->suspended_us = world->now_us;
 			world_thaw(machine);
 		}
+		machine->ringless_us = 0;
 		bmc_set(world->bmc, id, BMC_WORKS, 0);
 		host_refuse(machine->host, 0, 0);
 		host_agent_hang(machine->host, 0);

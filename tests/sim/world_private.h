@@ -47,6 +47,7 @@ struct machine {
 	int64_t wall_ms;		/* of its wall clock, against the true one */
 	uint64_t frozen_us;		/* the daemon stands still until then */
 	uint64_t suspended_us;		/* and so does everything else here */
+	uint64_t ringless_us;		/* its Corosync does not run until then */
 
 	struct core *core;		/* NULL: the daemon does not run */
 	uint64_t daemon_life;
@@ -58,6 +59,7 @@ struct machine {
 	bool leaving;
 
 	struct disk *disk, *copy;
+	bool lost;			/* it was lost, or turned back, and is not up to date yet */
 	size_t syncing;			/* batches that are being synced */
 	uint64_t sync_us, slow_us;	/* how long that takes; until when it takes slow_ms */
 	uint32_t slow_ms;
