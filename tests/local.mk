@@ -102,6 +102,7 @@ check_PROGRAMS += %D%/sim/repsim
 %C%_sim_repsim_LDADD = %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) \
 	$(COMMON_EXT)
 TESTS += %D%/sim/repsim
-EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants
+checkers += %D%/sim/check-sim
+EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants %D%/regress
 
 EXTRA_DIST += %D%/README.md %D%/lab %D%/bench
