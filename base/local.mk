@@ -24,7 +24,9 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/sm.c \
 	%D%/sm.h \
 	%D%/text.c \
-	%D%/text.h
+	%D%/text.h \
+	%D%/timers.c \
+	%D%/timers.h
 
 EXTRA_DIST += %D%/README.md
 
@@ -37,4 +39,5 @@ unit_tests += \
 	tests/unit/test_base_mem \
 	tests/unit/test_base_nearest \
 	tests/unit/test_base_sm \
-	tests/unit/test_base_text
+	tests/unit/test_base_text \
+	tests/unit/test_base_timers

@@ -41,6 +41,8 @@ check_LIBRARIES += %D%/trace/libtrace.a
 	%D%/trace/disk.h \
 	%D%/trace/host.c \
 	%D%/trace/host.h \
+	%D%/trace/twin.c \
+	%D%/trace/twin.h \
 	%D%/trace/world.c \
 	%D%/trace/world.h \
 	%D%/trace/world_ask.c \

@@ -69,12 +69,15 @@ static const struct limit limits[] = {
 
 static const struct limit plain;
 
+/* What is within this is within all of them: most fields are short, and need not be looked up. */
+static const struct limit strictest = { NULL, NULL, WIRE_NAME_MAX, 4, false };
+
 static const struct limit *limit_find(const ProtobufCMessageDescriptor *type, const char *field)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		const struct limit *limit = &limits[i];
 
-		if (strcmp(limit->field, field) == 0 &&
+		if (limit->field[0] == field[0] && strcmp(limit->field, field) == 0 &&
 		    (!limit->message || strcmp(limit->message, type->short_name) == 0))
 			return limit;
 	}
@@ -119,6 +122,9 @@ bool wire_text_ok(const char *text, size_t size, bool lines)
 	for (size_t n; size > 0; at += n, size -= n) {
 		uint32_t code;
 
+		n = 1;
+		if (*at >= 0x20 && *at < 0x7f)
+			continue;
 		n = character(at, size, &code);
 		if (n == 0)
 			return false;
@@ -222,7 +228,6 @@ static int check_field(const ProtobufCMessage *message, const ProtobufCFieldDesc
 		       unsigned int depth, const char **ret_field)
 {
 	const char *base = (const char *)message;
-	const struct limit *limit = limit_find(message->descriptor, field->name);
 	const char *member = base + field->offset;
 	size_t count = 1, step = value_size(field);
 
@@ -232,14 +237,18 @@ static int check_field(const ProtobufCMessage *message, const ProtobufCFieldDesc
 	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
 		count = *(const size_t *)(const void *)(base + field->quantifier_offset);
 		member = *(const char *const *)(const void *)member;
-		if (count > limit_count(limit))
+		if (count > limit_count(&strictest) &&
+		    count > limit_count(limit_find(message->descriptor, field->name)))
 			return -EMSGSIZE;
 	}
 	if (step == 0)
 		return 0;
 	for (size_t i = 0; i < count; i++) {
-		int r = check_value(field, limit, member + i * step, depth, ret_field);
+		int r = check_value(field, &strictest, member + i * step, depth, ret_field);
 
+		if (r < 0 && field->type != PROTOBUF_C_TYPE_MESSAGE)
+			r = check_value(field, limit_find(message->descriptor, field->name),
+					member + i * step, depth, ret_field);
 		if (r < 0)
 			return r;
 	}

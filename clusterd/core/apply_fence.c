@@ -63,11 +63,10 @@ void apply_fence_test(struct apply *apply)
 
 static bool fencing(struct apply *apply, uint32_t node)
 {
-	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_OPERATION); i++) {
-		const Wire__Operation *op = state_at(apply->state, WIRE__TABLE__TABLE_OPERATION, i);
+	for (size_t i = 0; i < state_running_count(apply->state); i++) {
+		const Wire__Operation *op = state_running_at(apply->state, i);
 
-		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
-		    op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node)
 			return true;
 	}
 	return false;

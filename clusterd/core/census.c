@@ -117,14 +117,20 @@ static uint64_t own_digest(const struct core *core)
 	return census->own[census->index % CENSUS_KEPT];
 }
 
+/* Of some nodes; there is one. */
+static uint32_t lowest(uint64_t nodes)
+{
+	return (uint32_t)__builtin_ctzll(nodes) + 1;
+}
+
 /* Nodes that have told another digest than this one. */
 static uint64_t others_than(const struct census *census, uint64_t digest)
 {
 	uint64_t nodes = 0;
 
-	for (uint32_t node = 1; node <= NODE_MAX; node++)
-		if ((census->told & vmop_bit(node)) && census->digests[node] != digest)
-			nodes |= vmop_bit(node);
+	for (uint64_t left = census->told; left; left &= left - 1)
+		if (census->digests[lowest(left)] != digest)
+			nodes |= left & -left;
 	return nodes;
 }
 
@@ -133,9 +139,8 @@ static bool differ(const struct census *census, uint64_t own)
 {
 	uint64_t one = own;
 
-	for (uint32_t node = 1; node <= NODE_MAX && one == 0; node++)
-		if (census->told & vmop_bit(node))
-			one = census->digests[node];
+	for (uint64_t left = census->told; left && one == 0; left &= left - 1)
+		one = census->digests[lowest(left)];
 	return others_than(census, one) != 0;
 }
 
@@ -156,11 +161,12 @@ static bool find_majority(const struct core *core, uint64_t own, uint64_t *ret_d
 	uint64_t nodes = counted(core, own);
 	int voters = __builtin_popcountll(voters_of(core));
 
-	for (uint32_t node = 1; node <= NODE_MAX; node++) {
-		uint64_t same = nodes & ~others_than(census, census->digests[node]);
+	for (uint64_t left = nodes; left; left &= left - 1) {
+		uint64_t digest = census->digests[lowest(left)];
+		uint64_t same = nodes & ~others_than(census, digest);
 
-		if ((nodes & vmop_bit(node)) && __builtin_popcountll(same) > voters / 2) {
-			*ret_digest = census->digests[node];
+		if (__builtin_popcountll(same) > voters / 2) {
+			*ret_digest = digest;
 			return true;
 		}
 	}
@@ -345,7 +351,7 @@ static void look_for_dispute(struct core *core, uint64_t own, struct update *upd
 		note(core, CENSUS_DISPUTED, update);
 }
 
-void census_run(struct core *core, struct update *update)
+static void run(struct core *core, struct update *update)
 {
 	struct census *census = &core->census;
 	uint64_t own = own_digest(core), majority;
@@ -361,4 +367,17 @@ void census_run(struct core *core, struct update *update)
 		look_for_dispute(core, own, update);
 	if (update->leave == LEAVE_NO && must_vouch(core))
 		tell(core, own, update);
+}
+
+void census_run(struct core *core, struct update *update)
+{
+	struct chore *chore = &core->agenda.chores[CHORE_CENSUS];
+
+	if (!agenda_begin(core, CHORE_CENSUS, update))
+		return;
+	run(core, update);
+	agenda_end(core, CHORE_CENSUS, update);
+	/* Whether to ask again follows from the judgement, which comes after that. */
+	if ((chore->heard & ~TOPIC_OWN) || update->leave != LEAVE_NO)
+		chore->news |= TOPIC_OWN;
 }

@@ -39,7 +39,7 @@ struct look_sight conduct_sight(const struct core *core)
 	return sight;
 }
 
-struct look_sight conduct_strict_sight(const struct core *core)
+struct look_sight conduct_strict_sight(const struct core *core, struct update *update)
 {
 	struct look_sight sight = conduct_sight(core);
 
@@ -48,6 +48,8 @@ struct look_sight conduct_strict_sight(const struct core *core)
 
 		if (!watched->proven_ms || core->now_ms >= watched->proven_ms + PROOF_MS)
 			sight.too_old |= vmop_bit(id);
+		else
+			update_wake(update, watched->proven_ms + PROOF_MS);
 	}
 	return sight;
 }

@@ -39,7 +39,9 @@ struct conductor {
 	uint64_t epoch;
 	struct watched_node nodes[65];
 	struct idmap vms;
+	struct idmap waiting;		/* by VM id: of those that are to start, or be looked for */
 	uint64_t placed_ms;		/* VMs were given their places last */
+	bool place_again;		/* something has changed since */
 	uint64_t tests_ms;		/* a fence test without an executor was ended last */
 };
 
@@ -50,9 +52,12 @@ enum { LOOK_PATIENCE_MS = 5000 };
 bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct update *update);
 /* Has it been like this for so long? Arms a wake-up for when it will have been. */
 bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update);
-/* What this leader sees of the nodes now; and with proofs of some age taken for none. */
+/*
+ * What this leader sees of the nodes now; and with proofs of some age taken for none. The second
+ * arms a wake-up for when the next one comes to that age.
+ */
 struct look_sight conduct_sight(const struct core *core);
-struct look_sight conduct_strict_sight(const struct core *core);
+struct look_sight conduct_strict_sight(const struct core *core, struct update *update);
 /* The state of a node is to become this one; `held_back`: why no more is done, or "". */
 void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		     Wire__Node__State state, const char *reason, const char *held_back,
@@ -88,7 +93,7 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 /* Fence tests whose executors are gone. */
 void conduct_tests(struct core *core, struct update *update);
 
-/* conduct_vm.c: starts, restores, stops. */
+/* conduct_vm.c: starts, restores, stops; of those VMs for which something may be to be done. */
 void conduct_vms(struct core *core, struct update *update);
 
 #endif

@@ -8,15 +8,12 @@
 #include "clusterd/core/elapsed.h"
 #include "clusterd/core/record.h"
 
-enum { LOOK_AGAIN_MS = 100 };
-
 static bool being_fenced(const struct core *core, uint32_t node, const Wire__Operation **ret_op)
 {
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
-		const Wire__Operation *op = state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
+	for (size_t i = 0; i < state_running_count(core->state); i++) {
+		const Wire__Operation *op = state_running_at(core->state, i);
 
-		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
-		    op->outcome == WIRE__OPERATION__OUTCOME__RUNNING) {
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node) {
 			*ret_op = op;
 			return true;
 		}
@@ -55,12 +52,16 @@ static void bury_orphan(struct core *core, const Wire__Operation *op, struct wat
  */
 static uint64_t holds_up_since(const struct core *core, uint32_t node)
 {
+	const struct idmap *waiting = &core->conductor->waiting;
 	uint64_t since = 0;
 
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++) {
-		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
-		uint64_t missing, last = vm->look > vm->looked_at ? vm->look : vm->looked_at;
+	for (size_t i = 0; i < idmap_count(waiting); i++) {
+		const Wire__Vm *vm;
+		uint64_t missing, last, id;
 
+		idmap_at(waiting, i, &id);
+		vm = state_vm(core->state, id);
+		last = vm->look > vm->looked_at ? vm->look : vm->looked_at;
 		if (!look_awaited(vm) || last <= since)
 			continue;
 		missing = look_missing_now(core->state, conduct_sight(core), vm);
@@ -136,12 +137,6 @@ static void note_budget(struct core *core, const Wire__Node *node, struct watche
 	note_held_back(core, node, watched, why, update);
 }
 
-/* The cluster's clock may stand still for a while, this one does not: so not again at once. */
-static void wake_after(struct core *core, uint64_t ms, struct update *update)
-{
-	update_wake(update, core->now_ms + (ms < LOOK_AGAIN_MS ? LOOK_AGAIN_MS : ms));
-}
-
 /*
  * Is its power to be cut, or its device only to be asked, because it may be off? Beyond the budget
  * that is until there is room again. Apply has the last word about the budget.
@@ -151,6 +146,7 @@ static bool may_power_off(struct core *core, const Wire__Node *node, struct watc
 {
 	uint64_t clock_ms = elapsed_now(core->state, core->node, core->boot_id, core->now_ms);
 	struct fence_budget budget = fence_budget(core->state, clock_ms);
+	uint64_t wake_ms = 0;
 
 	if (half_is_lost(core->state, core->standing.ring)) {
 		note_held_back(core, node, watched,
@@ -159,10 +155,13 @@ static bool may_power_off(struct core *core, const Wire__Node *node, struct watc
 			       update);
 		return false;
 	}
-	if (budget.frees)
-		wake_after(core, budget.frees->clock_ms + budget.window_ms - clock_ms, update);
 	if (fence_budget_left(&budget))
 		return true;
+	/* Then fewer are counted: there is room, or what is said of it is another text. */
+	if (budget.changes_ms)
+		wake_ms = elapsed_until(core->state, core->node, core->boot_id, budget.changes_ms);
+	if (wake_ms)
+		update_wake(update, wake_ms);
 	note_budget(core, node, watched, &budget, update);
 	return false;
 }
@@ -208,13 +207,12 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 /* A test whose executor is gone has no result either; whoever asked for it may ask again. */
 void conduct_tests(struct core *core, struct update *update)
 {
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
-		const Wire__Operation *op = state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
+	for (size_t i = 0; i < state_running_count(core->state); i++) {
+		const Wire__Operation *op = state_running_at(core->state, i);
 		Wire__Command command = WIRE__COMMAND__INIT;
 		Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
 
-		if (op->kind != WIRE__OPERATION__KIND__FENCE_TEST ||
-		    op->outcome != WIRE__OPERATION__OUTCOME__RUNNING || core_is_ready(core, op->to))
+		if (op->kind != WIRE__OPERATION__KIND__FENCE_TEST || core_is_ready(core, op->to))
 			continue;
 		if (conduct_proposed_lately(core, &core->conductor->tests_ms, update))
 			return;

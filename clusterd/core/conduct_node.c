@@ -70,7 +70,7 @@ static bool is_on_again(struct core *core, const struct watched_node *watched,
 void conduct_node(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		  struct update *update)
 {
-	uint64_t grace_ms = state_setting_number(core->state, "daemon.grace_ms");
+	uint64_t grace_ms = state_setting_number(core->state, SET_DAEMON_GRACE_MS);
 	bool in_ring = watched->in_ring;
 
 	switch (node->state) {

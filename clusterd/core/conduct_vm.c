@@ -86,8 +86,11 @@ static bool waits_for_look(struct core *core, const Wire__Vm *vm, struct look_si
 /* Has every node looked for it that could have it? */
 static bool looked_for(struct core *core, const Wire__Vm *vm, struct update *update)
 {
-	return !waits_for_look(core, vm, conduct_sight(core), &watch_vm(core, vm)->look_ms,
-			       update);
+	struct look_sight sight = { 0 };
+
+	if (vm->look)
+		sight = conduct_sight(core);
+	return !waits_for_look(core, vm, sight, &watch_vm(core, vm)->look_ms, update);
 }
 
 /*
@@ -96,9 +99,12 @@ static bool looked_for(struct core *core, const Wire__Vm *vm, struct update *upd
  */
 static bool still_off(struct core *core, const Wire__Vm *vm, struct update *update)
 {
-	struct look_sight sight = conduct_strict_sight(core);
-	uint64_t missing = look_missing_now(core->state, sight, vm);
+	struct look_sight sight = { 0 };
+	uint64_t missing;
 
+	if (vm->look)
+		sight = conduct_strict_sight(core, update);
+	missing = look_missing_now(core->state, sight, vm);
 	for (uint32_t id = 1; id <= 64; id++) {
 		struct watched_node *node = &core->conductor->nodes[id];
 
@@ -124,19 +130,31 @@ static void forget_look(struct core *core, const Wire__Vm *vm)
 		watched->look_ms = watched->proof_ms = 0;
 }
 
+static bool is_to_start(const Wire__Vm *vm)
+{
+	return vm->phase == WIRE__VM__PHASE__OFF && vm->wanted != WIRE__VM__WANTED__STOPPED &&
+	       !vm->n_maybe && !vm->unmanaged;
+}
+
+static bool is_restored(const Wire__Vm *vm)
+{
+	return vm->phase == WIRE__VM__PHASE__SAVED && !vm->unmanaged;
+}
+
 static bool wants_start(struct core *core, const Wire__Vm *vm, struct update *update)
 {
 	struct watched_vm *watched;
 
-	if (vm->phase != WIRE__VM__PHASE__OFF || vm->wanted == WIRE__VM__WANTED__STOPPED ||
-	    vm->n_maybe || vm->unmanaged) {
+	if (is_restored(vm))
+		return false;
+	if (!is_to_start(vm)) {
 		forget_look(core, vm);
 		return false;
 	}
 	watched = watch_vm(core, vm);
 	if (!looked_for(core, vm, update))
 		return false;
-	if (vm->tries >= state_setting_number(core->state, "restart.tries_total")) {
+	if (vm->tries >= state_setting_number(core->state, SET_RESTART_TRIES_TOTAL)) {
 		propose_step(core, vm, WIRE__VM__PHASE__FAILED, 0,
 			     vm->detail[0] ? vm->detail : "too many failures", false, update);
 		return false;
@@ -151,7 +169,7 @@ static uint32_t stay_on(const struct core *core, const Wire__Vm *vm)
 
 	if (!last || last->state != WIRE__NODE__STATE__UP ||
 	    (vm->tried_nodes & vmop_bit(vm->last_node)) || vm->tries == 0 ||
-	    vm->tries > state_setting_number(core->state, "restart.tries_here"))
+	    vm->tries > state_setting_number(core->state, SET_RESTART_TRIES_HERE))
 		return 0;
 	return vm->last_node;
 }
@@ -160,37 +178,44 @@ static uint64_t shun(const struct core *core, const Wire__Vm *vm)
 {
 	uint64_t nodes = vm->tried_nodes;
 
-	if (vm->tries > state_setting_number(core->state, "restart.tries_here"))
+	if (vm->tries > state_setting_number(core->state, SET_RESTART_TRIES_HERE))
 		nodes |= vmop_bit(vm->last_node);
 	return nodes;
 }
 
-/* Have that many been placed just now? What was proposed then is on its way. */
+/*
+ * Have that many been placed just now? What was proposed then is on its way. Placing them once
+ * more when nothing has changed comes to the same, and counts as nothing.
+ */
 static bool placed_lately(struct core *core, size_t n, struct update *update)
 {
 	struct conductor *conductor = core->conductor;
 
+	conductor->place_again |= core->agenda.chores[CHORE_CONDUCT].due;
 	if (n > PLACE_FEW && conductor->placed_ms &&
 	    core->now_ms < conductor->placed_ms + PLACE_PAUSE_MS) {
-		update_wake(update, conductor->placed_ms + PLACE_PAUSE_MS);
+		if (conductor->place_again)
+			update_wake(update, conductor->placed_ms + PLACE_PAUSE_MS);
 		return true;
 	}
-	conductor->placed_ms = core->now_ms;
+	if (conductor->place_again)
+		conductor->placed_ms = core->now_ms;
+	conductor->place_again = false;
 	return false;
 }
 
-static void start_vms(struct core *core, struct update *update)
+static void start_vms(struct core *core, const uint64_t *ids, size_t count, struct update *update)
 {
-	size_t count = state_count(core->state, WIRE__TABLE__TABLE_VM), n = 0;
+	size_t n = 0;
 	const Wire__Vm **vms = mem_new_array(const Wire__Vm *, count);
 	uint64_t *shuns = mem_new_array(uint64_t, count);
 	uint32_t *stays = mem_new_array(uint32_t, count);
 	struct placing *places;
 
 	for (size_t i = 0; i < count; i++) {
-		const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
+		const Wire__Vm *vm = state_vm(core->state, ids[i]);
 
-		if (!wants_start(core, vm, update))
+		if (!vm || !wants_start(core, vm, update))
 			continue;
 		vms[n] = vm;
 		shuns[n] = shun(core, vm);
@@ -248,18 +273,16 @@ static void conduct_vm(struct core *core, const Wire__Vm *vm, struct update *upd
 {
 	struct watched_vm *watched;
 
-	if (vm->unmanaged)
-		return;
-	if (vm->phase == WIRE__VM__PHASE__SAVED)
+	if (is_restored(vm))
 		restore_vm(core, vm, update);
-	if (vm->phase != WIRE__VM__PHASE__RUN)
+	if (vm->unmanaged || vm->phase != WIRE__VM__PHASE__RUN)
 		return;
 	watched = watch_vm(core, vm);
 	if (vm->wanted == WIRE__VM__WANTED__STOPPED && core_is_ready(core, vm->owner))
 		propose_step(core, vm, WIRE__VM__PHASE__STOPPING, 0, "", false, update);
 	else if ((vm->tries || vm->tried_nodes) &&
 		 conduct_lasted(core, watched->since_ms,
-				state_setting_number(core->state, "restart.settle_s") * 1000,
+				state_setting_number(core->state, SET_RESTART_SETTLE_S) * 1000,
 				update))
 		propose_step(core, vm, vm->phase, 0, "", true, update);
 }
@@ -280,12 +303,65 @@ static void forget_removed(struct core *core)
 	}
 }
 
+/* Those for which room or somebody's look is waited for: about them everything matters. */
+static void note_waiting(struct core *core, uint64_t id)
+{
+	struct idmap *waiting = &core->conductor->waiting;
+	const Wire__Vm *vm = state_vm(core->state, id);
+
+	if (vm && (is_to_start(vm) || is_restored(vm) || look_awaited(vm)))
+		idmap_put(waiting, id, waiting);
+	else
+		idmap_remove(waiting, id);
+}
+
+/* Those that are due, and with them all that wait. */
+static uint64_t *take_vms(struct core *core, size_t *ret_n)
+{
+	const struct idmap *waiting = &core->conductor->waiting;
+	size_t due_n, w = 0, n = 0;
+	bool all;
+	uint64_t *due = agenda_take_vms(core, CHORE_CONDUCT, &due_n, &all), *ids;
+
+	if (all)
+		idmap_free(&core->conductor->waiting, NULL);
+	for (size_t i = 0; i < due_n; i++)
+		note_waiting(core, due[i]);
+	ids = mem_new_array(uint64_t, due_n + idmap_count(waiting));
+	for (size_t d = 0; d < due_n || w < idmap_count(waiting); n++) {
+		uint64_t id = UINT64_MAX;
+
+		if (w < idmap_count(waiting))
+			idmap_at(waiting, w, &id);
+		if (d < due_n && due[d] <= id) {
+			w += due[d] == id;
+			id = due[d++];
+		} else {
+			w++;
+		}
+		ids[n] = id;
+	}
+	free(due);
+	*ret_n = n;
+	return ids;
+}
+
 void conduct_vms(struct core *core, struct update *update)
 {
+	size_t n;
+	uint64_t *ids = take_vms(core, &n);
+
 	forget_removed(core);
 	for (uint32_t id = 1; id <= 64; id++)
 		core->conductor->nodes[id].too_old = 0;
-	start_vms(core, update);
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++)
-		conduct_vm(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i), update);
+	start_vms(core, ids, n, update);
+	for (size_t i = 0; i < n; i++) {
+		const Wire__Vm *vm = state_vm(core->state, ids[i]);
+		struct vm_turn turn = agenda_begin_vm(core, ids[i], update);
+
+		if (vm)
+			conduct_vm(core, vm, update);
+		agenda_end_vm(core, CHORE_CONDUCT, &turn, update);
+	}
+	free(ids);
 }

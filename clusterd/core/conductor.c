@@ -16,6 +16,7 @@ void conductor_free(struct conductor *conductor)
 	if (!conductor)
 		return;
 	idmap_free(&conductor->vms, free);
+	idmap_free(&conductor->waiting, NULL);
 	free(conductor);
 }
 
@@ -53,18 +54,13 @@ static void forget_proposals(struct conductor *conductor)
 void conductor_rest(struct core *core)
 {
 	core->conductor->watching = false;
+	agenda_rest(core, CHORE_CONDUCT);
 }
 
-void conductor_run(struct core *core, struct update *update)
+static void conduct(struct core *core, struct update *update)
 {
 	struct conductor *conductor = core->conductor;
-	bool leading = core->standing.open && core->standing.ready &&
-		       core->standing.leader == core->node && state_cluster(core->state);
 
-	if (!leading) {
-		conductor_rest(core);
-		return;
-	}
 	if (conductor->epoch != core->standing.epoch)
 		forget_proposals(conductor);
 	conductor->epoch = core->standing.epoch;
@@ -74,4 +70,17 @@ void conductor_run(struct core *core, struct update *update)
 	/* These come last, for VMs that are to start ask for newer proofs. */
 	conduct_nodes(core, update);
 	conduct_tests(core, update);
+}
+
+void conductor_run(struct core *core, struct update *update)
+{
+	bool leading = core->standing.open && core->standing.ready &&
+		       core->standing.leader == core->node && state_cluster(core->state);
+
+	if (!leading) {
+		conductor_rest(core);
+	} else if (agenda_begin(core, CHORE_CONDUCT, update)) {
+		conduct(core, update);
+		agenda_end(core, CHORE_CONDUCT, update);
+	}
 }

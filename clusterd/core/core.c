@@ -40,12 +40,14 @@ struct core *core_new(const struct core_config *config)
 	core->disk_id = config->disk_id;
 	core->memory_mib = config->memory_mib;
 	core->random = config->random;
+	core->eager = config->eager;
 	core->kernel_boot_id = mem_strdup(config->kernel_boot_id);
 	core->next_ask = 1;
 	core->state = state_new();
 	core->replica = replica_new(&replica);
 	core->duties = duties_new();
 	core->conductor = conductor_new();
+	agenda_init(&core->agenda);
 	return core;
 }
 
@@ -54,6 +56,7 @@ void core_free(struct core *core)
 	if (!core)
 		return;
 	clients_free(core);
+	agenda_free(&core->agenda);
 	idmap_free(&core->progress, wire_free);
 	conductor_free(core->conductor);
 	duties_free(core->duties);
@@ -200,7 +203,7 @@ static void run_leave(struct core *core, struct update *update)
 	}
 	core->freeze_epoch = core->standing.epoch;
 	core->freeze_ms = core->now_ms;
-	freeze.freeze_ms = state_setting_number(core->state, "node.freeze_s") * 1000;
+	freeze.freeze_ms = state_setting_number(core->state, SET_NODE_FREEZE_S) * 1000;
 	command.body_case = WIRE__COMMAND__BODY_NODE_FREEZE;
 	command.node_freeze = &freeze;
 	core_propose(core, &command, update);
@@ -264,7 +267,7 @@ static void note_epoch(struct core *core)
 	}
 	if (first)
 		core->grace_ms = core->now_ms +
-				 state_setting_number(core->state, "node.join_grace_s") * 1000;
+				 state_setting_number(core->state, SET_NODE_JOIN_GRACE_S) * 1000;
 	else if (core->closed_ms && core->now_ms >= core->closed_ms + LONG_CLOSED_MS) {
 		core->grace_ms = core->now_ms + REJOIN_GRACE_MS;
 		core->seen_ring = 0;
@@ -273,18 +276,41 @@ static void note_epoch(struct core *core)
 	core->seen_ring |= core->standing.ring;
 }
 
+static bool stands_the_same(const struct replica_standing *a, const struct replica_standing *b)
+{
+	return a->open == b->open && a->ready == b->ready && a->epoch == b->epoch &&
+	       a->leader == b->leader && a->members == b->members && a->ring == b->ring &&
+	       a->epoch_nodes == b->epoch_nodes && a->ready_nodes == b->ready_nodes;
+}
+
+/* What the event has changed goes on the agenda. */
+static void note_changes(struct core *core, const struct replica_standing *was)
+{
+	struct state_changes changes = state_take_changes(core->state);
+	uint64_t topics = changes.tables;
+
+	for (size_t i = 0; i < changes.vms_n; i++)
+		agenda_hear_record(&core->agenda, changes.vms[i]);
+	if (was->applied != core->standing.applied)
+		topics |= TOPIC_APPLIED;
+	if (!stands_the_same(was, &core->standing))
+		topics |= TOPIC_STANDING;
+	agenda_hear(&core->agenda, topics);
+}
+
 void core_step(struct core *core, const struct event *event, struct update *update)
 {
-	uint64_t epoch = core->standing.open ? core->standing.epoch : 0;
+	struct replica_standing was = core->standing;
 
 	core->now_ms = event->now_ms;
 	core->wall_ms = event->wall_ms;
 	on_event(core, event, update);
 	replica_tick(core->replica, event, update);
 	replica_standing(core->replica, &core->standing);
-	if (core->standing.open && core->standing.epoch != epoch)
+	if (core->standing.open && (!was.open || core->standing.epoch != was.epoch))
 		update->opened = true;
 	note_epoch(core);
+	note_changes(core, &was);
 	census_run(core, update);
 	clients_run(core, update);
 	run_leave(core, update);

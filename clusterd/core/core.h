@@ -23,6 +23,7 @@ struct core_config {
 	const char *kernel_boot_id;	/* /proc/sys/kernel/random/boot_id; copied */
 	uint64_t memory_mib;		/* declared memory; 0 = what the agent finds */
 	uint64_t random;		/* seed for request ids */
+	bool eager;			/* for tests: looks at everything at each step */
 };
 
 /* Never fails: memory that cannot be had ends the process (base/mem.h). */

@@ -9,6 +9,7 @@ void core_propose(struct core *core, Wire__Command *command, struct update *upda
 {
 	_cleanup_(buf_free) struct buf packed = { 0 };
 
+	core->agenda.acts++;
 	command->time_ms = core->wall_ms;
 	command->up_ms = core->now_ms;
 	command->node = core->node;
@@ -24,6 +25,7 @@ struct ask *core_ask(struct core *core, enum agent_kind agent, uint32_t deadline
 {
 	struct ask *ask = update_ask(update, agent);
 
+	core->agenda.acts++;
 	ask->id = core->next_ask++;
 	ask->deadline_ms = deadline_ms;
 	return ask;

@@ -5,6 +5,7 @@
 /* What the files of the core share with each other, and nobody else sees. */
 
 #include "base/idmap.h"
+#include "clusterd/core/agenda.h"
 #include "clusterd/core/census.h"
 #include "clusterd/core/conductor.h"
 #include "clusterd/core/core.h"
@@ -24,6 +25,7 @@ struct core {
 	uint32_t node;
 	uint64_t boot_id, disk_id, memory_mib, random;
 	char *kernel_boot_id;
+	bool eager;
 	struct state *state;
 	struct state *incoming;		/* snapshot being received, else NULL */
 	struct replica *replica;
@@ -33,6 +35,7 @@ struct core {
 	struct idmap pendings;		/* by request: struct pending */
 	struct idmap progress;		/* by VM: Wire__Progress */
 	struct census census;
+	struct agenda agenda;
 	uint64_t next_ask;
 	uint64_t now_ms, wall_ms;
 	uint64_t leave_ms;		/* when asked to leave; 0 = not */

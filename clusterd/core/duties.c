@@ -23,6 +23,7 @@ void duties_free(struct duties *duties)
 	idmap_free(&duties->vms, duty_free);
 	idmap_free(&duties->fences, duty_fence_free);
 	idmap_free(&duties->leftovers, duty_leftover_free);
+	duty_watch_free(duties);
 	wire_free(duties->facts);
 	free(duties);
 }
@@ -37,10 +38,12 @@ bool duties_agent_ok(const struct core *core)
 /* ------------------------------------------------------------------ the agent's life */
 
 /* What a dead agent was asked may or may not have happened: the inventory will tell. */
-static void forget_agent(struct duties *duties)
+static void forget_agent(struct core *core)
 {
+	struct duties *duties = core->duties;
 	struct duty *duty;
 
+	agenda_hear(&core->agenda, TOPIC_HERE | TOPIC_VM);
 	duties->inventory = duties->whole = false;
 	duties->watch = 0;
 	duties->watch_again_ms = 0;
@@ -56,7 +59,7 @@ static void forget_agent(struct duties *duties)
 
 void duties_agent_up(struct core *core)
 {
-	forget_agent(core->duties);
+	forget_agent(core);
 	core->duties->agent_up = true;
 }
 
@@ -64,7 +67,7 @@ void duties_agent_down(struct core *core)
 {
 	struct duties *duties = core->duties;
 
-	forget_agent(duties);
+	forget_agent(core);
 	duties->agent_up = false;
 	if (duties->facts) {
 		duties->facts->agent_ok = false;
@@ -96,6 +99,7 @@ static void learn_domain(struct core *core, const Wire__DomainNews *news)
 
 	if (!vm)
 		return;
+	agenda_hear_vm(&core->agenda, vm->id);
 	duty = duties_vm(core->duties, vm->id);
 	if (!duty->known || duty->state != news->state)
 		duty->state_ms = core->now_ms;
@@ -132,12 +136,19 @@ static void learn_progress(struct core *core, const Wire__Progress *progress,
 	wire_free(idmap_put(&core->progress, vm->id, copy));
 }
 
+static void take_inventory(struct core *core)
+{
+	core->duties->inventory |= duty_watched_held(core);
+	agenda_hear(&core->agenda, TOPIC_HERE | TOPIC_VM);
+}
+
 void duties_news(struct core *core, const Wire__AgentNews *news, struct update *update)
 {
 	struct duties *duties = core->duties;
 
 	switch (news->body_case) {
 	case WIRE__AGENT_NEWS__BODY_FACTS:
+		agenda_hear(&core->agenda, TOPIC_HERE);
 		/* libvirt answers now: a Watch that failed for want of it need not wait. */
 		if (news->facts->agent_ok && !duties_agent_ok(core) && !duties->watch)
 			duties->watch_again_ms = 0;
@@ -155,7 +166,7 @@ void duties_news(struct core *core, const Wire__AgentNews *news, struct update *
 		break;
 	case WIRE__AGENT_NEWS__BODY_INVENTORY:
 		if (duties->watch && news->inventory->watch == duties->watch)
-			duties->inventory |= duty_watched_held(core);
+			take_inventory(core);
 		break;
 	case WIRE__AGENT_NEWS__BODY_PROGRESS:
 		learn_progress(core, news->progress, update);
@@ -167,15 +178,28 @@ void duties_news(struct core *core, const Wire__AgentNews *news, struct update *
 
 /* ------------------------------------------------------------------ replies */
 
+/* There is room for another one, whichever waits for it. */
+static void start_over(struct core *core)
+{
+	struct duties *duties = core->duties;
+
+	if (duties->starting)
+		duties->starting--;
+	if (duties->crowded)
+		agenda_hear_vms(&core->agenda);
+	duties->crowded = false;
+}
+
 static void ask_over(struct core *core, struct duty *duty, unsigned slot,
 		     const Wire__AgentReply *reply)
 {
 	struct duty_slot was = duty->slots[slot];
 	struct duty_done *done = &duty->done[slot];
 
+	agenda_hear_vm(&core->agenda, duty->vm);
 	duty->slots[slot] = (struct duty_slot){ 0 };
-	if (was.kind == ASK_START && core->duties->starting)
-		core->duties->starting--;
+	if (was.kind == ASK_START)
+		start_over(core);
 	if (!reply) {
 		/* Perhaps it could not even be sent: asking at once would go round for ever. */
 		duty->quiet_ms[slot] = core->now_ms + UNANSWERED_MS;
@@ -209,6 +233,7 @@ static void fence_reply(struct core *core, uint64_t ask, const Wire__AgentReply 
 {
 	struct fence_duty *fence;
 
+	agenda_hear(&core->agenda, TOPIC_HERE);
 	idmap_each(&core->duties->fences, i, fence)
 		if (fence->ask == ask && !fence->over) {
 			fence->over = true;
@@ -220,6 +245,7 @@ static void fence_reply(struct core *core, uint64_t ask, const Wire__AgentReply 
 void duties_reply(struct core *core, uint64_t ask, const Wire__AgentReply *reply)
 {
 	if (ask == core->duties->watch) {
+		agenda_hear(&core->agenda, TOPIC_HERE);
 		core->duties->watch_over = true;
 		if (!reply || reply->code != WIRE__AGENT_REPLY__CODE__OK)
 			duty_forget_watch(core);
@@ -279,20 +305,48 @@ static void run_vms(struct core *core, struct update *update)
 	static const Wire__Vm__Priority order[] = { WIRE__VM__PRIORITY__HIGH,
 						    WIRE__VM__PRIORITY__MEDIUM,
 						    WIRE__VM__PRIORITY__LOW };
+	size_t n;
+	bool all;
+	uint64_t *ids;
 
+	if (!agenda_begin(core, CHORE_VMS, update))
+		return;
+	ids = agenda_take_vms(core, CHORE_VMS, &n, &all);
 	for (size_t p = 0; p < ARRAY_SIZE(order); p++)
-		for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++) {
-			const Wire__Vm *vm = state_at(core->state, WIRE__TABLE__TABLE_VM, i);
+		for (size_t i = 0; i < n; i++) {
+			const Wire__Vm *vm = state_vm(core->state, ids[i]);
+			struct vm_turn turn;
 
-			if (vm->priority == order[p])
-				run_vm(core, vm, update);
+			if (!vm || vm->priority != order[p])
+				continue;
+			turn = agenda_begin_vm(core, ids[i], update);
+			run_vm(core, vm, update);
+			agenda_end_vm(core, CHORE_VMS, &turn, update);
 		}
+	free(ids);
+	agenda_end(core, CHORE_VMS, update);
+}
+
+/* Without libvirt nothing can be done about VMs. */
+static void rest_vms(struct core *core)
+{
+	agenda_rest(core, CHORE_VMS);
+	agenda_rest(core, CHORE_LEFTOVERS);
+}
+
+/* Nothing of what only a node does that is up. */
+static void rest_without_part(struct core *core, struct update *update)
+{
+	duty_end_fences(core, update);
+	rest_vms(core);
 }
 
 /* A guest that is being moved or saved goes on; an order to cut a node's power does not. */
 void duties_rest(struct core *core, struct update *update)
 {
-	duty_end_fences(core, update);
+	agenda_rest(core, CHORE_SELF);
+	agenda_rest(core, CHORE_WATCH);
+	rest_without_part(core, update);
 }
 
 void duties_run(struct core *core, struct update *update)
@@ -307,14 +361,16 @@ void duties_run(struct core *core, struct update *update)
 	forget_removed(core);
 	duty_run_watch(core, update);
 	if (!core_self(core)) {
-		duties_rest(core, update);
+		rest_without_part(core, update);
 		return;
 	}
 	duty_run_fences(core, update);
-	if (duties->agent_up && duties->inventory && duties->facts && duties->facts->agent_ok) {
-		run_vms(core, update);
-		duty_run_leftovers(core, update);
+	if (!duties->agent_up || !duties->inventory || !duties->facts || !duties->facts->agent_ok) {
+		rest_vms(core);
+		return;
 	}
+	run_vms(core, update);
+	duty_run_leftovers(core, update);
 }
 
 /* ------------------------------------------------------------------ the hook's question */

@@ -84,6 +84,12 @@ struct leftover_duty {
 /* An ask without an answer is not repeated before that. */
 enum { UNANSWERED_MS = 1000 };
 
+/*
+ * In which order VMs are named when one Watch cannot name all of them. What this node holds
+ * comes first: unnamed, it would be taken to be gone. RANK_AGAIN was asked for and not told.
+ */
+enum { RANK_HELD, RANK_LOOK, RANK_AGAIN, RANK_REST, RANKS };
+
 struct duties {
 	struct idmap vms;		/* by VM id: struct duty */
 	bool agent_up, inventory;
@@ -97,6 +103,10 @@ struct duties {
 	uint64_t report_ms;		/* last NodeReport */
 	uint64_t first_ms;		/* when the first one could be made */
 	unsigned starting;		/* start asks under way */
+	bool crowded;			/* so many that another one had to wait */
+	struct idmap ranks;		/* by VM id: struct watch_rank */
+	size_t rank_n[RANKS + 1];	/* how many VMs have it */
+	uint64_t watched_ids;		/* of the VMs that are the cluster's: a digest */
 	struct idmap fences;		/* by operation: struct fence_duty */
 	struct idmap leftovers;		/* by volume: struct leftover_duty */
 };
@@ -124,7 +134,8 @@ void duty_run_watch(struct core *core, struct update *update);
 /* The last Watch has no answer, or a bad one: what it named was not told. */
 void duty_forget_watch(struct core *core);
 /* Was all that this node holds named to the agent? */
-bool duty_watched_held(const struct core *core);
+bool duty_watched_held(struct core *core);
+void duty_watch_free(struct duties *duties);
 
 /* duty_fence.c: the fence calls that the committed operations give to this node. */
 void duty_run_fences(struct core *core, struct update *update);

@@ -67,7 +67,7 @@ static Wire__AgentRequest *new_ask(struct turn *turn, unsigned slot, enum duty_a
 	return request;
 }
 
-static uint32_t seconds(const struct turn *turn, const char *setting)
+static uint32_t seconds(const struct turn *turn, enum setting_id setting)
 {
 	return (uint32_t)(state_setting_number(turn->core->state, setting) * 1000);
 }
@@ -78,7 +78,7 @@ void duty_ask_start(struct turn *turn)
 	Wire__AgentRequest *request;
 	Wire__DomStart *start = wire_new(&wire__dom_start__descriptor);
 
-	request = new_ask(turn, SLOT_MAIN, ASK_START, seconds(turn, "vm.start_timeout_s"));
+	request = new_ask(turn, SLOT_MAIN, ASK_START, seconds(turn, SET_VM_START_TIMEOUT_S));
 	wire_set(&start->xml, turn->vm->xml);
 	wire_set(&start->chain_accepted, turn->vm->chain_accepted);
 	wire_set(&start->last_chain, turn->vm->chain_last);
@@ -93,7 +93,7 @@ void duty_ask_start(struct turn *turn)
 void duty_ask_stop(struct turn *turn)
 {
 	uint32_t grace_s = turn->vm->stop_timeout_s;
-	uint32_t grace_ms = grace_s ? grace_s * 1000 : seconds(turn, "vm.stop_timeout_s");
+	uint32_t grace_ms = grace_s ? grace_s * 1000 : seconds(turn, SET_VM_STOP_TIMEOUT_S);
 	Wire__DomStop *stop = wire_new(&wire__dom_stop__descriptor);
 	Wire__AgentRequest *request;
 
@@ -172,16 +172,16 @@ void duty_ask_migrate(struct turn *turn)
 	turn->duty->moves++;
 	turn->duty->moved_ms = turn->core->now_ms;
 	request = new_ask(turn, SLOT_MAIN, ASK_MIGRATE, 24 * 3600 * 1000);
-	migrate->connect_uri = fill_in(state_setting(state, "migration.connect_uri"),
+	migrate->connect_uri = fill_in(state_setting(state, SET_MIGRATION_CONNECT_URI),
 				       to ? to->address : "");
-	migrate->data_uri = fill_in(state_setting(state, "migration.data_uri"),
+	migrate->data_uri = fill_in(state_setting(state, SET_MIGRATION_DATA_URI),
 				    to ? to->address : "");
-	migrate->tls = state_setting_number(state, "migration.tls");
+	migrate->tls = state_setting_number(state, SET_MIGRATION_TLS);
 	migrate->bandwidth_mib_s =
-		(uint32_t)state_setting_number(state, "migration.bandwidth_mib_s");
+		(uint32_t)state_setting_number(state, SET_MIGRATION_BANDWIDTH_MIB_S);
 	migrate->max_downtime_ms =
-		(uint32_t)state_setting_number(state, "migration.max_downtime_ms");
-	migrate->stall_ms = (uint32_t)state_setting_number(state, "migration.stall_ms");
+		(uint32_t)state_setting_number(state, SET_MIGRATION_MAX_DOWNTIME_MS);
+	migrate->stall_ms = (uint32_t)state_setting_number(state, SET_MIGRATION_STALL_MS);
 	shared_paths(state, migrate);
 	request->body_case = WIRE__AGENT_REQUEST__BODY_MIGRATE;
 	request->migrate = migrate;
@@ -194,13 +194,13 @@ void duty_ask_hand_over(struct turn *turn)
 	request->body_case = WIRE__AGENT_REQUEST__BODY_HAND_OVER;
 	request->hand_over = wire_new(&wire__dom_hand_over__descriptor);
 	request->hand_over->guard_ms =
-		(uint32_t)state_setting_number(turn->core->state, "migration.guard_ms");
+		(uint32_t)state_setting_number(turn->core->state, SET_MIGRATION_GUARD_MS);
 }
 
 void duty_ask_save(struct turn *turn)
 {
 	Wire__AgentRequest *request =
-		new_ask(turn, SLOT_MAIN, ASK_SAVE, seconds(turn, "vm.save_timeout_s"));
+		new_ask(turn, SLOT_MAIN, ASK_SAVE, seconds(turn, SET_VM_SAVE_TIMEOUT_S));
 
 	request->body_case = WIRE__AGENT_REQUEST__BODY_SAVE;
 	request->save = wire_new(&wire__dom_save__descriptor);
@@ -210,7 +210,7 @@ void duty_ask_save(struct turn *turn)
 void duty_ask_restore(struct turn *turn)
 {
 	Wire__AgentRequest *request =
-		new_ask(turn, SLOT_MAIN, ASK_RESTORE, seconds(turn, "vm.save_timeout_s"));
+		new_ask(turn, SLOT_MAIN, ASK_RESTORE, seconds(turn, SET_VM_SAVE_TIMEOUT_S));
 
 	request->body_case = WIRE__AGENT_REQUEST__BODY_RESTORE;
 	request->restore = wire_new(&wire__dom_restore__descriptor);

@@ -32,7 +32,7 @@ static void ask_fence(struct core *core, struct fence_duty *duty, const Wire__Op
 		      const Wire__Fence *fence, struct update *update)
 {
 	uint32_t timeout_s = fence->timeout_s ? fence->timeout_s
-		: (uint32_t)state_setting_number(core->state, "fence.timeout_s");
+		: (uint32_t)state_setting_number(core->state, SET_FENCE_TIMEOUT_S);
 	struct ask *ask = core_ask(core, AGENT_FENCE, timeout_s * 2000 + 5000, update);
 	Wire__AgentRequest *request = wire_new(&wire__agent_request__descriptor);
 	Wire__FenceCall *call = wire_new(&wire__fence_call__descriptor);
@@ -154,8 +154,10 @@ static void run_fence(struct core *core, const Wire__Operation *op, struct updat
 	if (!duty->over && op->kind == WIRE__OPERATION__KIND__FENCE && !op->status_only &&
 	    core_in_ring(core, op->node))
 		spare(core, duty, update);
-	if (duty->over)
+	if (duty->over) {
+		update_wake(update, duty->over_ms + ANSWER_MS);
 		tell_fence(core, duty, op, update);
+	}
 }
 
 static bool to_be_made(const struct core *core, const Wire__Operation *op)
@@ -186,6 +188,7 @@ void duty_end_fences(struct core *core, struct update *update)
 {
 	const struct idmap *fences = &core->duties->fences;
 
+	agenda_rest(core, CHORE_FENCES);
 	for (size_t i = idmap_count(fences); i-- > 0;) {
 		struct fence_duty *duty = idmap_at(fences, i, NULL);
 
@@ -197,12 +200,14 @@ void duty_end_fences(struct core *core, struct update *update)
 
 void duty_run_fences(struct core *core, struct update *update)
 {
+	if (!agenda_begin(core, CHORE_FENCES, update))
+		return;
 	forget_fences(core, update);
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_OPERATION); i++) {
-		const Wire__Operation *op =
-			state_at(core->state, WIRE__TABLE__TABLE_OPERATION, i);
+	for (size_t i = 0; i < state_running_count(core->state); i++) {
+		const Wire__Operation *op = state_running_at(core->state, i);
 
 		if (to_be_made(core, op))
 			run_fence(core, op, update);
 	}
+	agenda_end(core, CHORE_FENCES, update);
 }

@@ -48,6 +48,7 @@ bool duty_leftover_reply(struct core *core, uint64_t ask, const Wire__AgentReply
 			duty->ask = 0;
 			duty->over_ms = core->now_ms;
 			duty->reply = reply ? wire_dup(&reply->base) : NULL;
+			agenda_hear(&core->agenda, TOPIC_HERE);
 			return true;
 		}
 	return false;
@@ -182,7 +183,10 @@ static void forget_removed(struct core *core)
 
 void duty_run_leftovers(struct core *core, struct update *update)
 {
+	if (!agenda_begin(core, CHORE_LEFTOVERS, update))
+		return;
 	forget_removed(core);
 	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VOLUME); i++)
 		run_volume(core, state_at(core->state, WIRE__TABLE__TABLE_VOLUME, i), update);
+	agenda_end(core, CHORE_LEFTOVERS, update);
 }

@@ -44,7 +44,7 @@ static bool facts_are_near(struct core *core, const Wire__Node *self, struct upd
 	return true;
 }
 
-void duty_report_self(struct core *core, struct update *update)
+static void report_self(struct core *core, struct update *update)
 {
 	const Wire__Node *self = state_node(core->state, core->node);
 	struct duties *duties = core->duties;
@@ -67,4 +67,12 @@ void duty_report_self(struct core *core, struct update *update)
 	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
 	command.node_report = &report;
 	core_propose(core, &command, update);
+}
+
+void duty_report_self(struct core *core, struct update *update)
+{
+	if (!agenda_begin(core, CHORE_SELF, update))
+		return;
+	report_self(core, update);
+	agenda_end(core, CHORE_SELF, update);
 }

@@ -128,10 +128,12 @@ static void starting(struct turn *turn)
 		ask_once(turn, SLOT_SIDE, ASK_KILL);
 		return;
 	}
-	if (duties->starting < state_setting_number(turn->core->state, "vm.starts_per_node")) {
-		duties->starting++;
-		duty_ask_start(turn);
+	if (duties->starting >= state_setting_number(turn->core->state, SET_VM_STARTS_PER_NODE)) {
+		duties->crowded = true;
+		return;
 	}
+	duties->starting++;
+	duty_ask_start(turn);
 }
 
 /*

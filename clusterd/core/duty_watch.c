@@ -3,6 +3,7 @@
 #include "clusterd/core/duty.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/digest.h"
 #include "base/mem.h"
@@ -17,11 +18,11 @@ enum {
 	WATCH_BYTES = 24 * 1024,		/* of domains; and of volumes: a frame has 60 KiB */
 };
 
-/*
- * In which order VMs are named when one Watch cannot name all of them. What this node holds
- * comes first: unnamed, it would be taken to be gone. RANK_AGAIN was asked for and not told.
- */
-enum { RANK_HELD, RANK_LOOK, RANK_AGAIN, RANK_REST, RANKS };
+/* What a VM counts for in the next Watch. */
+struct watch_rank {
+	unsigned rank;
+	uint64_t id;			/* its part in watched_ids */
+};
 
 static unsigned watch_rank(const struct core *core, const Wire__Vm *vm)
 {
@@ -42,23 +43,67 @@ static unsigned watch_rank(const struct core *core, const Wire__Vm *vm)
 	return RANKS;
 }
 
+static void forget_rank(struct duties *duties, uint64_t vm)
+{
+	struct watch_rank *rank = idmap_remove(&duties->ranks, vm);
+
+	if (!rank)
+		return;
+	duties->rank_n[rank->rank]--;
+	duties->watched_ids = digest_set_remove(duties->watched_ids, rank->id);
+	free(rank);
+}
+
+static void note_rank(struct core *core, uint64_t id)
+{
+	struct duties *duties = core->duties;
+	const Wire__Vm *vm = state_vm(core->state, id);
+	struct watch_rank *rank;
+
+	forget_rank(duties, id);
+	if (!vm)
+		return;
+	rank = mem_new(struct watch_rank);
+	rank->rank = watch_rank(core, vm);
+	rank->id = vm->unmanaged ? 0 : id * UINT64_C(0x9e3779b97f4a7c15);
+	duties->rank_n[rank->rank]++;
+	duties->watched_ids = digest_set_add(duties->watched_ids, rank->id);
+	idmap_put(&duties->ranks, id, rank);
+}
+
+void duty_watch_free(struct duties *duties)
+{
+	idmap_free(&duties->ranks, free);
+	memset(duties->rank_n, 0, sizeof(duties->rank_n));
+	duties->watched_ids = 0;
+}
+
+static void rank_vms(struct core *core)
+{
+	size_t n;
+	bool all;
+	uint64_t *ids = agenda_take_vms(core, CHORE_WATCH, &n, &all);
+
+	if (all)
+		duty_watch_free(core->duties);
+	for (size_t i = 0; i < n; i++)
+		note_rank(core, ids[i]);
+	free(ids);
+}
+
 /* The first rank that some VM has. */
 static unsigned first_rank(const struct core *core)
 {
-	unsigned first = RANKS;
+	unsigned rank = 0;
 
-	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_VM); i++) {
-		unsigned rank =
-			watch_rank(core, state_at(core->state, WIRE__TABLE__TABLE_VM, i));
-
-		if (rank < first)
-			first = rank;
-	}
-	return first;
+	while (rank < RANKS && core->duties->rank_n[rank] == 0)
+		rank++;
+	return rank;
 }
 
-bool duty_watched_held(const struct core *core)
+bool duty_watched_held(struct core *core)
 {
+	rank_vms(core);
 	return first_rank(core) != RANK_HELD;
 }
 
@@ -72,25 +117,21 @@ void duty_forget_watch(struct core *core)
 			duty->watch = duty->watch_look = 0;
 	duties->watch = 0;
 	duties->watch_again_ms = core->now_ms + UNANSWERED_MS;
+	agenda_hear_vms(&core->agenda);
 }
 
 /* Of what makes a new Watch necessary: other volumes, other VMs that are the cluster's. */
-static uint64_t watch_digest(const struct state *state)
+static uint64_t watch_digest(const struct core *core)
 {
-	uint64_t set = digest_start(), ids = 0;
+	const struct state *state = core->state;
+	uint64_t set = digest_start();
 
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VOLUME); i++) {
 		const Wire__Volume *volume = state_at(state, WIRE__TABLE__TABLE_VOLUME, i);
 
 		set = digest_add_u64(set, volume->id);
 	}
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
-		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
-
-		if (!vm->unmanaged)
-			ids += vm->id * UINT64_C(0x9e3779b97f4a7c15);
-	}
-	set = digest_add_u64(set, ids);
+	set = digest_add_u64(set, core->duties->watched_ids);
 	return digest_finish(set);
 }
 
@@ -129,6 +170,7 @@ static void watch_domains(struct core *core, Wire__Watch *watch)
 		duty = duties_vm(core->duties, vm->id);
 		duty->watch = core->duties->watch;
 		duty->watch_look = vm->look;
+		agenda_hear_vm(&core->agenda, vm->id);
 	}
 	free(ranks);
 }
@@ -164,22 +206,13 @@ static uint64_t watch_due_ms(const struct core *core, uint64_t digest)
 	return rank == RANK_AGAIN ? duties->watch_ms + UNANSWERED_MS : 0;
 }
 
-void duty_run_watch(struct core *core, struct update *update)
+static void ask_watch(struct core *core, uint64_t digest, struct update *update)
 {
 	struct duties *duties = core->duties;
-	uint64_t digest = watch_digest(core->state), due_ms = watch_due_ms(core, digest);
-	Wire__AgentRequest *request;
-	struct ask *ask;
+	struct ask *ask = core_ask(core, AGENT_VM, WATCH_MS, update);
+	Wire__AgentRequest *request = wire_new(&wire__agent_request__descriptor);
 
-	if (!due_ms)
-		return;
-	if (core->now_ms < due_ms) {
-		update_wake(update, due_ms);
-		return;
-	}
-	ask = core_ask(core, AGENT_VM, WATCH_MS, update);
 	duties->watch = ask->id;
-	request = wire_new(&wire__agent_request__descriptor);
 	request->deadline_ms = WATCH_MS;
 	request->body_case = WIRE__AGENT_REQUEST__BODY_WATCH;
 	request->watch = wire_new(&wire__watch__descriptor);
@@ -190,4 +223,20 @@ void duty_run_watch(struct core *core, struct update *update)
 	duties->watch_ms = core->now_ms;
 	duties->watch_over = false;
 	duties->watch_digest = digest;
+}
+
+void duty_run_watch(struct core *core, struct update *update)
+{
+	uint64_t digest, due_ms;
+
+	if (!agenda_begin(core, CHORE_WATCH, update))
+		return;
+	rank_vms(core);
+	digest = watch_digest(core);
+	due_ms = watch_due_ms(core, digest);
+	if (due_ms && core->now_ms >= due_ms)
+		ask_watch(core, digest, update);
+	else if (due_ms)
+		update_wake(update, due_ms);
+	agenda_end(core, CHORE_WATCH, update);
 }

@@ -32,6 +32,18 @@ uint64_t elapsed_now(const struct state *state, uint32_t node, uint64_t boot_id,
 	return clock_ms;
 }
 
+uint64_t elapsed_until(const struct state *state, uint32_t number, uint64_t boot_id,
+		       uint64_t clock_ms)
+{
+	const Wire__Node *node = state_node(state, number);
+	uint64_t said_ms;
+
+	if (!node || !evidence(state, number, boot_id, node->clock_up_ms, &said_ms) ||
+	    clock_ms < said_ms)
+		return 0;
+	return node->clock_up_ms + (clock_ms - said_ms);
+}
+
 void elapsed_tie(const struct state *state, Wire__Node *node, uint64_t up_ms)
 {
 	node->clock_ms = kept(state);

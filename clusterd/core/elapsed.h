@@ -32,6 +32,13 @@ enum { ELAPSED_STEP_MS = 10000 };
 /* What the clock is when that daemon of the node says so, its kernel being up for up_ms. */
 uint64_t elapsed_now(const struct state *state, uint32_t node, uint64_t boot_id, uint64_t up_ms);
 
+/*
+ * How long the node's kernel will have been up when it is evidence that the clock has come to
+ * clock_ms; it may come to that before, by an entry of the log. 0: it is no evidence of that.
+ */
+uint64_t elapsed_until(const struct state *state, uint32_t node, uint64_t boot_id,
+		       uint64_t clock_ms);
+
 /* For apply: takes the evidence of a command. */
 void elapsed_hear(struct state *state, const Wire__Command *command, struct update *update);
 /* Ties a node that reports for a kernel for the first time. */

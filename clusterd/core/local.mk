@@ -7,6 +7,8 @@
 
 noinst_LIBRARIES += %D%/libcore.a
 %C%_libcore_a_SOURCES = \
+	%D%/agenda.c \
+	%D%/agenda.h \
 	%D%/apply.c \
 	%D%/apply.h \
 	%D%/apply_context.h \
@@ -58,6 +60,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/look.c \
 	%D%/look.h \
 	%D%/machine.c \
+	%D%/names.c \
+	%D%/names.h \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/record.c \

@@ -165,6 +165,7 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 	core->state = steal_ptr(core->incoming);
 	state_set_position(core->state, index, epoch);
 	census_copied(&core->census, index, digest);
+	agenda_hear(&core->agenda, TOPIC_ALL);
 	persist_all(core->state, update);
 	applied = update_persist(update, PERSIST_APPLIED);
 	applied->value = applied->index = index;

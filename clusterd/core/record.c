@@ -236,9 +236,9 @@ static size_t counted_until(const struct state *state, uint64_t now_ms, uint64_t
 
 struct fence_budget fence_budget(const struct state *state, uint64_t now_ms)
 {
-	uint64_t window_ms = state_setting_number(state, "fence.budget_window_s") * 1000;
+	uint64_t window_ms = state_setting_number(state, SET_FENCE_BUDGET_WINDOW_S) * 1000;
 	struct fence_budget budget = {
-		.allowed = state_setting_number(state, "fence.budget"),
+		.allowed = state_setting_number(state, SET_FENCE_BUDGET),
 		.used = counted_until(state, now_ms, window_ms, NULL),
 		.window_ms = window_ms,
 	};
@@ -248,9 +248,12 @@ struct fence_budget fence_budget(const struct state *state, uint64_t now_ms)
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
 		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
 
-		if (is_counted(op, now_ms, window_ms) &&
-		    counted_until(state, now_ms, window_ms, op) ==
-			    budget.used - budget.allowed + 1)
+		if (!is_counted(op, now_ms, window_ms))
+			continue;
+		if (!budget.changes_ms || op->clock_ms + window_ms < budget.changes_ms)
+			budget.changes_ms = op->clock_ms + window_ms;
+		if (counted_until(state, now_ms, window_ms, op) ==
+		    budget.used - budget.allowed + 1)
 			budget.frees = op;
 	}
 	return budget;

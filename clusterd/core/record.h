@@ -74,6 +74,8 @@ struct fence_budget {
 	uint64_t allowed, used, window_ms;
 	/* The one by whose age the next is allowed again; NULL: one is now, or none ever is. */
 	const Wire__Operation *frees;
+	/* If none is left: when, by the cluster's clock, fewer are used; 0 = never. */
+	uint64_t changes_ms;
 };
 struct fence_budget fence_budget(const struct state *state, uint64_t now_ms);
 bool fence_budget_left(const struct fence_budget *budget);

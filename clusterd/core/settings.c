@@ -12,49 +12,91 @@
 
 enum { PART_MIN = 4 };			/* letters by which a setting can be known */
 
-/* New settings go to the end: the position is the record's id. */
 const struct setting settings[] = {
-	{ "migration.connect_uri", SETTING_URI, "qemu+tls://%s/system", 0, 0, "",
-	  "how one node's libvirt reaches another's; %s is the address" },
-	{ "migration.data_uri", SETTING_URI, "tcp://%s", 0, 0, "",
-	  "where a guest's memory is sent; %s is the address" },
-	{ "migration.tls", SETTING_BOOL, "yes", 0, 1, "", "encrypt the memory of moving guests" },
-	{ "migration.bandwidth_mib_s", SETTING_NUMBER, "0", 0, 1000000, "MiB/s",
-	  "limit for each move; 0 is none" },
-	{ "migration.max_downtime_ms", SETTING_NUMBER, "300", 1, 60000, "ms",
-	  "pause that a live migration may end with" },
-	{ "migration.stall_ms", SETTING_NUMBER, "10000", 1000, 600000, "ms",
-	  "a live migration without progress for so long is given up" },
-	{ "migration.guard_ms", SETTING_NUMBER, "2000", 500, 20000, "ms",
-	  "at the hand-over a source frozen for longer is not killed but asked" },
-	{ "vm.stop_timeout_s", SETTING_NUMBER, "180", 0, 86400, "s",
-	  "time for a guest to shut down before it is stopped hard" },
-	{ "vm.start_timeout_s", SETTING_NUMBER, "120", 5, 3600, "s",
-	  "time for libvirt to start a guest" },
-	{ "vm.save_timeout_s", SETTING_NUMBER, "3600", 10, 86400, "s",
-	  "time to save or restore a guest's memory" },
-	{ "vm.starts_per_node", SETTING_NUMBER, "8", 1, 64, "",
-	  "guests that a node starts at the same time" },
-	{ "restart.tries_here", SETTING_NUMBER, "2", 0, 100, "",
-	  "restarts in place before another node is taken" },
-	{ "restart.tries_total", SETTING_NUMBER, "6", 1, 1000, "",
-	  "restarts and failed starts before a VM is given up" },
-	{ "restart.settle_s", SETTING_NUMBER, "600", 10, 86400, "s",
-	  "a VM that ran for so long has no failures behind it" },
-	{ "fence.timeout_s", SETTING_NUMBER, "60", 5, 600, "s", "limit of one fence call" },
-	{ "fence.budget", SETTING_NUMBER, "3", 0, 64, "",
-	  "nodes that may be powered off within the window; then only their state is asked" },
-	{ "fence.budget_window_s", SETTING_NUMBER, "600", 10, 86400, "s",
-	  "window of the fence budget" },
-	{ "node.freeze_s", SETTING_NUMBER, "600", 10, 86400, "s",
-	  "a node that left cleanly is not suspected for so long" },
-	{ "node.join_grace_s", SETTING_NUMBER, "60", 0, 3600, "s",
-	  "after a cold start, time for a node that was not seen yet to join before it is "
-	  "suspected" },
-	{ "daemon.grace_ms", SETTING_NUMBER, "3000", 0, 600000, "ms",
-	  "time for a node's daemon to come back before the node is shown as daemon-down" },
+	[SET_MIGRATION_CONNECT_URI] = {
+		"migration.connect_uri", SETTING_URI, "qemu+tls://%s/system", 0, 0, "",
+		"how one node's libvirt reaches another's; %s is the address",
+	},
+	[SET_MIGRATION_DATA_URI] = {
+		"migration.data_uri", SETTING_URI, "tcp://%s", 0, 0, "",
+		"where a guest's memory is sent; %s is the address",
+	},
+	[SET_MIGRATION_TLS] = {
+		"migration.tls", SETTING_BOOL, "yes", 0, 1, "",
+		"encrypt the memory of moving guests",
+	},
+	[SET_MIGRATION_BANDWIDTH_MIB_S] = {
+		"migration.bandwidth_mib_s", SETTING_NUMBER, "0", 0, 1000000, "MiB/s",
+		"limit for each move; 0 is none",
+	},
+	[SET_MIGRATION_MAX_DOWNTIME_MS] = {
+		"migration.max_downtime_ms", SETTING_NUMBER, "300", 1, 60000, "ms",
+		"pause that a live migration may end with",
+	},
+	[SET_MIGRATION_STALL_MS] = {
+		"migration.stall_ms", SETTING_NUMBER, "10000", 1000, 600000, "ms",
+		"a live migration without progress for so long is given up",
+	},
+	[SET_MIGRATION_GUARD_MS] = {
+		"migration.guard_ms", SETTING_NUMBER, "2000", 500, 20000, "ms",
+		"at the hand-over a source frozen for longer is not killed but asked",
+	},
+	[SET_VM_STOP_TIMEOUT_S] = {
+		"vm.stop_timeout_s", SETTING_NUMBER, "180", 0, 86400, "s",
+		"time for a guest to shut down before it is stopped hard",
+	},
+	[SET_VM_START_TIMEOUT_S] = {
+		"vm.start_timeout_s", SETTING_NUMBER, "120", 5, 3600, "s",
+		"time for libvirt to start a guest",
+	},
+	[SET_VM_SAVE_TIMEOUT_S] = {
+		"vm.save_timeout_s", SETTING_NUMBER, "3600", 10, 86400, "s",
+		"time to save or restore a guest's memory",
+	},
+	[SET_VM_STARTS_PER_NODE] = {
+		"vm.starts_per_node", SETTING_NUMBER, "8", 1, 64, "",
+		"guests that a node starts at the same time",
+	},
+	[SET_RESTART_TRIES_HERE] = {
+		"restart.tries_here", SETTING_NUMBER, "2", 0, 100, "",
+		"restarts in place before another node is taken",
+	},
+	[SET_RESTART_TRIES_TOTAL] = {
+		"restart.tries_total", SETTING_NUMBER, "6", 1, 1000, "",
+		"restarts and failed starts before a VM is given up",
+	},
+	[SET_RESTART_SETTLE_S] = {
+		"restart.settle_s", SETTING_NUMBER, "600", 10, 86400, "s",
+		"a VM that ran for so long has no failures behind it",
+	},
+	[SET_FENCE_TIMEOUT_S] = {
+		"fence.timeout_s", SETTING_NUMBER, "60", 5, 600, "s",
+		"limit of one fence call",
+	},
+	[SET_FENCE_BUDGET] = {
+		"fence.budget", SETTING_NUMBER, "3", 0, 64, "",
+		"nodes that may be powered off within the window; then only their state is asked",
+	},
+	[SET_FENCE_BUDGET_WINDOW_S] = {
+		"fence.budget_window_s", SETTING_NUMBER, "600", 10, 86400, "s",
+		"window of the fence budget",
+	},
+	[SET_NODE_FREEZE_S] = {
+		"node.freeze_s", SETTING_NUMBER, "600", 10, 86400, "s",
+		"a node that left cleanly is not suspected for so long",
+	},
+	[SET_NODE_JOIN_GRACE_S] = {
+		"node.join_grace_s", SETTING_NUMBER, "60", 0, 3600, "s",
+		"after a cold start, time for a node that was not seen yet to join before it is "
+		"suspected",
+	},
+	[SET_DAEMON_GRACE_MS] = {
+		"daemon.grace_ms", SETTING_NUMBER, "3000", 0, 600000, "ms",
+		"time for a node's daemon to come back before the node is shown as daemon-down",
+	},
 };
 const size_t settings_n = sizeof(settings) / sizeof(settings[0]);
+_Static_assert(ARRAY_SIZE(settings) == SETTINGS, "a row for each setting");
 
 const struct setting *setting_named(const char *name, uint64_t *ret_id)
 {
@@ -114,6 +156,16 @@ static int check_uri(const char *value, char *ret_why, size_t size)
 	snprintf(ret_why, size, "'%s' is no address pattern: give one like qemu+tls://%%s/system "
 		 "with one %%s where the node's address goes", value);
 	return -EINVAL;
+}
+
+uint64_t setting_number(const char *value)
+{
+	uint64_t number;
+	bool yes;
+
+	if (text_parse_uint(value, 0, UINT64_MAX, &number) == 0)
+		return number;
+	return text_parse_bool(value, &yes) == 0 && yes;
 }
 
 int setting_check(const struct setting *setting, const char *value, char *ret_why, size_t size)

@@ -10,6 +10,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* New settings go to the end: the position is the record's id, less 1. */
+enum setting_id {
+	SET_MIGRATION_CONNECT_URI,
+	SET_MIGRATION_DATA_URI,
+	SET_MIGRATION_TLS,
+	SET_MIGRATION_BANDWIDTH_MIB_S,
+	SET_MIGRATION_MAX_DOWNTIME_MS,
+	SET_MIGRATION_STALL_MS,
+	SET_MIGRATION_GUARD_MS,
+	SET_VM_STOP_TIMEOUT_S,
+	SET_VM_START_TIMEOUT_S,
+	SET_VM_SAVE_TIMEOUT_S,
+	SET_VM_STARTS_PER_NODE,
+	SET_RESTART_TRIES_HERE,
+	SET_RESTART_TRIES_TOTAL,
+	SET_RESTART_SETTLE_S,
+	SET_FENCE_TIMEOUT_S,
+	SET_FENCE_BUDGET,
+	SET_FENCE_BUDGET_WINDOW_S,
+	SET_NODE_FREEZE_S,
+	SET_NODE_JOIN_GRACE_S,
+	SET_DAEMON_GRACE_MS,
+	SETTINGS
+};
+
 enum setting_kind { SETTING_NUMBER, SETTING_BOOL, SETTING_URI };
 
 struct setting {
@@ -28,6 +53,8 @@ extern const size_t settings_n;
 const struct setting *setting_named(const char *name, uint64_t *ret_id);
 /* The one that somebody meant who wrote another name, or only a part of it; NULL: nobody knows. */
 const struct setting *setting_near(const char *name);
+/* What a value is as a number: a bool is 0 or 1, and what is neither is 0. */
+uint64_t setting_number(const char *value);
 /* 0, or -EINVAL and a sentence. */
 int setting_check(const struct setting *setting, const char *value, char *ret_why, size_t size);
 

@@ -8,8 +8,7 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
-#include "base/text.h"
-#include "clusterd/core/settings.h"
+#include "clusterd/core/names.h"
 #include "wire/check.h"
 
 enum { TABLES = WIRE__TABLE__TABLE_REQUEST + 1 };
@@ -24,7 +23,14 @@ struct row {
 struct state {
 	struct idmap tables[TABLES];
 	size_t bytes[TABLES];
+	struct names names[TABLES];
+	struct idmap running;		/* operations under way: of their rows */
+	uint64_t numbers[SETTINGS];
 	uint64_t index, epoch, digest;
+
+	uint64_t changed;		/* tables, since somebody asked; and which VMs */
+	uint64_t *vms;
+	size_t vms_n, vms_cap;
 };
 
 const ProtobufCMessageDescriptor *state_table_descriptor(uint32_t table)
@@ -53,17 +59,33 @@ static void row_free(void *value)
 	free(row);
 }
 
+/* What a setting is as a number, so that whoever asks need not read it. */
+static void note_setting(struct state *state, uint64_t id)
+{
+	if (id >= 1 && id <= SETTINGS)
+		state->numbers[id - 1] =
+			setting_number(state_setting(state, (enum setting_id)(id - 1)));
+}
+
 struct state *state_new(void)
 {
-	return mem_new(struct state);
+	struct state *state = mem_new(struct state);
+
+	for (uint64_t id = 1; id <= SETTINGS; id++)
+		note_setting(state, id);
+	return state;
 }
 
 void state_free(struct state *state)
 {
 	if (!state)
 		return;
-	for (uint32_t table = 0; table < TABLES; table++)
+	for (uint32_t table = 0; table < TABLES; table++) {
+		names_free(&state->names[table]);
 		idmap_free(&state->tables[table], row_free);
+	}
+	idmap_free(&state->running, NULL);
+	free(state->vms);
 	free(state);
 }
 
@@ -134,15 +156,16 @@ const Wire__Node *state_node(const struct state *state, uint32_t node)
 	return state_get(state, WIRE__TABLE__TABLE_NODE, node);
 }
 
+static const void *get_named(const struct state *state, uint32_t table, const char *name)
+{
+	uint64_t id;
+
+	return names_find(&state->names[table], name, &id) ? state_get(state, table, id) : NULL;
+}
+
 const Wire__Node *state_node_named(const struct state *state, const char *name)
 {
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
-		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
-
-		if (strcmp(node->name, name) == 0)
-			return node;
-	}
-	return NULL;
+	return get_named(state, WIRE__TABLE__TABLE_NODE, name);
 }
 
 const Wire__Vm *state_vm(const struct state *state, uint64_t vm)
@@ -152,35 +175,17 @@ const Wire__Vm *state_vm(const struct state *state, uint64_t vm)
 
 const Wire__Vm *state_vm_named(const struct state *state, const char *name_or_uuid)
 {
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
-		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
-
-		if (strcmp(vm->name, name_or_uuid) == 0 || strcmp(vm->uuid, name_or_uuid) == 0)
-			return vm;
-	}
-	return NULL;
+	return get_named(state, WIRE__TABLE__TABLE_VM, name_or_uuid);
 }
 
 const Wire__Fence *state_fence_named(const struct state *state, const char *name)
 {
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
-		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
-
-		if (strcmp(fence->name, name) == 0)
-			return fence;
-	}
-	return NULL;
+	return get_named(state, WIRE__TABLE__TABLE_FENCE, name);
 }
 
 const Wire__Volume *state_volume_named(const struct state *state, const char *name)
 {
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VOLUME); i++) {
-		const Wire__Volume *volume = state_at(state, WIRE__TABLE__TABLE_VOLUME, i);
-
-		if (strcmp(volume->name, name) == 0)
-			return volume;
-	}
-	return NULL;
+	return get_named(state, WIRE__TABLE__TABLE_VOLUME, name);
 }
 
 const Wire__Operation *state_operation(const struct state *state, uint64_t operation)
@@ -188,28 +193,29 @@ const Wire__Operation *state_operation(const struct state *state, uint64_t opera
 	return state_get(state, WIRE__TABLE__TABLE_OPERATION, operation);
 }
 
-const char *state_setting(const struct state *state, const char *name)
+size_t state_running_count(const struct state *state)
 {
-	uint64_t id;
-	const struct setting *setting = setting_named(name, &id);
-	const Wire__Setting *record;
-
-	if (!setting)
-		return NULL;
-	record = state_get(state, WIRE__TABLE__TABLE_SETTING, id);
-	return record ? record->value : setting->value;
+	return idmap_count(&state->running);
 }
 
-uint64_t state_setting_number(const struct state *state, const char *name)
+const Wire__Operation *state_running_at(const struct state *state, size_t position)
 {
-	const char *value = state_setting(state, name);
-	uint64_t number;
-	bool yes;
+	const struct row *row = idmap_at(&state->running, position, NULL);
 
-	assert(value);
-	if (text_parse_uint(value, 0, UINT64_MAX, &number) == 0)
-		return number;
-	return text_parse_bool(value, &yes) == 0 && yes;
+	return (const Wire__Operation *)row->record;
+}
+
+const char *state_setting(const struct state *state, enum setting_id setting)
+{
+	const Wire__Setting *record =
+		state_get(state, WIRE__TABLE__TABLE_SETTING, (uint64_t)setting + 1);
+
+	return record ? record->value : settings[setting].value;
+}
+
+uint64_t state_setting_number(const struct state *state, enum setting_id setting)
+{
+	return state->numbers[setting];
 }
 
 bool state_voter(const struct state *state, uint32_t node)
@@ -235,6 +241,43 @@ static uint64_t row_digest(uint32_t table, uint64_t id, const struct buf *packed
 	return digest_finish(d);
 }
 
+/* What is known of a record besides its table. */
+static void note_names(struct state *state, uint32_t table, uint64_t id, const void *record,
+		       void (*note)(struct names *names, const char *text, uint64_t id))
+{
+	struct names *names = &state->names[table];
+
+	switch (table) {
+	case WIRE__TABLE__TABLE_NODE:
+		note(names, ((const Wire__Node *)record)->name, id);
+		break;
+	case WIRE__TABLE__TABLE_VM:
+		note(names, ((const Wire__Vm *)record)->name, id);
+		note(names, ((const Wire__Vm *)record)->uuid, id);
+		break;
+	case WIRE__TABLE__TABLE_FENCE:
+		note(names, ((const Wire__Fence *)record)->name, id);
+		break;
+	case WIRE__TABLE__TABLE_VOLUME:
+		note(names, ((const Wire__Volume *)record)->name, id);
+		break;
+	default:
+		break;
+	}
+}
+
+static void note_change(struct state *state, uint32_t table, uint64_t id)
+{
+	state->changed |= UINT64_C(1) << table;
+	if (table != WIRE__TABLE__TABLE_VM)
+		return;
+	if (state->vms_n == state->vms_cap) {
+		state->vms_cap = state->vms_cap ? state->vms_cap * 2 : 16;
+		state->vms = mem_resize(state->vms, state->vms_cap, sizeof(*state->vms));
+	}
+	state->vms[state->vms_n++] = id;
+}
+
 static void remove_row(struct state *state, uint32_t table, uint64_t id)
 {
 	struct row *row = idmap_remove(&state->tables[table], id);
@@ -243,7 +286,24 @@ static void remove_row(struct state *state, uint32_t table, uint64_t id)
 		return;
 	state->digest = digest_set_remove(state->digest, row->digest);
 	state->bytes[table] -= row->packed.len;
+	note_names(state, table, id, row->record, names_remove);
+	if (table == WIRE__TABLE__TABLE_OPERATION)
+		idmap_remove(&state->running, id);
 	row_free(row);
+}
+
+static void add_row(struct state *state, uint32_t table, uint64_t id, struct row *row)
+{
+	state->digest = digest_set_add(state->digest, row->digest);
+	state->bytes[table] += row->packed.len;
+	idmap_put(&state->tables[table], id, row);
+	note_names(state, table, id, row->record, names_add);
+	if (table == WIRE__TABLE__TABLE_OPERATION &&
+	    ((const Wire__Operation *)row->record)->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+		idmap_put(&state->running, id, row);
+	if (table == WIRE__TABLE__TABLE_SETTING)
+		note_setting(state, id);
+	note_change(state, table, id);
 }
 
 int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size)
@@ -264,9 +324,7 @@ int state_load(struct state *state, uint32_t table, uint64_t id, const void *dat
 	row->record = record;
 	buf_append(&row->packed, data, size);
 	row->digest = row_digest(table, id, &row->packed);
-	state->digest = digest_set_add(state->digest, row->digest);
-	state->bytes[table] += size;
-	idmap_put(&state->tables[table], id, row);
+	add_row(state, table, id, row);
 	return 0;
 }
 
@@ -295,6 +353,18 @@ void state_del(struct state *state, uint32_t table, uint64_t id, struct update *
 	persist->table = table;
 	persist->id = id;
 	remove_row(state, table, id);
+	if (table == WIRE__TABLE__TABLE_SETTING)
+		note_setting(state, id);
+	note_change(state, table, id);
+}
+
+struct state_changes state_take_changes(struct state *state)
+{
+	struct state_changes changes = { state->changed, state->vms, state->vms_n };
+
+	state->changed = 0;
+	state->vms_n = 0;
+	return changes;
 }
 
 void state_set_position(struct state *state, uint64_t index, uint64_t epoch)

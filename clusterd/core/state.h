@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/idmap.h"
+#include "clusterd/core/settings.h"
 #include "clusterd/core/update.h"
 #include "wire/schema.pb-c.h"
 
@@ -58,9 +59,12 @@ size_t state_bytes(const struct state *state, uint32_t table);
 const void *state_get(const struct state *state, uint32_t table, uint64_t id);
 /* Position of the first record with an id of at least `id`; count() if there is none. */
 size_t state_lower(const struct state *state, uint32_t table, uint64_t id);
-/* A setting's value as text, or its default; NULL if there is no such setting. */
-const char *state_setting(const struct state *state, const char *name);
-uint64_t state_setting_number(const struct state *state, const char *name);
+/* The operations under way, in id order. */
+size_t state_running_count(const struct state *state);
+const Wire__Operation *state_running_at(const struct state *state, size_t position);
+/* A setting's value, or its default, as text and as a number. */
+const char *state_setting(const struct state *state, enum setting_id setting);
+uint64_t state_setting_number(const struct state *state, enum setting_id setting);
 bool state_voter(const struct state *state, uint32_t node);
 
 /* Writers, for apply and for loading. A record passed in is copied by packing it. */
@@ -70,6 +74,14 @@ void state_del(struct state *state, uint32_t table, uint64_t id, struct update *
 /* -EBADMSG if the bytes are not a valid record of that table. */
 int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size);
 void state_set_position(struct state *state, uint64_t index, uint64_t epoch);
+
+/* What was put and deleted since this was asked last; vms is good until the next writer. */
+struct state_changes {
+	uint64_t tables;		/* bit n = table n */
+	const uint64_t *vms;		/* ids, in order of the changes; one may come twice */
+	size_t vms_n;
+};
+struct state_changes state_take_changes(struct state *state);
 
 /* Packed bytes of a record, as digested and stored; NULL if there is none. */
 const struct buf *state_packed(const struct state *state, uint32_t table, size_t position,

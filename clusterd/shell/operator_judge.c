@@ -339,7 +339,7 @@ void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *re
 bool judge_vm_retry(const struct view_source *source, const Wire__Vm *vm,
 		    struct judge_retry *ret_retry)
 {
-	uint64_t of = state_setting_number(source->state, "restart.tries_total");
+	uint64_t of = state_setting_number(source->state, SET_RESTART_TRIES_TOTAL);
 	uint64_t pause_ms = conductor_pause_ms(vm->tries), waited_ms = 0;
 
 	if (!source->standing.open || vm->phase != WIRE__VM__PHASE__OFF || vm->unmanaged ||

@@ -201,7 +201,7 @@ static int page_settings(struct reading *reading, const struct view_source *sour
 
 	for (size_t i = 0; i < settings_n; i++) {
 		bool set = state_get(source->state, WIRE__TABLE__TABLE_SETTING, i + 1) != NULL;
-		const char *value = state_setting(source->state, settings[i].name);
+		const char *value = state_setting(source->state, (enum setting_id)i);
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}",
 						      "name", settings[i].name,

@@ -42,15 +42,27 @@ struct event world_event(struct world *world, enum event_kind kind)
 			       .wall_ms = 1700000000000ull + world->now_ms };
 }
 
+static void twins_differ(const struct world *world, unsigned node, const char *what)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "the core of n%u and its eager twin differ: %s", node, what);
+	world_never(world, text);
+}
+
 void world_take(struct world *world, unsigned node, const struct event *event)
 {
 	struct machine *machine = &world->machines[node];
 	struct update update;
+	const char *differs;
 
 	if (!machine->core)
 		return;
 	update_init(&update);
 	core_step(machine->core, event, &update);
+	differs = twin_differs(machine->twin, event, &update);
+	if (differs)
+		twins_differ(world, node, differs);
 	carry_out(world, node, &update);
 	update_reset(&update);
 	world_check(world);
@@ -170,7 +182,7 @@ static void bury_daemons(struct world *world)
 
 	for (unsigned n = 1; n <= world->nodes; n++)
 		if (!world->machines[n].daemon && world->machines[n].core) {
-			core_free(steal_ptr(world->machines[n].core));
+			world_end_core(world, n);
 			host_agent_down(world->machines[n].host);
 			world->machines[n].spoiled = false;
 			changed = true;

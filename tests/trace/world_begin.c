@@ -121,7 +121,7 @@ struct world *world_new_led_by_witness(unsigned nodes)
 void world_free(struct world *world)
 {
 	for (unsigned n = 1; n <= world->nodes; n++) {
-		core_free(world->machines[n].core);
+		world_end_core(world, n);
 		disk_wipe(&world->machines[n].disk);
 		disk_wipe(&world->machines[n].copy);
 		host_free(world->machines[n].host);

@@ -28,7 +28,7 @@ static const Wire__Vm *any_record(struct world *world, uint64_t vm)
 	return newest;
 }
 
-static void never(const struct world *world, const char *what)
+void world_never(const struct world *world, const char *what)
 {
 	fprintf(stderr, "at %llu ms: %s\nstory so far:\n%s\n", (unsigned long long)world->now_ms,
 		what, buf_str(&world->story));
@@ -65,10 +65,10 @@ static void check_guests(struct world *world)
 
 			for (size_t k = 0; k < n; k++)
 				if (vms[k] == vm)
-					never(world, "one VM runs on two nodes");
+					world_never(world, "one VM runs on two nodes");
 			if (record && !vm_holds(record, node) &&
 			    !host_is_outside(host, running[i]))
-				never(world, "a VM runs where it may not be held");
+				world_never(world, "a VM runs where it may not be held");
 			vms[n++] = vm;
 		}
 	}
@@ -85,7 +85,7 @@ static void check_states(struct world *world)
 				continue;
 			if (x && y && state_index(core_state(x)) == state_index(core_state(y)) &&
 			    state_digest(core_state(x)) != state_digest(core_state(y)))
-				never(world, "two states differ at one index");
+				world_never(world, "two states differ at one index");
 		}
 }
 
@@ -111,7 +111,7 @@ static void check_leftovers(struct world *world)
 
 		for (size_t i = 0; volume && i < volume->n_leftovers; i++)
 			if (is_named(core_state(core), volume, volume->leftovers[i]->name))
-				never(world, "an image is to be removed that a VM needs");
+				world_never(world, "an image is to be removed that a VM needs");
 	}
 }
 

@@ -24,6 +24,9 @@ void world_start_daemon(struct world *world, unsigned node)
 	assert(machine->power && !machine->daemon && !machine->core);
 	machine->core = core_new(&config);
 	disk_load(&machine->disk, machine->core);
+	config.eager = true;
+	machine->twin = core_new(&config);
+	disk_load(&machine->disk, machine->twin);
 	machine->daemon = true;
 	machine->persisted = machine->to_persist = 0;
 	machine->deadline_ms = 0;
@@ -34,6 +37,12 @@ void world_start_daemon(struct world *world, unsigned node)
 	world_new_view(world);
 }
 
+void world_end_core(struct world *world, unsigned node)
+{
+	core_free(steal_ptr(world->machines[node].core));
+	core_free(steal_ptr(world->machines[node].twin));
+}
+
 void world_kill_daemon(struct world *world, unsigned node)
 {
 	struct machine *machine = &world->machines[node];
@@ -41,7 +50,7 @@ void world_kill_daemon(struct world *world, unsigned node)
 	if (!machine->core)
 		return;
 	machine->daemon = false;
-	core_free(steal_ptr(machine->core));
+	world_end_core(world, node);
 	host_agent_down(machine->host);
 	world_new_view(world);
 }
@@ -88,7 +97,7 @@ void world_kill_node(struct world *world, unsigned node)
 	for (unsigned n = 1; n <= world->nodes; n++)
 		host_peer_gone(world->machines[n].host, node);
 	machine->daemon = false;
-	core_free(steal_ptr(machine->core));
+	world_end_core(world, node);
 	world_new_view(world);
 }
 
@@ -101,10 +110,9 @@ void world_start_node(struct world *world, unsigned node)
 	world_start_daemon(world, node);
 }
 
-void world_spoil(struct world *world, unsigned node)
+static void spoil(const struct core *core)
 {
-	struct machine *machine = &world->machines[node];
-	struct state *state = (struct state *)core_state(machine->core);
+	struct state *state = (struct state *)core_state(core);
 	size_t n = state_count(state, WIRE__TABLE__TABLE_EVENT);
 	Wire__Event event = WIRE__EVENT__INIT;
 	struct update update;
@@ -115,6 +123,14 @@ void world_spoil(struct world *world, unsigned node)
 	update_init(&update);
 	state_put(state, WIRE__TABLE__TABLE_EVENT, event.id, &event.base, &update);
 	update_reset(&update);
+}
+
+void world_spoil(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	spoil(machine->core);
+	spoil(machine->twin);
 	machine->spoiled = true;
 }
 

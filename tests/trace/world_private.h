@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "tests/trace/disk.h"
 #include "tests/trace/host.h"
+#include "tests/trace/twin.h"
 #include "tests/trace/world.h"
 
 enum { WORLD_FLIGHTS = 8192, WORLD_FENCES = 64, WORLD_IMAGES = 32 };
@@ -26,7 +27,7 @@ struct machine {
 	bool miswired; /* its device switches something that is off */
 	bool spoiled; /* its core's state was tampered with */
 	unsigned boots, starts;
-	struct core *core;
+	struct core *core, *twin;
 	struct disk disk, copy;
 	struct host *host;
 	uint64_t deadline_ms;
@@ -70,5 +71,8 @@ void world_pass_time(struct world *world, uint64_t to_ms);
 void world_uuid(const char *name, char ret_uuid[40]);
 /* Aborts with the story if something is as it must never be. */
 void world_check(struct world *world);
+void world_never(const struct world *world, const char *what);
+/* The node's daemon is no more; its disk is as it is. */
+void world_end_core(struct world *world, unsigned node);
 
 #endif

@@ -417,6 +417,7 @@ static void test_whose_word_counts(void)
 		core->standing.epoch_nodes = cases[i].all ? 7 : 3;
 		for (uint32_t node = 1; node <= 3; node++)
 			hear(core, node, &cases[i].says[node - 1]);
+		agenda_hear(&core->agenda, TOPIC_APPLIED);
 		update_init(&update);
 		census_run(core, &update);
 		if (census_trusted(core) != cases[i].agreed)
