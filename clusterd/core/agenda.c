@@ -109,25 +109,6 @@ void agenda_hear_vms(struct agenda *agenda)
 
 /* ------------------------------------------------------------------ runs */
 
-/* What is asked for from now on is asked for by somebody else. */
-static uint64_t set_wishes_aside(struct update *update)
-{
-	uint64_t outer_ms = update->deadline_ms;
-
-	update->deadline_ms = 0;
-	return outer_ms;
-}
-
-/* Returns what was asked for meanwhile; the update has both. */
-static uint64_t take_wishes_back(struct update *update, uint64_t outer_ms)
-{
-	uint64_t wish_ms = update->deadline_ms;
-
-	if (outer_ms)
-		update_wake(update, outer_ms);
-	return wish_ms;
-}
-
 bool agenda_begin(struct core *core, enum chore_id id, struct update *update)
 {
 	struct chore *chore = &core->agenda.chores[id];
@@ -141,7 +122,7 @@ bool agenda_begin(struct core *core, enum chore_id id, struct update *update)
 	chore->heard = chore->news;
 	chore->news = 0;
 	chore->acts = core->agenda.acts;
-	chore->outer_ms = set_wishes_aside(update);
+	chore->outer_ms = update_wakes_apart(update);
 	return true;
 }
 
@@ -152,7 +133,7 @@ void agenda_end(struct core *core, enum chore_id id, struct update *update)
 
 	if (next_ms)
 		update_wake(update, next_ms);
-	chore->wake_ms = take_wishes_back(update, chore->outer_ms);
+	chore->wake_ms = update_wakes_together(update, chore->outer_ms);
 	if (core->agenda.acts != chore->acts)
 		chore->news |= TOPIC_OWN;
 }
@@ -225,7 +206,7 @@ uint64_t *agenda_take_vms(struct core *core, enum chore_id id, size_t *ret_n, bo
 
 struct vm_turn agenda_begin_vm(struct core *core, uint64_t vm, struct update *update)
 {
-	return (struct vm_turn){ vm, core->agenda.acts, set_wishes_aside(update) };
+	return (struct vm_turn){ vm, core->agenda.acts, update_wakes_apart(update) };
 }
 
 void agenda_end_vm(struct core *core, enum chore_id id, const struct vm_turn *turn,
@@ -233,7 +214,7 @@ void agenda_end_vm(struct core *core, enum chore_id id, const struct vm_turn *tu
 {
 	struct chore *chore = &core->agenda.chores[id];
 
-	timers_set(&chore->roll.timers, turn->vm, take_wishes_back(update, turn->outer_ms));
+	timers_set(&chore->roll.timers, turn->vm, update_wakes_together(update, turn->outer_ms));
 	if (core->agenda.acts != turn->acts)
 		call(chore, turn->vm);
 }

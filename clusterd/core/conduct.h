@@ -42,6 +42,7 @@ struct conductor {
 	struct idmap waiting;		/* by VM id: of those that are to start, or be looked for */
 	uint64_t placed_ms;		/* VMs were given their places last */
 	bool place_again;		/* something has changed since */
+	uint64_t place_wake_ms;		/* if not, this is when they are to be placed again */
 	uint64_t tests_ms;		/* a fence test without an executor was ended last */
 };
 

@@ -196,6 +196,8 @@ static bool placed_lately(struct core *core, size_t n, struct update *update)
 	    core->now_ms < conductor->placed_ms + PLACE_PAUSE_MS) {
 		if (conductor->place_again)
 			update_wake(update, conductor->placed_ms + PLACE_PAUSE_MS);
+		else if (conductor->place_wake_ms)
+			update_wake(update, conductor->place_wake_ms);
 		return true;
 	}
 	if (conductor->place_again)
@@ -204,29 +206,23 @@ static bool placed_lately(struct core *core, size_t n, struct update *update)
 	return false;
 }
 
-static void start_vms(struct core *core, const uint64_t *ids, size_t count, struct update *update)
+/* VMs, for each the nodes that it had better not and had better go to. */
+struct starts {
+	const Wire__Vm **vms;
+	uint64_t *shuns;
+	uint32_t *stays;
+	size_t n;
+};
+
+static void place_starts(struct core *core, const struct starts *starts, struct update *update)
 {
-	size_t n = 0;
-	const Wire__Vm **vms = mem_new_array(const Wire__Vm *, count);
-	uint64_t *shuns = mem_new_array(uint64_t, count);
-	uint32_t *stays = mem_new_array(uint32_t, count);
-	struct placing *places;
+	struct placing *places = mem_new_array(struct placing, starts->n);
+	uint64_t before_ms = update_wakes_apart(update);
 
-	for (size_t i = 0; i < count; i++) {
-		const Wire__Vm *vm = state_vm(core->state, ids[i]);
-
-		if (!vm || !wants_start(core, vm, update))
-			continue;
-		vms[n] = vm;
-		shuns[n] = shun(core, vm);
-		stays[n++] = stay_on(core, vm);
-	}
-	if (n && placed_lately(core, n, update))
-		n = 0;
-	places = mem_new_array(struct placing, n);
-	if (n)
-		place_vms(core->state, core->standing.ready_nodes, vms, n, shuns, stays, places);
-	for (size_t i = 0; i < n; i++) {
+	if (starts->n)
+		place_vms(core->state, core->standing.ready_nodes, starts->vms, starts->n,
+			  starts->shuns, starts->stays, places);
+	for (size_t i = 0; i < starts->n; i++) {
 		const Wire__Vm *vm = state_vm(core->state, places[i].vm);
 
 		if (places[i].node)
@@ -235,10 +231,41 @@ static void start_vms(struct core *core, const uint64_t *ids, size_t count, stru
 			propose_step(core, vm, WIRE__VM__PHASE__OFF, 0, places[i].why, false,
 				     update);
 	}
+	core->conductor->place_wake_ms = update_wakes_together(update, before_ms);
 	free(places);
-	free(vms);
-	free(shuns);
-	free(stays);
+}
+
+/* Those that still keep a VM from its start are found again. */
+static void forget_old_proofs(struct core *core)
+{
+	for (uint32_t id = 1; id <= 64; id++)
+		core->conductor->nodes[id].too_old = 0;
+}
+
+static void start_vms(struct core *core, const uint64_t *ids, size_t count, struct update *update)
+{
+	struct starts starts = {
+		.vms = mem_new_array(const Wire__Vm *, count),
+		.shuns = mem_new_array(uint64_t, count),
+		.stays = mem_new_array(uint32_t, count),
+	};
+
+	for (size_t i = 0; i < count; i++) {
+		const Wire__Vm *vm = state_vm(core->state, ids[i]);
+
+		if (!vm || !wants_start(core, vm, update))
+			continue;
+		starts.vms[starts.n] = vm;
+		starts.shuns[starts.n] = shun(core, vm);
+		starts.stays[starts.n++] = stay_on(core, vm);
+	}
+	if (!starts.n || !placed_lately(core, starts.n, update)) {
+		forget_old_proofs(core);
+		place_starts(core, &starts, update);
+	}
+	free(starts.vms);
+	free(starts.shuns);
+	free(starts.stays);
 }
 
 /* A saved VM goes where it was sent, else back, else anywhere that has not failed. */
@@ -352,8 +379,6 @@ void conduct_vms(struct core *core, struct update *update)
 	uint64_t *ids = take_vms(core, &n);
 
 	forget_removed(core);
-	for (uint32_t id = 1; id <= 64; id++)
-		core->conductor->nodes[id].too_old = 0;
 	start_vms(core, ids, n, update);
 	for (size_t i = 0; i < n; i++) {
 		const Wire__Vm *vm = state_vm(core->state, ids[i]);

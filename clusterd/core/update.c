@@ -93,3 +93,20 @@ void update_wake(struct update *update, uint64_t at_ms)
 	if (update->deadline_ms == 0 || at_ms < update->deadline_ms)
 		update->deadline_ms = at_ms ? at_ms : 1;
 }
+
+uint64_t update_wakes_apart(struct update *update)
+{
+	uint64_t before_ms = update->deadline_ms;
+
+	update->deadline_ms = 0;
+	return before_ms;
+}
+
+uint64_t update_wakes_together(struct update *update, uint64_t before_ms)
+{
+	uint64_t between_ms = update->deadline_ms;
+
+	if (before_ms)
+		update_wake(update, before_ms);
+	return between_ms;
+}

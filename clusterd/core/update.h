@@ -90,5 +90,8 @@ void update_cancel(struct update *update, uint64_t ask);
 void update_answer(struct update *update, uint64_t tag, Wire__Verdict *verdict);
 /* Makes sure that a tick comes no later than at_ms. */
 void update_wake(struct update *update, uint64_t at_ms);
+/* What is asked for between these two is told apart: the second returns it, 0 for nothing. */
+uint64_t update_wakes_apart(struct update *update);
+uint64_t update_wakes_together(struct update *update, uint64_t before_ms);
 
 #endif

@@ -91,7 +91,10 @@ void world_pause_by_hand(struct world *world, unsigned node, const char *vm);
 /* A guest ends by itself. */
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause);
 
-/* An administrator at a node. The verdict's text, "" if it was carried out without a word. */
+/*
+ * An administrator at a node. The verdict's text, "" if it was carried out without a word; something
+ * else if the node's daemon ends before.
+ */
 const char *world_ask(struct world *world, unsigned node, Wire__Command *command);
 /* Shorthand for the usual ones. */
 const char *world_add_vm(struct world *world, const char *name, unsigned memory_mib);
@@ -108,7 +111,8 @@ const Wire__Vm *world_vm(struct world *world, const char *vm);
 bool world_has(struct world *world, const char *vm, unsigned node);
 /* It is off, for a reason with that text; if not, says what is. */
 bool world_waits_for(struct world *world, const char *vm, const char *text);
-const struct core *world_core(struct world *world, unsigned node);
+const struct core *world_core(struct world *world, unsigned node);	/* NULL: no daemon */
+bool world_has_power(const struct world *world, unsigned node);
 uint64_t world_now(struct world *world);
 
 #endif

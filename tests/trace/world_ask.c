@@ -22,9 +22,12 @@ const char *world_ask(struct world *world, unsigned node, Wire__Command *command
 	event = world_event(world, EVENT_CLIENT);
 	event.client = (struct event_client){ world->verdict_tag, command };
 	world_take(world, node, &event);
-	for (unsigned turns = 0; !world->verdict && turns < 100000; turns++)
+	for (unsigned turns = 0; !world->verdict && turns < 100000; turns++) {
+		if (!world->machines[node].core)
+			return "nobody answers: the daemon has ended";
 		if (!world_step(world))
 			world_pass_time(world, world_next_deadline(world));
+	}
 	assert(world->verdict);
 	return world->verdict->text;
 }
@@ -202,6 +205,11 @@ bool world_waits_for(struct world *world, const char *vm, const char *text)
 const struct core *world_core(struct world *world, unsigned node)
 {
 	return world->machines[node].core;
+}
+
+bool world_has_power(const struct world *world, unsigned node)
+{
+	return world->machines[node].power;
 }
 
 uint64_t world_now(struct world *world)

@@ -10,14 +10,17 @@
 #include "clusterd/core/leftover.h"
 #include "clusterd/core/record.h"
 
+/* As the node that has applied most has it; NULL if that one is not here. */
 static const Wire__Vm *any_record(struct world *world, uint64_t vm)
 {
 	const Wire__Vm *newest = NULL;
-	uint64_t index = 0;
+	uint64_t index = 0, known = 0;
 
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		const struct core *core = world->machines[n].core;
 
+		if (core && !world->machines[n].spoiled && state_index(core_state(core)) > known)
+			known = state_index(core_state(core));
 		if (core && !world->machines[n].spoiled &&
 		    state_index(core_state(core)) >= index &&
 		    state_vm(core_state(core), vm)) {
@@ -25,6 +28,9 @@ static const Wire__Vm *any_record(struct world *world, uint64_t vm)
 			newest = state_vm(core_state(core), vm);
 		}
 	}
+	for (unsigned n = 1; n <= world->nodes; n++)
+		if (world->machines[n].disk.index > known && !world->machines[n].spoiled)
+			return NULL;
 	return newest;
 }
 
