@@ -107,4 +107,9 @@ TESTS += %D%/sim/repsim
 checkers += %D%/sim/check-sim
 EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants %D%/regress
 
+# What one core costs; see tests/bench.
+check_PROGRAMS += %D%/bench/core
+%C%_bench_core_SOURCES = %D%/bench/core.c
+%C%_bench_core_LDADD = clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) $(COMMON_EXT)
+
 EXTRA_DIST += %D%/README.md %D%/lab %D%/bench

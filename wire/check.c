@@ -115,6 +115,18 @@ static size_t character(const unsigned char *text, size_t size, uint32_t *ret_co
 	return need;
 }
 
+/* Eight bytes that are printable ASCII? All of them at once: definitions are long. */
+static bool is_plain(const unsigned char *text)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+	uint64_t eight, too_low, too_high;
+
+	memcpy(&eight, text, sizeof(eight));
+	too_high = eight | (eight + ones);
+	too_low = ~((eight | high) - ones * 0x20);
+	return ((too_low | too_high) & high) == 0;
+}
+
 bool wire_text_ok(const char *text, size_t size, bool lines)
 {
 	const unsigned char *at = (const unsigned char *)text;
@@ -122,8 +134,8 @@ bool wire_text_ok(const char *text, size_t size, bool lines)
 	for (size_t n; size > 0; at += n, size -= n) {
 		uint32_t code;
 
-		n = 1;
-		if (*at >= 0x20 && *at < 0x7f)
+		n = sizeof(uint64_t);
+		if (size >= n && is_plain(at))
 			continue;
 		n = character(at, size, &code);
 		if (n == 0)

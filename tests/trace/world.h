@@ -92,8 +92,8 @@ void world_pause_by_hand(struct world *world, unsigned node, const char *vm);
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause);
 
 /*
- * An administrator at a node. The verdict's text, "" if it was carried out without a word; something
- * else if the node's daemon ends before.
+ * An administrator at a node. The verdict's text, "" if it was carried out without a word;
+ * something else if the node's daemon ends before.
  */
 const char *world_ask(struct world *world, unsigned node, Wire__Command *command);
 /* Shorthand for the usual ones. */

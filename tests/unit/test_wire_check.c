@@ -278,7 +278,23 @@ static void test_depth(void)
 	CU_ASSERT(depth_of(&wire__snap_chunk__descriptor) <= WIRE_DEPTH_MAX);
 }
 
-UNIT_MAIN("wire/check", { "text", test_text }, { "fit", test_fit }, { "mend", test_mend },
+/* Each byte at each place of a text that is long enough to be looked at in pieces. */
+static void test_long_text(void)
+{
+	for (size_t at = 0; at < 19; at++)
+		for (unsigned byte = 0; byte < 256; byte++) {
+			char text[] = "a definition ~ of it";
+			bool plain = byte >= 0x20 && byte < 0x7f;
+			bool line = byte == '\n' || byte == '\t';
+
+			text[at] = (char)byte;
+			CU_ASSERT_EQUAL(wire_text_ok(text, 20, false), plain);
+			CU_ASSERT_EQUAL(wire_text_ok(text, 20, true), plain || line);
+		}
+}
+
+UNIT_MAIN("wire/check", { "text", test_text }, { "long text", test_long_text },
+	  { "fit", test_fit }, { "mend", test_mend },
 	  { "strings", test_strings }, { "bytes", test_bytes }, { "lists", test_lists },
 	  { "control", test_control }, { "oneof", test_oneof }, { "enums", test_enums },
 	  { "depth", test_depth })
