@@ -544,7 +544,7 @@ bool admin_restore(struct world *world)
 
 	if (!state || world->admin->musts)
 		return false;
-	if (strcmp(state_setting(state, "restart.tries_total"), "1000") != 0) {
+	if (strcmp(state_setting(state, SET_RESTART_TRIES_TOTAL), "1000") != 0) {
 		ask(world, 0, set("restart.tries_total", "1000"), true);
 		return false;
 	}

@@ -167,6 +167,7 @@ void machine_daemon_due(struct machine *machine, uint64_t life)
 		.disk_id = machine->disk->id,
 		.kernel_boot_id = machine->boot_id,
 		.random = rng_next(&world->rng),
+		.eager = world->config.eager,
 	};
 	machine->core = core_new(&config);
 	machine->daemon_life++;

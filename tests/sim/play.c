@@ -13,7 +13,8 @@ void play_run(const struct play *play, struct buf *story, struct fault_list *rec
 	      struct outcome *ret_outcome)
 {
 	struct rng rng = { play->seed ^ UINT64_C(0xfa017) };
-	struct world_config config = { .seed = play->seed, .nodes = play->nodes, .story = story };
+	struct world_config config = { .seed = play->seed, .nodes = play->nodes,
+				       .eager = play->eager, .story = story };
 	struct fault_mix mix;
 	struct fault_source faults = { 0 };
 	struct world *world = world_new(&config);

@@ -21,6 +21,7 @@
 struct play {
 	uint64_t seed, events;
 	uint32_t nodes;
+	bool eager;			/* of the world; not in the file */
 	bool listed;			/* the faults are those of the list */
 	struct fault_list faults;
 };

@@ -8,9 +8,9 @@
  *
  * Without --nodes: clusters of 3, 5, 7 and 16 nodes, so many seeds each. After so many events the
  * faults stop, and the cluster has to come together and do what it is there for. --twice runs each
- * seed again and compares. Exit status 1 if anything was wrong, with a line that shows it again;
- * with --shrink also the few faults that do it, found in so many runs, and their story. A FILE has
- * such faults.
+ * seed again, with cores that look at everything at each step (core.h), and compares. Exit status 1
+ * if anything was wrong, with a line that shows it again; with --shrink also the few faults that do
+ * it, found in so many runs, and their story. A FILE has such faults.
  */
 
 #include <errno.h>
@@ -97,6 +97,7 @@ static void run_seeds(const struct options *options, uint32_t nodes, struct sum 
 		play_run(&play, options->story ? &story : NULL, NULL, &outcome);
 		fputs(buf_str(&story), stdout);
 		buf_free(&story);
+		play.eager = true;
 		if (options->twice)
 			play_run(&play, NULL, NULL, &again);
 		add(&sum->counts, &outcome.counts);

@@ -202,8 +202,8 @@ static void check_budget(struct truth *truth, uint64_t begun)
 {
 	const struct state *state = truth->state;
 	const Wire__Operation *this = begun ? state_operation(state, begun) : NULL;
-	uint64_t window_us = state_setting_number(state, "fence.budget_window_s") * 1000000;
-	uint64_t budget = state_setting_number(state, "fence.budget"), used = 0;
+	uint64_t window_us = state_setting_number(state, SET_FENCE_BUDGET_WINDOW_S) * 1000000;
+	uint64_t budget = state_setting_number(state, SET_FENCE_BUDGET), used = 0;
 
 	if (!this || this->kind != WIRE__OPERATION__KIND__FENCE || this->status_only ||
 	    this->index != truth->n)

@@ -30,6 +30,7 @@ struct world;
 struct world_config {
 	uint64_t seed;
 	uint32_t nodes;			/* 1 … WORLD_NODES */
+	bool eager;			/* cores look at everything at each step (core.h) */
 	struct buf *story;		/* what happens is written there; NULL: it is not */
 };
 
