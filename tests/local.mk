@@ -105,7 +105,7 @@ check_PROGRAMS += %D%/sim/repsim
 	$(COMMON_EXT)
 TESTS += %D%/sim/repsim
 checkers += %D%/sim/check-sim
-EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants %D%/regress
+EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants %D%/sim/campaign %D%/regress
 
 # What one core costs; see tests/bench.
 check_PROGRAMS += %D%/bench/core

@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/apply_context.h"
+#include "clusterd/core/elapsed.h"
 
 enum {
 	TOLD_MAX = 4,			/* reasons of a device that are remembered */
@@ -259,6 +260,7 @@ static void proof_of_death(struct apply *apply, const Wire__Node *record,
 	node->since_ms = apply->command->time_ms;
 	node->incarnation++;
 	node->boot_id = 0;
+	elapsed_untie(node);
 	node->proven = op->index;
 	record_text(&node->held_back, "");
 	record_text(&node->reason, how);

@@ -35,8 +35,10 @@ static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State n
 	node->since_ms = apply->command->time_ms;
 	record_text(&node->reason, reason);
 	record_text(&node->held_back, "");
-	if (next != WIRE__NODE__STATE__UP)
+	if (next != WIRE__NODE__STATE__UP) {
 		apply_looks_forget(apply, (uint32_t)node->id);
+		elapsed_untie(node);
+	}
 	/* It was heard of again: nobody is to cut its power any more. */
 	if (next != WIRE__NODE__STATE__LOST)
 		apply_fencing_over(apply, (uint32_t)node->id);
@@ -74,7 +76,7 @@ static void new_kernel(struct apply *apply, Wire__Node *node)
 	bool first = node->kernel_boot_id[0] == '\0';
 
 	node->incarnation++;
-	node->clock_up_ms = 0;
+	elapsed_untie(node);
 	if (!first)
 		apply_node_gone(apply, id, "restarted");
 	/* What it told before it went down says nothing about what it has now. */

@@ -50,6 +50,11 @@ void elapsed_tie(const struct state *state, Wire__Node *node, uint64_t up_ms)
 	node->clock_up_ms = up_ms;
 }
 
+void elapsed_untie(Wire__Node *node)
+{
+	node->clock_up_ms = 0;
+}
+
 void elapsed_hear(struct state *state, const Wire__Command *command, struct update *update)
 {
 	uint64_t clock_ms = kept(state), said_ms;

@@ -16,9 +16,12 @@
  *
  * So the clock never goes back and is never faster than the fastest kernel's. It may be slow,
  * by what passed while no node was up that is up now. That is the safe side: an older power-off
- * counts for longer, for one window more at the most. A node whose evidence lies behind the
- * clock (it was tied too early, or another kernel's clock jumped) is tied anew, so that it does
- * not stand still for everybody while that node leads.
+ * counts for longer, for one window more at the most. It must not catch up later, for then what
+ * passed before a power-off would count as if it had passed since; so a node that was away is tied
+ * anew when it is up again, whatever its uptime reaches back to.
+ *
+ * A node whose evidence lies behind the clock (it was tied too early, or another kernel's clock
+ * jumped) is tied anew, so that it does not stand still for everybody while that node leads.
  *
  * The records are touched only when they are ELAPSED_STEP_MS wrong.
  */
@@ -41,7 +44,9 @@ uint64_t elapsed_until(const struct state *state, uint32_t node, uint64_t boot_i
 
 /* For apply: takes the evidence of a command. */
 void elapsed_hear(struct state *state, const Wire__Command *command, struct update *update);
-/* Ties a node that reports for a kernel for the first time. */
+/* Ties a node that reports for a kernel for the first time, or is up again. */
 void elapsed_tie(const struct state *state, Wire__Node *node, uint64_t up_ms);
+/* Of a node that is not up: it is no evidence until it is tied again. */
+void elapsed_untie(Wire__Node *node);
 
 #endif

@@ -24,7 +24,7 @@ struct request {
 	uint32_t node;			/* where that is */
 	Wire__Command *command;
 	bool must;			/* until it is done */
-	bool told;			/* it is done, as was said */
+	bool told, seen;		/* it is done, as was said; and was asked again */
 	uint64_t turn;			/* of what is due the last counts */
 	unsigned tries;
 };
@@ -130,10 +130,12 @@ void admin_due(struct world *world, uint64_t number, uint64_t turn)
 	if (!request || request->turn != turn)
 		return;
 	/* One that is done was only asked again to see. */
-	if ((request->told && !request->tag) || (!request->must && ++request->tries == TRIES))
+	if ((request->told && request->seen) || (!request->must && ++request->tries == TRIES))
 		forget(world->admin, request);
-	else
+	else {
+		request->seen = request->told;
 		send(world->admin, request, 0);
+	}
 }
 
 void admin_daemon_gone(struct world *world, uint32_t node)
@@ -201,7 +203,8 @@ void admin_answer(struct world *world, uint32_t node, uint64_t tag, const Wire__
 		world->admin->musts -= request->must;
 		request->must = false;
 		request->told = true;
-		send(world->admin, request, 0);
+		/* Not at once: the daemon that answers is in the midst of a step. */
+		later(world, request, 1000);
 	}
 }
 

@@ -130,7 +130,7 @@ static void act(struct bmc *bmc, struct call *call)
 		truth_cut(world->truth, &world->machines[call->executor], call->target);
 	machine_power_off(target);
 	/* Somebody comes and switches it on again, one day. */
-	machine_power_on(target, world_some(world, 5000, 120000));
+	machine_power_on(target, world->healed ? 5000 : world_some(world, 5000, 120000));
 }
 
 static void over(struct bmc *bmc, uint64_t number)

@@ -263,6 +263,30 @@ static void test_booted_leader(void)
 	bench_free(bench);
 }
 
+/*
+ * What passed before a power-off does not count as if it had passed since: not when it is told by
+ * one who was away at that time, and whose uptime reaches further back than those of the others.
+ */
+static void test_told_later(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+	bench->passed_ms = DAY_MS;
+	/* All were down for a day but node 3, which nobody could hear. */
+	bench->booted_ms[1] = bench->booted_ms[2] = bench->passed_ms;
+	bench_report_node(bench, 1, 301, "second boot of 1");
+	bench_report_node(bench, 2, 302, "second boot of 2");
+	CU_ASSERT_EQUAL(bench_verdict(bench, 3, WIRE__NODE__STATE__LOST), 0);
+	CU_ASSERT_EQUAL(fence_by(bench, 1), 0);
+	bench_report_node(bench, 3, 103, "boot 3");
+	CU_ASSERT_EQUAL(fence_by(bench, 1), STALE);
+	CU_ASSERT_EQUAL(fence_by(bench, 3), STALE);
+	bench->passed_ms += WINDOW_MS + ELAPSED_STEP_MS;
+	CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
+	bench_free(bench);
+}
+
 /* A kernel whose time jumps takes the clock along, but it does not stand still for the others. */
 static void test_jump(void)
 {
@@ -655,7 +679,7 @@ UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fenc
 	  { "fence_budget", test_fence_budget }, { "other_device", test_other_device },
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
 	  { "budget_lowered", test_budget_lowered },
-	  { "booted_leader", test_booted_leader }, { "jump", test_jump },
+	  { "booted_leader", test_booted_leader }, { "told_later", test_told_later }, { "jump", test_jump },
 	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing },
 	  { "tested", test_tested }, { "told_tests", test_told_tests },
 	  { "device_works", test_device_works },
