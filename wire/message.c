@@ -59,18 +59,23 @@ int wire_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t
 	return 0;
 }
 
+void *wire_open(const ProtobufCMessageDescriptor *type, const void *data, size_t size)
+{
+	void *message =
+		protobuf_c_message_unpack(type, &allocator, size, size ? data : (const void *)"");
+
+	/* Memory cannot be why: what was packed here unpacks. */
+	if (!message)
+		abort();
+	return message;
+}
+
 void *wire_dup(const ProtobufCMessage *message)
 {
 	_cleanup_(buf_free) struct buf packed = { 0 };
-	void *copy;
 
 	wire_pack(message, &packed);
-	copy = protobuf_c_message_unpack(message->descriptor, &allocator, packed.len,
-					 (const uint8_t *)buf_str(&packed));
-	/* Memory cannot be why: what was packed here unpacks. */
-	if (!copy)
-		abort();
-	return copy;
+	return wire_open(message->descriptor, packed.data, packed.len);
 }
 
 bool wire_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)

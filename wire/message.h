@@ -30,6 +30,9 @@ static inline void wire_freep(void *message)
 /* A copy of everything, fields this version does not know included. */
 void *wire_dup(const ProtobufCMessage *message);
 
+/* What was packed from such a message, or passed its check: without another one. */
+void *wire_open(const ProtobufCMessageDescriptor *type, const void *data, size_t size);
+
 /* Appends the packed message. No limit is checked. */
 void wire_pack(const ProtobufCMessage *message, struct buf *out);
 

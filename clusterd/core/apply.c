@@ -199,9 +199,7 @@ bool apply_op_running(struct apply *apply, uint64_t op)
 
 static Wire__Operation *op_open(struct apply *apply, uint64_t op)
 {
-	const Wire__Operation *record = op ? state_operation(apply->state, op) : NULL;
-
-	return record ? record_copy(&record->base) : NULL;
+	return op ? state_open(apply->state, WIRE__TABLE__TABLE_OPERATION, op) : NULL;
 }
 
 static void op_close(struct apply *apply, Wire__Operation *op)
@@ -270,10 +268,10 @@ void apply_op_end(struct apply *apply, uint64_t id, Wire__Operation__Outcome out
 
 Wire__Vm *apply_vm_open(struct apply *apply, uint64_t id)
 {
-	const Wire__Vm *vm = state_vm(apply->state, id);
+	Wire__Vm *vm = state_open(apply->state, WIRE__TABLE__TABLE_VM, id);
 
 	if (vm)
-		return record_copy(&vm->base);
+		return vm;
 	apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH, "there is no VM with id %llu",
 		     (unsigned long long)id);
 	return NULL;
@@ -284,7 +282,7 @@ Wire__Vm *apply_vm_open_named(struct apply *apply, const char *name)
 	const Wire__Vm *vm = state_vm_named(apply->state, name);
 
 	if (vm)
-		return record_copy(&vm->base);
+		return state_open(apply->state, WIRE__TABLE__TABLE_VM, vm->id);
 	apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
 		     "there is no VM '%s' in this cluster; clusterctl vm list shows all", name);
 	return NULL;
@@ -395,11 +393,20 @@ void apply_entry(struct state *state, const Wire__Entry *entry, struct update *u
 {
 	Wire__Command *command =
 		wire__command__unpack(NULL, entry->command.len, entry->command.data);
+
+	apply_command(state, command, entry->index, entry->epoch, update, ret_verdict, ret_request);
+	record_free(command);
+}
+
+void apply_command(struct state *state, const Wire__Command *command, uint64_t index,
+		   uint64_t epoch, struct update *update, Wire__Verdict **ret_verdict,
+		   uint64_t *ret_request)
+{
 	struct apply apply = {
 		.state = state,
 		.update = update,
 		.command = command,
-		.index = entry->index,
+		.index = index,
 		.code = WIRE__VERDICT__CODE__OK,
 	};
 	const Wire__Request *before = command ? answered(state, command->request) : NULL;
@@ -419,12 +426,11 @@ void apply_entry(struct state *state, const Wire__Entry *entry, struct update *u
 		if (command->request)
 			remember(&apply, *ret_verdict);
 	}
-	state_set_position(state, entry->index, entry->epoch);
+	state_set_position(state, index, epoch);
 	{
 		struct persist *applied = update_persist(update, PERSIST_APPLIED);
 
-		applied->value = applied->index = entry->index;
-		applied->epoch = entry->epoch;
+		applied->value = applied->index = index;
+		applied->epoch = epoch;
 	}
-	record_free(command);
 }

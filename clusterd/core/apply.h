@@ -11,9 +11,13 @@
 #include "clusterd/core/state.h"
 
 /*
- * ret_verdict is owned by the caller (wire__verdict__free_unpacked), never NULL. A command
- * that cannot be read is refused, the same everywhere.
+ * The entry of that index and epoch; NULL is a command that cannot be read, which is refused, the
+ * same everywhere. ret_verdict is owned by the caller (wire_free), never NULL.
  */
+void apply_command(struct state *state, const Wire__Command *command, uint64_t index,
+		   uint64_t epoch, struct update *update, Wire__Verdict **ret_verdict,
+		   uint64_t *ret_request);
+/* The same, with the command as it is in the log. */
 void apply_entry(struct state *state, const Wire__Entry *entry, struct update *update,
 		 Wire__Verdict **ret_verdict, uint64_t *ret_request);
 

@@ -10,10 +10,10 @@
 
 static Wire__Node *node_open(struct apply *apply, uint32_t node)
 {
-	const Wire__Node *record = state_node(apply->state, node);
+	Wire__Node *record = state_open(apply->state, WIRE__TABLE__TABLE_NODE, node);
 
 	if (record)
-		return record_copy(&record->base);
+		return record;
 	apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH, "node %u is not of this cluster", node);
 	return NULL;
 }

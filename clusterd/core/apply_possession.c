@@ -99,7 +99,7 @@ void apply_node_gone(struct apply *apply, uint32_t node, const char *why)
 
 		if (!vm_holds(record, node))
 			continue;
-		vm = record_copy(&record->base);
+		vm = state_open(apply->state, WIRE__TABLE__TABLE_VM, record->id);
 		snprintf(text, sizeof(text), "%s %s", node_name(apply->state, node), why);
 		apply_vm_gone(apply, vm, node, true, text);
 		apply_vm_close(apply, vm);
@@ -114,7 +114,7 @@ void apply_looks_forget(struct apply *apply, uint32_t node)
 
 		if (!(record->looked & vmop_bit(node)))
 			continue;
-		vm = record_copy(&record->base);
+		vm = state_open(apply->state, WIRE__TABLE__TABLE_VM, record->id);
 		vm->looked &= ~vmop_bit(node);
 		apply_vm_close(apply, vm);
 	}

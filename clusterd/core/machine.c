@@ -14,11 +14,12 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 {
 	struct core *core = above;
 	Wire__Verdict *verdict;
-	Wire__Command *command;
+	Wire__Command *command =
+		wire__command__unpack(NULL, entry->command.len, entry->command.data);
 	uint64_t request;
 
-	apply_entry(core->state, entry, update, &verdict, &request);
-	command = wire__command__unpack(NULL, entry->command.len, entry->command.data);
+	apply_command(core->state, command, entry->index, entry->epoch, update, &verdict,
+		      &request);
 	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK)
 		census_hear(core, command, entry->index, entry->epoch);
 	census_note(&core->census, entry->index, state_digest(core->state));

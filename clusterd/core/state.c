@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "clusterd/core/names.h"
 #include "wire/check.h"
+#include "wire/message.h"
 
 enum { TABLES = WIRE__TABLE__TABLE_REQUEST + 1 };
 
@@ -356,6 +357,13 @@ void state_del(struct state *state, uint32_t table, uint64_t id, struct update *
 	if (table == WIRE__TABLE__TABLE_SETTING)
 		note_setting(state, id);
 	note_change(state, table, id);
+}
+
+void *state_open(const struct state *state, uint32_t table, uint64_t id)
+{
+	const struct row *row = table < TABLES ? idmap_get(&state->tables[table], id) : NULL;
+
+	return row ? wire_open(row->record->descriptor, row->packed.data, row->packed.len) : NULL;
 }
 
 struct state_changes state_take_changes(struct state *state)

@@ -75,6 +75,9 @@ void state_del(struct state *state, uint32_t table, uint64_t id, struct update *
 int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size);
 void state_set_position(struct state *state, uint64_t index, uint64_t epoch);
 
+/* A private copy of a record, to be changed and put back; NULL if there is none. */
+void *state_open(const struct state *state, uint32_t table, uint64_t id);
+
 /* What was put and deleted since this was asked last; vms is good until the next writer. */
 struct state_changes {
 	uint64_t tables;		/* bit n = table n */
