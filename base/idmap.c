@@ -46,6 +46,24 @@ void *idmap_get(const struct idmap *map, uint64_t id)
 	return slot ? slot->value : NULL;
 }
 
+/* For one more behind the last; room in front, left by removed ones, is used first. */
+static void make_room(struct idmap *map)
+{
+	struct idmap_slot *base;
+
+	if (map->front + map->count < map->cap)
+		return;
+	base = map->slots ? map->slots - map->front : NULL;
+	if (map->front > map->cap / 2) {
+		memmove(base, map->slots, map->count * sizeof(*base));
+		map->front = 0;
+	} else {
+		map->cap = map->cap ? map->cap * 2 : SMALLEST_CAP;
+		base = mem_resize(base, map->cap, sizeof(*base));
+	}
+	map->slots = base + map->front;
+}
+
 void *idmap_put(struct idmap *map, uint64_t id, void *value)
 {
 	size_t index;
@@ -58,12 +76,7 @@ void *idmap_put(struct idmap *map, uint64_t id, void *value)
 		slot->value = value;
 		return replaced;
 	}
-	if (map->count == map->cap) {
-		size_t cap = map->cap ? map->cap * 2 : SMALLEST_CAP;
-
-		map->slots = mem_resize(map->slots, cap, sizeof(*map->slots));
-		map->cap = cap;
-	}
+	make_room(map);
 	slot = &map->slots[index];
 	memmove(slot + 1, slot, (map->count - index) * sizeof(*slot));
 	*slot = (struct idmap_slot){ .id = id, .value = value };
@@ -81,7 +94,12 @@ void *idmap_remove(struct idmap *map, uint64_t id)
 		return NULL;
 	removed = slot->value;
 	map->count--;
-	memmove(slot, slot + 1, (map->count - index) * sizeof(*slot));
+	if (index == 0) {
+		map->slots++;
+		map->front++;
+	} else {
+		memmove(slot, slot + 1, (map->count - index) * sizeof(*slot));
+	}
 	return removed;
 }
 
@@ -103,6 +121,7 @@ void idmap_free(struct idmap *map, void (*destroy)(void *value))
 	if (destroy)
 		for (size_t i = 0; i < map->count; i++)
 			destroy(map->slots[i].value);
-	free(map->slots);
+	if (map->slots)
+		free(map->slots - map->front);
 	*map = (struct idmap){ 0 };
 }

@@ -4,7 +4,8 @@
  *
  * A sorted array. Every walk over it has the same order on every node, which a hash table would not
  * give; the counts of a cluster are small, ids mostly grow (adding at the end is free of search and
- * move) and reading is far more frequent than changing. A value type: { 0 } is an empty map that
+ * move, and so is removing the first, as of what is forgotten in turn) and reading is far more
+ * frequent than changing. A value type: { 0 } is an empty map that
  * owns nothing. The map never owns its values; who keeps objects in it passes their destructor to
  * idmap_free().
  */
@@ -22,7 +23,8 @@ struct idmap_slot {
 struct idmap {
 	struct idmap_slot *slots; /* ascending by id, no id twice */
 	size_t count;
-	size_t cap;
+	size_t cap;		  /* with those in front */
+	size_t front;		  /* free ones before slots[0] */
 };
 
 /* The value of id, NULL if there is none. */

@@ -137,7 +137,28 @@ static void test_free_destroys_in_order(void)
 	buf_free(&order);
 }
 
+/* What is forgotten in turn: the room of the first is used again, however long that goes on. */
+static void test_in_turn(void)
+{
+	struct idmap m = { 0 };
+
+	for (uint64_t id = 0; id < 10000; id++) {
+		CU_ASSERT_PTR_NULL(idmap_put(&m, id, &things[id % 512]));
+		if (id >= 20)
+			CU_ASSERT_PTR_EQUAL(idmap_remove(&m, id - 20), &things[(id - 20) % 512]);
+	}
+	CU_ASSERT_EQUAL(idmap_count(&m), 20);
+	CU_ASSERT(m.cap <= 64);
+	for (uint64_t id = 9980; id < 10000; id++)
+		CU_ASSERT_PTR_EQUAL(idmap_get(&m, id), &things[id % 512]);
+	CU_ASSERT_PTR_EQUAL(idmap_remove(&m, 9990), &things[9990 % 512]);
+	CU_ASSERT_PTR_NULL(idmap_put(&m, 5, &things[5]));
+	check_order(&m);
+	idmap_free(&m, NULL);
+}
+
 UNIT_MAIN("base/idmap", { "empty", test_empty },
 	  { "put, get, replace, remove", test_put_get_replace_remove },
 	  { "against model", test_against_model }, { "lower bound", test_lower_bound },
+	  { "in turn", test_in_turn },
 	  { "each", test_each }, { "free destroys in order", test_free_destroys_in_order })
