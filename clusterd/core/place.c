@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "clusterd/core/record.h"
 #include "csv/volume.h"
@@ -104,21 +105,32 @@ static int64_t memory_needed(const Wire__Vm *vm)
 	return (int64_t)(live > wanted ? live : wanted);
 }
 
-/* Memory of every VM that is, or may be, on the node. */
-static int64_t memory_used(const struct state *state, uint32_t node)
+/* Of every VM that is, or may be, on a node: in MiB, by node. */
+struct used {
+	int64_t mib[65];
+};
+
+static struct used memory_used(const struct state *state)
 {
-	int64_t used = 0;
+	struct used used = { 0 };
 
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
 		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
 
-		if (vm_holds(vm, node))
-			used += memory_needed(vm);
+		for (size_t h = 0; h < vm->n_maybe; h++)
+			if (vm->maybe[h]->node < ARRAY_SIZE(used.mib))
+				used.mib[vm->maybe[h]->node] += memory_needed(vm);
 	}
 	return used;
 }
 
-static size_t planner_nodes(const struct state *state, struct planner_node *ret)
+static int64_t used_on(const struct used *used, uint64_t node)
+{
+	return node < ARRAY_SIZE(used->mib) ? used->mib[node] : 0;
+}
+
+static size_t planner_nodes(const struct state *state, const struct used *used,
+			    struct planner_node *ret)
 {
 	size_t n = 0;
 
@@ -128,7 +140,7 @@ static size_t planner_nodes(const struct state *state, struct planner_node *ret)
 		ret[n++] = (struct planner_node){
 			.node = (uint32_t)node->id,
 			.memory_mib = node->facts ? (int64_t)node->facts->memory_mib : 0,
-			.used_mib = memory_used(state, (uint32_t)node->id),
+			.used_mib = used_on(used, node->id),
 		};
 	}
 	return n;
@@ -173,8 +185,8 @@ static struct planner_vm planner_vm(const Wire__Vm *vm, uint64_t allowed, uint32
 }
 
 /* Every node with the reason it lost, in one sentence. */
-static void explain(const struct state *state, uint64_t ready, const Wire__Vm *vm, uint64_t not,
-		    int64_t largest, char *ret_why, size_t size)
+static void explain(const struct state *state, const struct used *used, uint64_t ready,
+		    const Wire__Vm *vm, uint64_t not, int64_t largest, char *ret_why, size_t size)
 {
 	size_t len = (size_t)snprintf(ret_why, size, "no node can take %s:", vm->name);
 	char room[256];
@@ -186,8 +198,8 @@ static void explain(const struct state *state, uint64_t ready, const Wire__Vm *v
 		if (!why && (not &vmop_bit((uint32_t)node->id)))
 			why = "is where it comes from";
 		if (!why) {
-			int64_t free_mib = (int64_t)node->facts->memory_mib -
-					   memory_used(state, (uint32_t)node->id);
+			int64_t free_mib =
+				(int64_t)node->facts->memory_mib - used_on(used, node->id);
 
 			snprintf(room, sizeof(room), "has %lld MiB free of the %lld MiB it needs",
 				 (long long)(free_mib < largest ? free_mib : largest),
@@ -207,8 +219,9 @@ void place_vms(const struct state *state, uint64_t ready, const Wire__Vm *const 
 	struct planner_vm *wanted = mem_new_array(struct planner_vm, n);
 	struct planner_place *places = mem_new_array(struct planner_place, n);
 	struct planner_input input = { .nodes = nodes, .vms = wanted, .vms_n = n };
+	struct used used = memory_used(state);
 
-	input.nodes_n = planner_nodes(state, nodes);
+	input.nodes_n = planner_nodes(state, &used, nodes);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t mask = allowed_nodes(state, ready, vms[i]);
 
@@ -222,8 +235,8 @@ void place_vms(const struct state *state, uint64_t ready, const Wire__Vm *const 
 
 		ret_places[i] = (struct placing){ .vm = places[i].vm, .node = places[i].node };
 		if (!places[i].node && vm)
-			explain(state, ready, vm, 0, places[i].largest_free_mib, ret_places[i].why,
-				sizeof(ret_places[i].why));
+			explain(state, &used, ready, vm, 0, places[i].largest_free_mib,
+				ret_places[i].why, sizeof(ret_places[i].why));
 	}
 	free(wanted);
 	free(places);
@@ -236,11 +249,12 @@ static uint32_t place_among(const struct state *state, uint64_t ready, const Wir
 	struct planner_vm wanted = planner_vm(vm, mask, 0);
 	struct planner_place place;
 	struct planner_input input = { .nodes = nodes, .vms = &wanted, .vms_n = 1 };
+	struct used used = memory_used(state);
 
-	input.nodes_n = planner_nodes(state, nodes);
+	input.nodes_n = planner_nodes(state, &used, nodes);
 	planner_restart(&input, &place);
 	if (!place.node)
-		explain(state, ready, vm, not, INT64_MAX, ret_why, size);
+		explain(state, &used, ready, vm, not, INT64_MAX, ret_why, size);
 	return place.node;
 }
 
@@ -256,6 +270,7 @@ bool place_fits(const struct state *state, uint64_t ready, const Wire__Vm *vm, u
 {
 	const Wire__Node *record = state_node(state, node);
 	char room[256];
+	struct used used;
 	const char *why;
 	int64_t free_mib;
 
@@ -268,7 +283,8 @@ bool place_fits(const struct state *state, uint64_t ready, const Wire__Vm *vm, u
 		snprintf(ret_why, size, "%s cannot take %s: it %s", record->name, vm->name, why);
 		return false;
 	}
-	free_mib = (int64_t)record->facts->memory_mib - memory_used(state, node);
+	used = memory_used(state);
+	free_mib = (int64_t)record->facts->memory_mib - used_on(&used, node);
 	if (free_mib >= memory_needed(vm))
 		return true;
 	snprintf(ret_why, size,
