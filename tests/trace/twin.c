@@ -52,7 +52,7 @@ static bool same_sealed(const struct ask *a, const struct ask *b)
 
 	if (!x || !y)
 		return x == y;
-	return x->len == y->len && memcmp(x->data, y->data, x->len) == 0 &&
+	return x->len == y->len && (x->len == 0 || memcmp(x->data, y->data, x->len) == 0) &&
 	       strcmp(a->sealed_name, b->sealed_name) == 0;
 }
 
