@@ -26,10 +26,7 @@ unit_tests += \
 	tests/unit/test_wire_check \
 	tests/unit/test_wire_command \
 	tests/unit/test_wire_frame \
-	tests/unit/test_wire_json \
-	tests/fuzz/fuzz_frame
-
-tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c tests/fuzz/driver.c tests/fuzz/fuzz.h
+	tests/unit/test_wire_json
 
 # The schema, compiled. Generated code is not held to our warnings, hence a library of its own; it
 # is made anew by everyone who builds and not part of the tarball. Include it as

@@ -196,6 +196,7 @@ static void test_refused(void)
 		{ &wire__vm__descriptor, "{\"prefered_owners\":[]}",
 		  "unknown key \"prefered_owners\"; did you mean \"preferred_owners\"?" },
 		{ &wire__vm__descriptor, "{\"qqqqqq\":1}", "unknown key \"qqqqqq\"" },
+		{ &wire__vm__descriptor, "{\"q\\n\\u007f\\u0007\":1}", "unknown key \"q   \"" },
 		{ &wire__vm__descriptor, "{\"essence\":{\"disks\":[{},{\"sorce\":\"x\"}]}}",
 		  "essence.disks[1]: unknown key \"sorce\"; did you mean \"source\"?" },
 		{ &wire__vm__descriptor, "{\"name\":5}",
