@@ -17,8 +17,6 @@
 enum {
 	NAME_MAX_LEN = 63,
 	TIMEOUT_DEFAULT_MS = 60000,
-	OUTPUT_MAX = 16 * 1024,
-	QUOTE_MAX = 300, /* of what an agent wrote, in our text */
 	STATUS_ON = 0,
 	STATUS_OFF = 2,
 };
@@ -137,44 +135,45 @@ static void wipe(struct buf *secret)
 		explicit_bzero(secret->data, secret->cap);
 }
 
-static void replace_all(struct buf *text, const char *what, size_t len)
+/* Marks all bytes of the text that belong to one value of the secret, wherever it is in it. */
+static void mark_value(const char *text, size_t len, const char *value, size_t size, bool *hidden)
 {
-	struct buf out = { 0 };
-	size_t at = 0;
+	const char *at = text, *hit;
 
-	while (at < text->len) {
-		const uint8_t *hit = memmem(text->data + at, text->len - at, what, len);
-		size_t before = hit ? (size_t)(hit - text->data) - at : text->len - at;
-
-		buf_append(&out, text->data + at, before);
-		at += before;
-		if (hit) {
-			buf_append_str(&out, "***");
-			at += len;
-		}
+	while ((hit = memmem(at, len - (size_t)(at - text), value, size)) != NULL) {
+		memset(hidden + (hit - text), true, size);
+		at = hit + 1;
 	}
-	wipe(text);
-	buf_free(text);
-	*text = out;
 }
 
-char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len)
+static void mark_secret(const char *text, size_t len, const char *secret, size_t secret_len,
+			bool *hidden)
 {
-	const char *line = secret;
-	struct buf out = { 0 };
-
-	buf_append(&out, text, len);
 	while (secret_len > 0) {
-		const char *end = memchr(line, '\n', secret_len);
-		size_t n = end ? (size_t)(end - line) : secret_len;
-		const char *equals = memchr(line, '=', n);
-		size_t value = equals ? (size_t)(line + n - equals) - 1 : n;
+		const char *end = memchr(secret, '\n', secret_len);
+		size_t n = end ? (size_t)(end - secret) : secret_len;
+		const char *equals = memchr(secret, '=', n);
+		size_t value = equals ? (size_t)(secret + n - equals) - 1 : n;
 
-		if (value > 0 && out.len > 0)
-			replace_all(&out, line + n - value, value);
-		line += end ? n + 1 : n;
+		if (value > 0)
+			mark_value(text, len, secret + n - value, value, hidden);
+		secret += end ? n + 1 : n;
 		secret_len -= end ? n + 1 : n;
 	}
+}
+
+/* Two values may overlap in the text: nothing of either may stay, so all are looked for first. */
+char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len)
+{
+	_cleanup_(freep) bool *hidden = mem_new_array(bool, len);
+	struct buf out = { 0 };
+
+	mark_secret(text, len, secret, secret_len, hidden);
+	for (size_t i = 0; i < len; i++)
+		if (!hidden[i])
+			buf_append_byte(&out, (uint8_t)text[i]);
+		else if (i == 0 || !hidden[i - 1])
+			buf_append_str(&out, "***");
 	return buf_steal_str(&out);
 }
 
@@ -209,7 +208,7 @@ static int start_step(const struct talk *talk, size_t output_max, struct running
 	_cleanup_(argv_free) struct argv argv = { 0 };
 	struct run run = { .argv = &argv,
 			   .output_max = output_max,
-			   .errors_max = OUTPUT_MAX,
+			   .errors_max = FENCE_OUTPUT_MAX,
 			   .stop_fds = { talk->stop_fds[0], talk->stop_fds[1] } };
 
 	argv_add(&argv, talk->path);
@@ -247,19 +246,30 @@ const char *fence_last_line(char *text)
 	}
 }
 
-/* The last line that an agent wrote, for people; the secret is not in it. */
-static char *quote(const struct talk *talk, const struct run_result *result)
+char *fence_quote(const char *text, size_t len, const void *secret, size_t secret_len)
 {
-	const struct buf *from = result->errors.len ? &result->errors : &result->output;
-	const Wire__FenceCall *call = talk->call;
-	_cleanup_(freep) char *clean =
-		fence_mask(buf_str(from), from->len, call->secret.data, call->secret.len);
+	_cleanup_(freep) char *clean = NULL;
 
+	/* A line that was cut may end within the secret, which is not found then. */
+	if (len >= FENCE_OUTPUT_MAX) {
+		const char *end = memrchr(text, '\n', len);
+
+		len = end ? (size_t)(end - text) : 0;
+	}
+	clean = fence_mask(text, len, secret, secret_len);
 	for (char *c = clean; *c; c++) {
 		if (((unsigned char)*c < ' ' && *c != '\n') || (unsigned char)*c > '~')
 			*c = ' ';
 	}
-	return mem_strndup(fence_skip_time(fence_last_line(clean)), QUOTE_MAX);
+	return mem_strndup(fence_skip_time(fence_last_line(clean)), FENCE_QUOTE_MAX);
+}
+
+static char *quote(const struct talk *talk, const struct run_result *result)
+{
+	const struct buf *from = result->errors.len ? &result->errors : &result->output;
+	const Wire__FenceCall *call = talk->call;
+
+	return fence_quote(buf_str(from), from->len, call->secret.data, call->secret.len);
 }
 
 static uint32_t timeout_ms(const struct talk *talk)
@@ -412,7 +422,7 @@ static bool start_known(struct talk *talk, struct running **ret)
 	int r = start_step(talk, FENCE_KIND_METADATA_MAX, &metadata);
 
 	if (r == 0)
-		r = start_step(talk, OUTPUT_MAX, &running);
+		r = start_step(talk, FENCE_OUTPUT_MAX, &running);
 	if (r < 0) {
 		run_drop(metadata);
 		set_not_run(talk, -r);
@@ -441,7 +451,7 @@ static void do_off(struct talk *talk)
 	if (!start_known(talk, &off))
 		return;
 	/* It begins while the other one acts. */
-	r = start_step(talk, OUTPUT_MAX, &status);
+	r = start_step(talk, FENCE_OUTPUT_MAX, &status);
 	if (r < 0) {
 		run_drop(off);
 		set_not_run(talk, -r);

@@ -42,7 +42,9 @@ bool fence_name_ok(const char *name);
  */
 int fence_input(const Wire__FenceCall *call, const char *action, struct buf *out);
 
-/* Text with the value of each line key=value of the secret replaced by "***". The caller frees it.
+/*
+ * Text with the values of all lines key=value of the secret replaced by "***", one for what
+ * overlaps or touches. The caller frees it.
  */
 char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len);
 
@@ -54,5 +56,16 @@ const char *fence_skip_time(const char *line);
  * above. Cuts the text behind it; "" if there is none.
  */
 const char *fence_last_line(char *text);
+
+enum {
+	FENCE_OUTPUT_MAX = 16 * 1024, /* bytes of what an agent writes that are kept */
+	FENCE_QUOTE_MAX = 300,        /* and of that in a text of ours */
+};
+
+/*
+ * What an agent wrote, for people: its last line, in ASCII, without what is in the secret. The
+ * caller frees it.
+ */
+char *fence_quote(const char *text, size_t len, const void *secret, size_t secret_len);
 
 #endif

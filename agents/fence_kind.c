@@ -10,6 +10,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/text.h"
+
+enum { NAME_MAX_LEN = 63 };
 
 #define WANTED "clusterd takes only agents that switch power, such as fence_ipmilan"
 
@@ -58,11 +61,12 @@ static bool is_element(const xmlNode *node, const char *name)
 	return node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0;
 }
 
+/* A name that no parameter can have would be read as something else in a list of lines. */
 static void take_param(xmlNode *node, struct buf *params)
 {
 	xmlChar *name = xmlGetProp(node, BAD_CAST "name");
 
-	if (name && *name)
+	if (name && text_valid_name((const char *)name, NAME_MAX_LEN))
 		buf_printf(params, "%s\n", (const char *)name);
 	xmlFree(name);
 }

@@ -90,7 +90,10 @@ static void test_mask(void)
 		const char *text, *secret, *masked;
 	} cases[] = {
 		{ "login with hunter2 failed", "password=hunter2\n", "login with *** failed" },
-		{ "hunter2hunter2", "password=hunter2", "******" },
+		{ "hunter2hunter2", "password=hunter2", "***" },
+		{ "hunter2 or hunter22", "a=hunter2\nb=hunter22\n", "*** or ***" },
+		{ "abcde", "a=abc\nb=cde\n", "***" },
+		{ "*, twice", "a=*\nb=*\n", "***, twice" },
 		{ "a=b=c", "key=b=c\n", "a=***" },
 		{ "one two three", "a=one\nb=three\n", "*** two ***" },
 		{ "nothing to hide", "password=\n", "nothing to hide" },
@@ -146,6 +149,22 @@ static void test_last_line(void)
 
 		CU_ASSERT_STRING_EQUAL(fence_last_line(text), cases[i].line);
 	}
+}
+
+/* Where the end of what an agent wrote is missing, part of the secret may be there. */
+static void test_quote_cut(void)
+{
+	_cleanup_(buf_free) struct buf text = { 0 };
+	_cleanup_(freep) char *said = NULL, *nothing = NULL;
+
+	buf_append_str(&text, "it failed\n");
+	while (text.len < FENCE_OUTPUT_MAX - 4)
+		buf_append_byte(&text, '.');
+	buf_append_str(&text, "hunt");
+	said = fence_quote(buf_str(&text), text.len, "p=hunter2", 9);
+	CU_ASSERT_STRING_EQUAL(said, "it failed");
+	nothing = fence_quote(buf_str(&text) + 1, FENCE_OUTPUT_MAX - 10, "p=hunter2", 9);
+	CU_ASSERT_EQUAL(strlen(nothing), FENCE_QUOTE_MAX);
 }
 
 #define METADATA(actions)                                                                          \
@@ -267,5 +286,6 @@ static void test_refusals(void)
 
 UNIT_MAIN("agents/fence", { "names", test_names }, { "input", test_input }, { "mask", test_mask },
 	  { "time", test_time }, { "last_line", test_last_line },
+	  { "quote_cut", test_quote_cut },
 	  { "kinds", test_kinds }, { "params", test_params },
 	  { "refusals", test_refusals })
