@@ -172,7 +172,7 @@ static int exchange(int fd, const struct hook_question *q, char *reply, size_t s
 	return 0;
 }
 
-static enum hook_answer judge(const char *reply, size_t len, char *ret_why, size_t why_size)
+enum hook_answer hook_judge(const char *reply, size_t len, char *ret_why, size_t why_size)
 {
 	json_t *json = json_loadb(reply, len, 0, NULL), *ok = json_object_get(json, "ok");
 	const char *why = json_string_value(json_object_get(json, "why"));
@@ -208,7 +208,7 @@ enum hook_answer hook_ask(const char *path, const struct hook_question *q, char 
 		snprintf(ret_why, why_size, "%s: %s", path, strerror(-r));
 		return HOOK_NO_ANSWER;
 	}
-	return judge(reply, len, ret_why, why_size);
+	return hook_judge(reply, len, ret_why, why_size);
 }
 
 /* ---------------------------------------------------------------- announcements */

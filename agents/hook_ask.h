@@ -54,6 +54,9 @@ struct hook_question {
 enum hook_answer hook_ask(const char *path, const struct hook_question *question, char *ret_why,
 			  size_t why_size);
 
+/* What such an answer says, whatever it is; ret_why is left alone if it is HOOK_MAY. */
+enum hook_answer hook_judge(const char *reply, size_t len, char *ret_why, size_t why_size);
+
 /*
  * The announcement of this guest: written, read, removed. hook_announced() is NULL when there is
  * none that is fresh and of the same mark.

@@ -174,6 +174,14 @@ void wire_text_mend(char *text)
 	}
 }
 
+void wire_text_line(char *text)
+{
+	wire_text_mend(text);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+}
+
 /* ---------------------------------------------------------------- the walk */
 
 static int check_message(const ProtobufCMessage *message, unsigned int depth,

@@ -52,5 +52,7 @@ size_t wire_text_fit(const char *text, size_t max);
 
 /* What is no clean UTF-8, such as half a character at a cut, becomes blanks; \n and \t stay. */
 void wire_text_mend(char *text);
+/* The same, and line breaks and tabs become blanks, too. */
+void wire_text_line(char *text);
 
 #endif

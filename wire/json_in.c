@@ -323,16 +323,6 @@ static int limits_from_json(const struct place *place, const ProtobufCMessage *m
 	return 0;
 }
 
-/* A line for people: keys and values from outside are quoted in it, and it may be cut in one. */
-static void say(const char *why, char *ret_why, size_t size)
-{
-	snprintf(ret_why, size, "%s", why);
-	wire_text_mend(ret_why);
-	for (char *c = ret_why; *c; c++)
-		if (*c == '\n' || *c == '\t')
-			*c = ' ';
-}
-
 int wire_from_json(const json_t *json, const ProtobufCMessageDescriptor *type,
 		   ProtobufCMessage **ret, char *ret_why, size_t size)
 {
@@ -345,7 +335,9 @@ int wire_from_json(const json_t *json, const ProtobufCMessageDescriptor *type,
 	if (r == 0)
 		r = limits_from_json(&top, message);
 	if (r < 0) {
-		say(buf_str(&why), ret_why, size);
+		snprintf(ret_why, size, "%s", buf_str(&why));
+		/* Keys and values from outside are quoted in it, and it may be cut in one. */
+		wire_text_line(ret_why);
 		return r;
 	}
 	*ret = steal_ptr(message);

@@ -51,10 +51,7 @@ void record_textf(char **field, const char *format, ...)
 void record_line(char *text, size_t size)
 {
 	text[wire_text_fit(text, size - 2)] = '\0';
-	wire_text_mend(text);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ')
-			*c = ' ';
+	wire_text_line(text);
 }
 
 void record_message(ProtobufCMessage **field, const ProtobufCMessage *value)

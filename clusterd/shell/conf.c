@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "clusterd/shell/log.h"
+#include "wire/check.h"
 
 enum { CONF_LINE_MAX = 180, CONF_PATH_MAX = 90 };
 
@@ -151,6 +152,8 @@ static void complain(struct reading *reading, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(reading->why + n, reading->size - (size_t)n, format, args);
 	va_end(args);
+	/* The file is quoted in it, and may be anything. */
+	wire_text_line(reading->why);
 }
 
 static void complain_about_key(struct reading *reading, const char *name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/shell/hook.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -14,8 +15,9 @@
 #include "base/mem.h"
 #include "clusterd/shell/local_socket.h"
 #include "clusterd/shell/log.h"
+#include "wire/check.h"
 
-enum { WHY_SIZE = 500, REPLY_MAX = 4096 };
+enum { WHY_SIZE = 500 };
 
 struct caller {
 	struct hook *hook;
@@ -77,7 +79,7 @@ static int judge_stranger(const struct core *core, const char *uuid, bool marked
 }
 
 /* 1, 0 or -ENOENT as core_may_run; -EINVAL: not understood, which is a no. */
-static int judge(const struct hook *hook, const json_t *request, char *why, size_t size)
+static int judge(const struct core *core, const json_t *request, char *why, size_t size)
 {
 	const char *verb = json_string_value(json_object_get(request, "do"));
 	const char *uuid = json_string_value(json_object_get(request, "uuid"));
@@ -92,48 +94,46 @@ static int judge(const struct hook *hook, const json_t *request, char *why, size
 			 "are both of the same version?");
 		return -EINVAL;
 	}
-	if (!hook->core && !marked)
+	if (!core && !marked)
 		return -ENOENT;
-	if (!hook->core) {
+	if (!core) {
 		snprintf(why, size,
 			 "clusterd does not know yet which node this is, because "
 			 "Corosync does not answer");
 		return 0;
 	}
-	verdict = core_may_run(hook->core, uuid, right, why, size);
-	return verdict == -ENOENT ? judge_stranger(hook->core, uuid, marked, why, size) : verdict;
+	verdict = core_may_run(core, uuid, right, why, size);
+	return verdict == -ENOENT ? judge_stranger(core, uuid, marked, why, size) : verdict;
 }
 
-static void answer(struct caller *caller, const json_t *request)
+size_t hook_answer(const struct core *core, const void *data, size_t size,
+		   char ret_reply[HOOK_REPLY_MAX])
 {
-	char why[WHY_SIZE] = "", reply[REPLY_MAX];
-	int verdict = judge(caller->hook, request, why, sizeof(why));
+	json_t *request = json_loadb(data, size, JSON_REJECT_DUPLICATES, NULL), *json;
+	char why[WHY_SIZE] = "";
+	int verdict = judge(core, request, why, sizeof(why));
 	const char *uuid = json_string_value(json_object_get(request, "uuid"));
 	const char *op = json_string_value(json_object_get(request, "op"));
 	bool ok = verdict == 1 || verdict == -ENOENT;
-	json_t *json =
-		json_pack("{s:b, s:s, s:b}", "ok", ok, "why", why, "managed", verdict != -ENOENT);
-	size_t size;
 
-	if (!json)
-		json = json_pack("{s:b, s:s, s:b}", "ok", ok, "why", "", "managed",
-				 verdict != -ENOENT);
+	/* Part of a text from outside may be cut within a character. */
+	wire_text_line(why);
 	if (!ok)
 		log_notice("hook refused uuid=%.40s op=%.20s why=\"%s\"", uuid ? uuid : "",
 			   op ? op : "", why);
-	size = json_dumpb(json, reply, sizeof(reply), JSON_COMPACT);
+	json = json_pack("{s:b, s:s, s:b}", "ok", ok, "why", why, "managed", verdict != -ENOENT);
+	size = json_dumpb(json, ret_reply, HOOK_REPLY_MAX, JSON_COMPACT);
 	json_decref(json);
-	if (size == 0 || size > sizeof(reply) ||
-	    send(caller->fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		hang_up(caller);
+	json_decref(request);
+	assert(size > 0 && size <= HOOK_REPLY_MAX);
+	return size;
 }
 
 static int32_t on_caller(int32_t fd, int32_t revents, void *context)
 {
 	struct caller *caller = context;
-	char data[HOOK_REQUEST_MAX];
+	char data[HOOK_REQUEST_MAX], reply[HOOK_REPLY_MAX];
 	ssize_t size = recv(caller->fd, data, sizeof(data), MSG_DONTWAIT | MSG_TRUNC);
-	json_t *request = NULL;
 
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -141,10 +141,11 @@ static int32_t on_caller(int32_t fd, int32_t revents, void *context)
 		hang_up(caller);
 		return 0;
 	}
-	if ((size_t)size <= sizeof(data))
-		request = json_loadb(data, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
-	answer(caller, request);
-	json_decref(request);
+	/* Of one that is cut nothing is understood. */
+	size = (ssize_t)hook_answer(caller->hook->core, data,
+				    (size_t)size <= sizeof(data) ? (size_t)size : 0, reply);
+	if (send(caller->fd, reply, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		hang_up(caller);
 	return 0;
 }
 

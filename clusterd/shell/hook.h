@@ -13,12 +13,21 @@
 
 struct hook;
 
-enum { HOOK_CLIENTS_MAX = 32, HOOK_REQUEST_MAX = 4096, HOOK_LIFE_MS = 5000 };
+enum {
+	HOOK_CLIENTS_MAX = 32,
+	HOOK_REQUEST_MAX = 4096,
+	HOOK_REPLY_MAX = 4096,
+	HOOK_LIFE_MS = 5000,
+};
 
 int hook_new(const struct shell *shell, const char *run_dir, struct hook **ret);
 void hook_free(struct hook *hook);
 
 /* Until then nothing may come to life. */
 void hook_set_core(struct hook *hook, const struct core *core);
+
+/* The answer to one record, whatever is in it; returns its size. core may be NULL. */
+size_t hook_answer(const struct core *core, const void *data, size_t size,
+		   char ret_reply[HOOK_REPLY_MAX]);
 
 #endif

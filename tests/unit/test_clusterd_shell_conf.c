@@ -85,6 +85,8 @@ static void test_refusals(void)
 		{ "[clusterd]\nread_access =\n", ":2: read_access =  is not possible: " },
 		{ "[clusterd]\nlibvirt_uri = x\n", ":2: libvirt_uri = x is not possible: " },
 		{ "[clusterd]\nmemory_mib = 1\n  2\n", ":3: not understood: " },
+		{ "[clusterd]\nlog_level = \x1b[2J\xff\n", ":2: log_level =  [2J  is not " },
+		{ "[a\tb]\nstate_dir = /a\n", ":2: 'state_dir' stands in section [a b]: " },
 		{ "[clusterd\n", ":1: not understood: " },
 	};
 	char why[300];

@@ -93,6 +93,12 @@ static void test_mend(void)
 		wire_text_mend(text);
 		CU_ASSERT_STRING_EQUAL(text, cases[i].mended);
 	}
+	{
+		char text[] = "a\tb\nc\x7f\xe2\x82";
+
+		wire_text_line(text);
+		CU_ASSERT_STRING_EQUAL(text, "a b c   ");
+	}
 }
 
 static void test_fit(void)
