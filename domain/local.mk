@@ -49,7 +49,4 @@ unit_tests += \
 	tests/unit/test_domain_essence \
 	tests/unit/test_domain_metadata \
 	tests/unit/test_domain_path \
-	tests/unit/test_domain_xml \
-	tests/fuzz/fuzz_domain
-
-tests_fuzz_fuzz_domain_SOURCES = tests/fuzz/fuzz_domain.c tests/fuzz/driver.c tests/fuzz/fuzz.h
+	tests/unit/test_domain_xml

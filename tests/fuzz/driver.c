@@ -1,15 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+//
+// A fuzz target as a plain program, for any compiler: it feeds it its seeds, what is in
+// tests/fuzz/corpus/NAME, and then random changes of both.
+//
+//	fuzz_NAME [ROUNDS [SEED]]	the same numbers give the same inputs
+//	fuzz_NAME FILE...		these alone, as libFuzzer's programs do
 #include "tests/fuzz/fuzz.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "base/text.h"
 
-enum { ROUNDS = 3000, SEEDS_MAX = 64, CHANGES_MAX = 6, BLOCK_MAX = 64 };
+enum { INPUTS_MAX = 1000, CHANGES_MAX = 6, BLOCK_MAX = 64 };
+
+struct inputs {
+	struct buf items[INPUTS_MAX];
+	size_t n;
+};
 
 static uint64_t state;
 
@@ -128,30 +141,106 @@ static void feed(const struct buf *input)
 	free(exact);
 }
 
-int main(int argc, char **argv)
+/* ---------------------------------------------------------------- where inputs are */
+
+static void read_file(const char *path, struct buf *out)
 {
-	static struct buf seeds[SEEDS_MAX];
-	uint64_t rounds = ROUNDS, seed = 1;
-	size_t n = 0;
+	FILE *file = fopen(path, "re");
+	size_t n;
 
-	if ((argc > 1 && text_parse_uint(argv[1], 0, UINT64_MAX, &rounds) < 0) ||
-	    (argc > 2 && text_parse_uint(argv[2], 1, UINT64_MAX, &seed) < 0) || argc > 3) {
-		fprintf(stderr, "usage: %s [ROUNDS [SEED]]\n", argv[0]);
-		return 2;
+	if (!file) {
+		perror(path);
+		exit(2);
 	}
-	state = seed;
-	while (n < SEEDS_MAX && fuzz_seed((unsigned int)n, &seeds[n]))
-		feed(&seeds[n++]);
-	for (uint64_t i = 0; n > 0 && i < rounds; i++) {
-		_cleanup_(buf_free) struct buf input = { 0 };
-		const struct buf *from = &seeds[below(n)];
+	while ((n = fread(buf_reserve(out, 4096), 1, 4096, file)) > 0)
+		out->len += n;
+	fclose(file);
+}
 
-		buf_append(&input, from->data, from->len);
-		mutate(&input, &seeds[below(n)]);
+static int is_input(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* In the order of their names, so that the numbers of a run mean the same everywhere. */
+static void take_corpus(const char *program, struct inputs *inputs)
+{
+	const char *top = getenv("srcdir"), *name = strrchr(program, '/');
+	_cleanup_(freep) char *path = NULL;
+	struct dirent **entries = NULL;
+	int n;
+
+	name = name ? name + 1 : program;
+	if (strncmp(name, "fuzz_", 5) == 0)
+		name += 5;
+	path = mem_printf("%s/tests/fuzz/corpus/%s", top ? top : ".", name);
+	n = scandir(path, &entries, is_input, alphasort);
+	for (int i = 0; i < n; i++) {
+		_cleanup_(freep) char *file = mem_printf("%s/%s", path, entries[i]->d_name);
+
+		if (inputs->n < INPUTS_MAX)
+			read_file(file, &inputs->items[inputs->n++]);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+static void take_seeds(struct inputs *inputs)
+{
+	for (unsigned int i = 0; inputs->n < INPUTS_MAX; i++) {
+		if (!fuzz_seed(i, &inputs->items[inputs->n]))
+			return;
+		inputs->n++;
+	}
+}
+
+/* ---------------------------------------------------------------- runs */
+
+static int feed_files(int n, char **paths)
+{
+	for (int i = 0; i < n; i++) {
+		_cleanup_(buf_free) struct buf input = { 0 };
+
+		read_file(paths[i], &input);
 		feed(&input);
 	}
-	printf("%zu seeds and %" PRIu64 " changes of them, seed %" PRIu64 "\n", n, rounds, seed);
-	for (size_t i = 0; i < n; i++)
-		buf_free(&seeds[i]);
-	return n > 0 ? 0 : 1;
+	printf("%d files\n", n);
+	return 0;
+}
+
+static int feed_all(const char *program, uint64_t rounds, uint64_t seed)
+{
+	static struct inputs inputs;
+
+	state = seed;
+	take_seeds(&inputs);
+	take_corpus(program, &inputs);
+	for (size_t i = 0; i < inputs.n; i++)
+		feed(&inputs.items[i]);
+	for (uint64_t i = 0; inputs.n > 0 && i < rounds; i++) {
+		_cleanup_(buf_free) struct buf input = { 0 };
+		const struct buf *from = &inputs.items[below(inputs.n)];
+
+		buf_append(&input, from->data, from->len);
+		mutate(&input, &inputs.items[below(inputs.n)]);
+		feed(&input);
+	}
+	printf("%zu inputs and %" PRIu64 " changes of them, seed %" PRIu64 "\n", inputs.n, rounds,
+	       seed);
+	for (size_t i = 0; i < inputs.n; i++)
+		buf_free(&inputs.items[i]);
+	return inputs.n > 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t rounds = fuzz_rounds, seed = 1;
+
+	if (argc > 1 && text_parse_uint(argv[1], 0, UINT64_MAX, &rounds) < 0)
+		return feed_files(argc - 1, argv + 1);
+	if ((argc > 2 && text_parse_uint(argv[2], 1, UINT64_MAX, &seed) < 0) || argc > 3) {
+		fprintf(stderr, "usage: %s [ROUNDS [SEED]] | FILE...\n", argv[0]);
+		return 2;
+	}
+	return feed_all(argv[0], rounds, seed);
 }

@@ -15,18 +15,10 @@
 #include "wire/check.h"
 #include "wire/message.h"
 
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_domain: %s\n", what);
-	abort();
-}
-
 static void check_sentence(int r, const char *why)
 {
-	must(r == -EINVAL, "another error than promised");
-	must(*why && wire_text_ok(why, strlen(why), false), "refused without a clean sentence");
+	fuzz_must(r == -EINVAL, "another error than promised");
+	fuzz_must(*why && wire_text_ok(why, strlen(why), false), "refused without a clean sentence");
 }
 
 static struct domain *read_again(const struct buf *canonical)
@@ -34,7 +26,7 @@ static struct domain *read_again(const struct buf *canonical)
 	struct domain *again = NULL;
 	char why[DOMAIN_WHY_SIZE] = "";
 
-	must(domain_read((const char *)canonical->data, canonical->len, NULL, &again, why,
+	fuzz_must(domain_read((const char *)canonical->data, canonical->len, NULL, &again, why,
 			 sizeof(why)) == 0, why);
 	return again;
 }
@@ -47,16 +39,16 @@ static void check_canonical(const struct domain *domain)
 	char diff[1000];
 
 	domain_canonical(domain, &once);
-	must(once.len <= WIRE_XML_MAX, "too large");
-	must(wire_text_ok(buf_str(&once), once.len, true), "not clean");
+	fuzz_must(once.len <= WIRE_XML_MAX, "too large");
+	fuzz_must(wire_text_ok(buf_str(&once), once.len, true), "not clean");
 	again = read_again(&once);
 	domain_canonical(again, &twice);
-	must(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0,
+	fuzz_must(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0,
 	     "the canonical form of the canonical form is another");
 	domain_essence_diff(domain_essence(domain), domain_essence(again), diff, sizeof(diff));
-	must(!*diff, diff);
-	must(domain_essence_equal(domain_essence(domain), domain_essence(again)), "another digest");
-	must(wire_check(&domain_essence(domain)->base, NULL) == 0, "essence beyond a limit");
+	fuzz_must(!*diff, diff);
+	fuzz_must(domain_essence_equal(domain_essence(domain), domain_essence(again)), "another digest");
+	fuzz_must(wire_check(&domain_essence(domain)->base, NULL) == 0, "essence beyond a limit");
 }
 
 static void check_start(const struct domain *domain)
@@ -66,11 +58,11 @@ static void check_start(const struct domain *domain)
 	struct domain_mark mark;
 
 	domain_canonical(domain, &canonical);
-	must(domain_for_start((const char *)canonical.data, canonical.len, 12, UINT64_MAX,
+	fuzz_must(domain_for_start((const char *)canonical.data, canonical.len, 12, UINT64_MAX,
 			      domain_name(domain), &start) == 0, "cannot be started");
-	must(domain_metadata((const char *)start.data, start.len, &mark) == 0, "lost its mark");
-	must(mark.vm == 12 && mark.generation == UINT64_MAX, "another mark");
-	must(strcmp(mark.uuid, domain_uuid(domain)) == 0, "another uuid");
+	fuzz_must(domain_metadata((const char *)start.data, start.len, &mark) == 0, "lost its mark");
+	fuzz_must(mark.vm == 12 && mark.generation == UINT64_MAX, "another mark");
+	fuzz_must(strcmp(mark.uuid, domain_uuid(domain)) == 0, "another uuid");
 }
 
 static void check_lenient(const char *xml, size_t size)
@@ -86,9 +78,11 @@ static void check_lenient(const char *xml, size_t size)
 	else
 		domain_chain_digest(essence->disks, essence->n_disks, digest);
 	r = domain_metadata(xml, size, &mark);
-	must(r == 0 || r == -ENOENT || r == -EBADMSG || r == -EMSGSIZE,
+	fuzz_must(r == 0 || r == -ENOENT || r == -EBADMSG || r == -EMSGSIZE,
 	     "another error than promised");
 }
+
+const unsigned int fuzz_rounds = 3000;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

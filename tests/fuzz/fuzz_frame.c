@@ -18,14 +18,6 @@
 #include "wire/message.h"
 #include "wire/schema.pb-c.h"
 
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_frame: %s\n", what);
-	abort();
-}
-
 static void check_json(const ProtobufCMessage *body)
 {
 	_cleanup_(wire_freep) ProtobufCMessage *back = NULL;
@@ -35,7 +27,13 @@ static void check_json(const ProtobufCMessage *body)
 
 	/* Refused only for an enum that is a number here. */
 	r = wire_from_json(json, body->descriptor, &back, why, sizeof(why));
-	must(r == 0 || strstr(why, "expected a word, got a whole number"), why);
+	fuzz_must(r == 0 || strstr(why, "expected a word, got a whole number"), why);
+	if (r == 0) {
+		json_t *again = wire_to_json(back, body->n_unknown_fields == 0);
+
+		fuzz_must(json_equal(json, again), "another message after JSON");
+		json_decref(again);
+	}
 	json_decref(json);
 }
 
@@ -47,17 +45,22 @@ static void check_again(const struct frame_header *header, const ProtobufCMessag
 	ProtobufCMessage *back = NULL;
 	int r;
 
-	must(wire_check(body, NULL) == 0, "decoded beyond a limit");
+	fuzz_must(wire_check(body, NULL) == 0, "decoded beyond a limit");
 	r = frame_encode(header, body, &frame);
 	/* A negative enum may take five bytes coming in and takes ten going out. */
 	if (r == -EMSGSIZE && protobuf_c_message_get_packed_size(body) > FRAME_BODY_MAX)
 		return;
-	must(r == 0, "decoded but cannot be encoded");
-	must(frame_decode(frame.data, frame.len, &again, &back) == 0, "cannot be decoded again");
-	must(again.type == header->type && again.protocol == header->protocol &&
-	     again.epoch == header->epoch && again.request == header->request &&
-	     again.boot_id == header->boot_id, "another header");
-	must(wire_equal(body, back), "another body");
+	fuzz_must(r == 0, "decoded but cannot be encoded");
+	r = frame_decode(frame.data, frame.len, &again, &back);
+	fuzz_must(r == 0, "cannot be decoded again");
+	fuzz_must(again.type == header->type && again.protocol == header->protocol &&
+			  again.epoch == header->epoch && again.request == header->request &&
+			  again.boot_id == header->boot_id &&
+			  memcmp(again.cluster, header->cluster, sizeof(again.cluster)) == 0 &&
+			  again.round.node == header->round.node &&
+			  again.round.sequence == header->round.sequence &&
+			  again.round.boot_id == header->round.boot_id, "another header");
+	fuzz_must(wire_equal(body, back), "another body");
 	frame_body_free(back);
 }
 
@@ -68,8 +71,8 @@ static void try_frame(const uint8_t *data, size_t size)
 	int r = frame_decode(data, size, &header, &body);
 
 	if (r < 0) {
-		must(!body && header.type == UINT16_MAX, "an output touched on failure");
-		must(r == -EBADMSG || r == -EPROTONOSUPPORT || r == -EMSGSIZE || r == -ENOMSG,
+		fuzz_must(!body && header.type == UINT16_MAX, "an output touched on failure");
+		fuzz_must(r == -EBADMSG || r == -EPROTONOSUPPORT || r == -EMSGSIZE || r == -ENOMSG,
 		     "another error than promised");
 		return;
 	}
@@ -96,6 +99,8 @@ static void try_body(uint8_t type, const uint8_t *data, size_t size)
 		frame.data[12 + i] = (uint8_t)(crc >> (8 * i));
 	try_frame(frame.data, frame.len);
 }
+
+const unsigned int fuzz_rounds = 30000;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -157,7 +162,7 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		return false;
 	header.type = seeds[which].type;
 	json = json_loads(seeds[which].json, 0, NULL);
-	must(json && wire_from_json(json, frame_body_descriptor(header.type), &body, why,
+	fuzz_must(json && wire_from_json(json, frame_body_descriptor(header.type), &body, why,
 				    sizeof(why)) == 0, seeds[which].json);
 	json_decref(json);
 	/* Each as a whole frame and as a body. */
@@ -165,6 +170,6 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 	if (n % 2)
 		wire_pack(body, out);
 	else
-		must(frame_encode(&header, body, out) == 0, seeds[which].json);
+		fuzz_must(frame_encode(&header, body, out) == 0, seeds[which].json);
 	return true;
 }
