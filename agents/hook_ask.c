@@ -91,6 +91,16 @@ static void read_mark(const char *namespace_at, const char *from, const char *to
 	ret->generation = number_in(element, end, " generation=\"");
 }
 
+/* How many of the first max characters a uuid may have: the text need not end behind them. */
+static size_t uuid_length(const char *text, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && text[n] && strchr("0123456789abcdefABCDEF-", text[n]))
+		n++;
+	return n;
+}
+
 int hook_read_xml(const char *xml, size_t len, struct hook_guest *ret)
 {
 	const char *end = xml + len, *uuid = find(xml, end, "<uuid>"), *from, *to, *mark;
@@ -98,7 +108,7 @@ int hook_read_xml(const char *xml, size_t len, struct hook_guest *ret)
 	if (!uuid || end - uuid < (ptrdiff_t)(strlen("<uuid>") + HOOK_UUID_SIZE))
 		return -EBADMSG;
 	uuid += strlen("<uuid>");
-	if (strspn(uuid, "0123456789abcdefABCDEF-") != HOOK_UUID_SIZE - 1)
+	if (uuid_length(uuid, HOOK_UUID_SIZE) != HOOK_UUID_SIZE - 1)
 		return -EBADMSG;
 	*ret = (struct hook_guest){ .marked = false };
 	memcpy(ret->uuid, uuid, HOOK_UUID_SIZE - 1);

@@ -13,6 +13,7 @@ fuzz_targets = \
 	%D%/fuzz_frame \
 	%D%/fuzz_hook \
 	%D%/fuzz_json \
+	%D%/fuzz_operator \
 	%D%/fuzz_parse
 
 check_LIBRARIES += %D%/libfuzz.a %D%/libdriver.a
@@ -37,6 +38,8 @@ FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 %C%_fuzz_hook_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_json_LDADD = $(FUZZ_WITH)
 %C%_fuzz_json_LDFLAGS = $(FUZZ_LINK)
+%C%_fuzz_operator_LDADD = $(FUZZ_WITH)
+%C%_fuzz_operator_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_parse_LDADD = $(FUZZ_WITH)
 %C%_fuzz_parse_LDFLAGS = $(FUZZ_LINK)
 
