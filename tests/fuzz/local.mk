@@ -8,6 +8,7 @@
 fuzz_targets = \
 	%D%/fuzz_command \
 	%D%/fuzz_conf \
+	%D%/fuzz_core \
 	%D%/fuzz_domain \
 	%D%/fuzz_fence \
 	%D%/fuzz_frame \
@@ -17,17 +18,25 @@ fuzz_targets = \
 	%D%/fuzz_parse
 
 check_LIBRARIES += %D%/libfuzz.a %D%/libdriver.a
-%C%_libfuzz_a_SOURCES = %D%/commands.c %D%/commands.h %D%/fuzz.c %D%/fuzz.h
+%C%_libfuzz_a_SOURCES = \
+	%D%/commands.c \
+	%D%/commands.h \
+	%D%/fuzz.c \
+	%D%/fuzz.h \
+	%D%/member.c \
+	%D%/member.h
 %C%_libdriver_a_SOURCES = %D%/driver.c
 
 FUZZ_ENGINE =
-FUZZ_WITH = %D%/libdriver.a %D%/libfuzz.a $(LDADD)
+FUZZ_WITH = %D%/libdriver.a %D%/libfuzz.a tests/trace/libtrace.a $(LDADD)
 FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 
 %C%_fuzz_command_LDADD = $(FUZZ_WITH)
 %C%_fuzz_command_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_conf_LDADD = $(FUZZ_WITH)
 %C%_fuzz_conf_LDFLAGS = $(FUZZ_LINK)
+%C%_fuzz_core_LDADD = $(FUZZ_WITH)
+%C%_fuzz_core_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_domain_LDADD = $(FUZZ_WITH)
 %C%_fuzz_domain_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_fence_LDADD = $(FUZZ_WITH)
