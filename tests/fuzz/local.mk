@@ -6,6 +6,7 @@
 # main function of that comes first.
 
 fuzz_targets = \
+	%D%/fuzz_agent \
 	%D%/fuzz_command \
 	%D%/fuzz_conf \
 	%D%/fuzz_core \
@@ -14,6 +15,7 @@ fuzz_targets = \
 	%D%/fuzz_frame \
 	%D%/fuzz_hook \
 	%D%/fuzz_json \
+	%D%/fuzz_load \
 	%D%/fuzz_operator \
 	%D%/fuzz_parse
 
@@ -31,6 +33,8 @@ FUZZ_ENGINE =
 FUZZ_WITH = %D%/libdriver.a %D%/libfuzz.a tests/trace/libtrace.a $(LDADD)
 FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 
+%C%_fuzz_agent_LDADD = $(FUZZ_WITH)
+%C%_fuzz_agent_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_command_LDADD = $(FUZZ_WITH)
 %C%_fuzz_command_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_conf_LDADD = $(FUZZ_WITH)
@@ -47,6 +51,8 @@ FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 %C%_fuzz_hook_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_json_LDADD = $(FUZZ_WITH)
 %C%_fuzz_json_LDFLAGS = $(FUZZ_LINK)
+%C%_fuzz_load_LDADD = $(FUZZ_WITH)
+%C%_fuzz_load_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_operator_LDADD = $(FUZZ_WITH)
 %C%_fuzz_operator_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_parse_LDADD = $(FUZZ_WITH)

@@ -331,20 +331,26 @@ static uint64_t last_index(const struct member *member)
 	return index;
 }
 
+void member_acks(struct member *member)
+{
+	Wire__Ack ack = WIRE__ACK__INIT;
+
+	ack.index = last_index(member);
+	member_hear(member, 1, FRAME_ACK, member->epoch, &ack.base);
+	member_hear(member, 3, FRAME_ACK, member->epoch, &ack.base);
+	member_persist(member);
+}
+
 void member_commit(struct member *member, const void *command, size_t size)
 {
 	Wire__Append append = WIRE__APPEND__INIT;
-	Wire__Ack ack = WIRE__ACK__INIT;
 
 	append.command.data = (uint8_t *)command;
 	append.command.len = size;
 	member_hear(member, 3, FRAME_APPEND, member->epoch, &append.base);
 	member_persist(member);
 	member_echo(member);
-	ack.index = last_index(member);
-	member_hear(member, 1, FRAME_ACK, member->epoch, &ack.base);
-	member_hear(member, 3, FRAME_ACK, member->epoch, &ack.base);
-	member_persist(member);
+	member_acks(member);
 }
 
 /* ---------------------------------------------------------------- what must hold */

@@ -58,6 +58,8 @@ void member_echo(struct member *member);
  * to it, what it writes is on disk.
  */
 void member_open(struct member *member, bool leads);
+/* The others have on disk what it has. */
+void member_acks(struct member *member);
 /* A packed command is appended and committed by all who take part. */
 void member_commit(struct member *member, const void *command, size_t size);
 

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+//
+// What a store holds, damaged: it is refused, or is a state that a core can go on with. An input is
+// a script (fuzz.h): what is changed on a good disk, then what is committed after that.
+//
+// Covers: clusterd/core/state.c clusterd/core/core.c clusterd/core/log.c clusterd/core/replica.c
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "tests/fuzz/commands.h"
+#include "tests/fuzz/member.h"
+#include "wire/check.h"
+#include "wire/message.h"
+
+const unsigned int fuzz_rounds = 600;
+
+enum { CHANGES_MAX = 12, COMMITS_MAX = 12, TABLES = WIRE__TABLE__TABLE_REQUEST + 1 };
+
+static void put(struct disk *disk, uint32_t table, uint64_t id, const void *data, size_t size)
+{
+	struct persist persist = { .kind = PERSIST_PUT, .table = table, .id = id };
+
+	buf_append(&persist.data, data, size);
+	disk_write(disk, &persist);
+	buf_free(&persist.data);
+}
+
+/* Some record that is there. False: the table has none. */
+static bool choose(struct disk *disk, struct fuzz_in *in, uint32_t *table, uint64_t *id,
+		   struct buf **record)
+{
+	size_t count;
+
+	*table = fuzz_below(in, TABLES);
+	count = idmap_count(&disk->records[*table]);
+	if (count == 0)
+		return false;
+	*record = idmap_at(&disk->records[*table], fuzz_byte(in) % count, id);
+	return true;
+}
+
+static void change_byte(struct disk *disk, struct fuzz_in *in)
+{
+	struct buf *record;
+	uint32_t table;
+	uint64_t id;
+
+	if (choose(disk, in, &table, &id, &record) && record->len > 0) {
+		size_t at = (fuzz_byte(in) | (size_t)fuzz_byte(in) << 8) % record->len;
+
+		record->data[at] ^= fuzz_byte(in);
+	}
+}
+
+/* A field that is told once more holds what was told last. */
+static void add_field(struct disk *disk, struct fuzz_in *in)
+{
+	struct buf *record;
+	uint32_t table;
+	uint64_t id;
+
+	if (choose(disk, in, &table, &id, &record)) {
+		struct fuzz_in block = fuzz_block(in);
+
+		buf_append(record, block.data, block.size);
+	}
+}
+
+static void add_number(struct disk *disk, struct fuzz_in *in)
+{
+	uint32_t table;
+	uint64_t id, number;
+	struct buf *record;
+	uint8_t field;
+
+	if (!choose(disk, in, &table, &id, &record))
+		return;
+	field = fuzz_byte(in) % 64;
+	number = fuzz_number(in);
+	/* A protobuf varint, of a field with a number of one or two bytes. */
+	if (field >= 16)
+		buf_append_byte(record, (uint8_t)(0x80 | (field << 3 & 0x78)));
+	buf_append_byte(record, (uint8_t)(field >= 16 ? field >> 4 : field << 3));
+	for (; number >= 0x80; number >>= 7)
+		buf_append_byte(record, (uint8_t)(0x80 | (number & 0x7f)));
+	buf_append_byte(record, (uint8_t)number);
+}
+
+static void add_record(struct disk *disk, struct fuzz_in *in)
+{
+	uint32_t table = fuzz_below(in, TABLES);
+	uint64_t id = fuzz_number(in);
+	struct fuzz_in block = fuzz_block(in);
+
+	put(disk, table, id, block.data, block.size);
+}
+
+static void copy_record(struct disk *disk, struct fuzz_in *in)
+{
+	_cleanup_(buf_free) struct buf copy = { 0 };
+	struct buf *record;
+	uint32_t table;
+	uint64_t id;
+
+	if (!choose(disk, in, &table, &id, &record))
+		return;
+	buf_append(&copy, record->data, record->len);
+	put(disk, fuzz_below(in, 2) ? table : fuzz_below(in, TABLES), fuzz_number(in), copy.data,
+	    copy.len);
+}
+
+static void drop_record(struct disk *disk, struct fuzz_in *in)
+{
+	struct persist persist = { .kind = PERSIST_DEL };
+	struct buf *record;
+
+	if (choose(disk, in, &persist.table, &persist.id, &record))
+		disk_write(disk, &persist);
+}
+
+static void change_position(struct disk *disk, struct fuzz_in *in)
+{
+	uint64_t *const of[] = { &disk->index, &disk->epoch, &disk->promised };
+
+	*of[fuzz_below(in, 3)] = fuzz_number(in);
+}
+
+static void add_entry(struct disk *disk, struct fuzz_in *in)
+{
+	struct persist persist = { .kind = PERSIST_APPEND };
+	uint8_t how = fuzz_byte(in);
+	struct fuzz_in block;
+
+	persist.index = how & 1 ? fuzz_number(in) :
+				  disk->index + 1 + idmap_count(&disk->entries);
+	persist.epoch = how & 2 ? fuzz_number(in) : disk->epoch;
+	block = fuzz_block(in);
+	buf_append(&persist.data, block.data, block.size);
+	disk_write(disk, &persist);
+	buf_free(&persist.data);
+}
+
+static void (*const changes[])(struct disk *disk, struct fuzz_in *in) = {
+	change_byte, add_field, add_number, add_record, copy_record, drop_record,
+	change_position, add_entry,
+};
+
+/* It takes part, applies, and decides what to do, all from what it was told is true. */
+static void go_on(struct member *member, struct fuzz_in *in)
+{
+	struct event up = { .kind = EVENT_AGENT_UP };
+	uint8_t leads = fuzz_byte(in);
+
+	member_open(member, leads & 1);
+	member_take(member, &up);
+	for (int i = 0; i < COMMITS_MAX && in->size > 0 && !member->gone; i++) {
+		struct fuzz_in block = fuzz_block(in);
+
+		member_commit(member, block.data, block.size);
+		member_tick(member, 1000);
+	}
+	member_tick(member, 60000);
+	member_view(member, 2, 2, false);
+	member_check(member);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_in in = { data, size };
+	struct member member;
+	int changes_n, r;
+
+	member_init(&member, MEMBER_SELF, fuzz_below(&in, 16) == 15);
+	changes_n = fuzz_below(&in, CHANGES_MAX);
+	for (int i = 0; i < changes_n; i++)
+		changes[fuzz_below(&in, ARRAY_SIZE(changes))](&member.disk, &in);
+	r = member_start(&member);
+	fuzz_must(r == 0 || r == -EBADMSG, "another error than promised");
+	if (r == 0) {
+		member_check(&member);
+		go_on(&member, &in);
+	}
+	member_free(&member);
+	return 0;
+}
+
+bool fuzz_seed(unsigned int n, struct buf *out)
+{
+	_cleanup_(buf_free) struct buf command = { 0 };
+
+	buf_append_byte(out, 0);
+	if (n < ARRAY_SIZE(changes)) {
+		static const uint8_t how[] = { 4, 0, 3, 1, 4, 2, 0, 3 };
+
+		commands_pack("{'noop':{'epoch':2}}", &command);
+		buf_append_byte(out, 1);
+		buf_append_byte(out, (uint8_t)n);
+		if (n == 7) {
+			buf_append_byte(out, 0);
+			fuzz_put_block(out, command.data, command.len);
+		} else
+			buf_append(out, how, sizeof(how));
+		commands_put("{'noop':{'epoch':2}}", out);
+		return true;
+	}
+	buf_append_byte(out, 0);
+	buf_append_byte(out, (uint8_t)n);
+	return commands_story(n - ARRAY_SIZE(changes), out);
+}
