@@ -10,6 +10,7 @@ fuzz_targets = \
 	%D%/fuzz_command \
 	%D%/fuzz_conf \
 	%D%/fuzz_core \
+	%D%/fuzz_ctl \
 	%D%/fuzz_domain \
 	%D%/fuzz_fence \
 	%D%/fuzz_frame \
@@ -41,6 +42,8 @@ FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 %C%_fuzz_conf_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_core_LDADD = $(FUZZ_WITH)
 %C%_fuzz_core_LDFLAGS = $(FUZZ_LINK)
+%C%_fuzz_ctl_LDADD = $(FUZZ_WITH)
+%C%_fuzz_ctl_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_domain_LDADD = $(FUZZ_WITH)
 %C%_fuzz_domain_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_fence_LDADD = $(FUZZ_WITH)
