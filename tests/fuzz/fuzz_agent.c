@@ -211,6 +211,7 @@ static void play(struct member *member, struct fuzz_in in)
 	member_init(member, MEMBER_SELF, false);
 	fuzz_must(member_start(member) == 0, "the base cannot be loaded");
 	member_open(member, how & 1);
+	member_agree(member);
 	if (how & 2)
 		do_up(member, &in);
 	for (int i = 0; i < THINGS_MAX && in.size > 0 && !member->gone; i++) {
@@ -238,34 +239,90 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- seeds */
+
+enum { DOMAIN = 0, REPLY = 2, NEWS = 4, FACTS, INVENTORY, TICK, COMMIT, UP, DOWN };
+
+/* What happens between commits, by a letter. */
+static const struct {
+	char letter;
+	uint8_t bytes[8], size;
+} letters[] = {
+	{ 'w', { FACTS, 1, INVENTORY, 0, INVENTORY, 1 }, 6 },		 /* the Watch is done */
+	{ 't', { TICK, 0 }, 2 },					 /* the deadline */
+	{ 's', { TICK, 0xca }, 2 },					 /* 5 s and more */
+	{ 'o', { REPLY, 0, 0 }, 3 },					 /* the last ask: OK */
+	{ 'O', { REPLY, 1, 0 }, 3 },					 /* the one before it */
+	{ 'f', { REPLY, 0, 17, 2, 0, 'n', 'o' }, 7 },			 /* failed: no */
+	{ 'n', { REPLY, 0x40, 0 }, 3 },					 /* no answer at all */
+	{ 'p', { REPLY, 0, 8 }, 3 },					 /* power is off */
+	{ '1', { DOMAIN, 1, 1, 1, 0, 0 }, 6 },				 /* VM 10 runs */
+	{ '0', { DOMAIN, 1, 1, 0, 0, 0 }, 6 },				 /* it is absent */
+	{ '2', { DOMAIN, 1, 1, 2, 0, 0 }, 6 },				 /* it is paused */
+	{ '3', { DOMAIN, 1, 0, 3, 0, 0 }, 6 },				 /* VM 9 comes in */
+	{ '4', { DOMAIN, 1, 0, 4, 0, 0 }, 6 },				 /* its memory is there */
+	{ '5', { DOMAIN, 1, 0, 1, 0, 0 }, 6 },				 /* it runs */
+	{ '9', { DOMAIN, 1, 0, 0, 0, 0 }, 6 },				 /* it is absent */
+	{ 'u', { UP }, 1 },
+	{ 'd', { DOWN }, 1 },
+};
+
+#define ABSENT(node, vm)                                                                           \
+	"{'node':" node ",'boot_id':'0x000000000000006" node "','vm_report':{'vm':" vm             \
+	",'what':'absent','look':" vm "}}"
+#define SAID(node, vm, generation, what)                                                           \
+	"{'node':" node ",'boot_id':'0x000000000000006" node "','vm_report':{'vm':" vm             \
+	",'generation':" generation ",'what':'" what "'}}"
+#define STEP(vm, generation, phase, next, node)                                                    \
+	"{'vm_step':{'vm':" vm ",'generation':" generation ",'phase':'" phase "','next':'" next    \
+	"','node':" node "}}"
+
+static const char *const scenes[][14] = {
+	{ "uwtt1050d", "u" },
+	{ "uwt", ABSENT("1", "10"), ABSENT("3", "10"), "t", STEP("10", "0", "off", "starting", "2"),
+	  "too1t", "{'vm_want':{'name':'web2','action':'reset'}}", "toot",
+	  "{'vm_want':{'name':'web2','wanted':'stopped'}}", "to0t" },
+	{ "uwt", ABSENT("1", "10"), ABSENT("3", "10"), "t", STEP("10", "0", "off", "starting", "2"),
+	  "to1t", "{'vm_move':{'name':'web2','to':1}}", "to",
+	  SAID("1", "10", "1", "ready"), "t", STEP("10", "1", "copying", "go", "1"), "too0t" },
+	{ "uwt", ABSENT("1", "10"), ABSENT("3", "10"), "t", STEP("10", "0", "off", "starting", "2"),
+	  "to1t", "{'vm_move':{'name':'web2','to':1,'how':'quick','image':"
+	  "'/clusterstorage/shared/.clusterd/state/x'}}", "too0t", "{'vm_cancel':{'name':'web2'}}",
+	  "tftnt" },
+	{ "uwt", ABSENT("1", "10"), ABSENT("3", "10"), "t", STEP("10", "0", "off", "starting", "2"),
+	  "tf0t", "sf", "st" },
+	{ "uwt", "{'vm_move':{'name':'web1','to':2}}", "t34t", STEP("9", "1", "copying", "go", "2"),
+	  SAID("1", "9", "2", "absent"), "to5t", "{'vm_want':{'name':'web1','wanted':'paused'}}",
+	  "tot" },
+	{ "uwt", "{'vm_move':{'name':'web1','to':2,'how':'quick','image':"
+	  "'/clusterstorage/shared/.clusterd/state/x'}}", SAID("1", "9", "1", "saved"), "t",
+	  STEP("9", "1", "saved", "restoring", "2"), "to2t",
+	  STEP("9", "2", "restoring", "consumed", "2"), "to5t" },
+	{ "uwt", "{'node_verdict':{'node':1,'incarnation':1,'state':'lost','reason':'r'}}", "ts",
+	  "{'fence_begin':{'node':1,'incarnation':1,'device':6,'executor':2}}", "tpt",
+	  "{'fence_test':{'name':'bmc3','node':3}}", "tntof" },
+};
+
+static void put_scene(const char *const *scene, size_t max, struct buf *out)
+{
+	for (size_t i = 0; i < max && scene[i]; i++) {
+		if (scene[i][0] == '{') {
+			buf_append_byte(out, COMMIT);
+			commands_put(scene[i], out);
+			continue;
+		}
+		for (const char *at = scene[i]; *at; at++)
+			for (size_t n = 0; n < ARRAY_SIZE(letters); n++)
+				if (letters[n].letter == *at)
+					buf_append(out, letters[n].bytes, letters[n].size);
+	}
+}
+
 bool fuzz_seed(unsigned int n, struct buf *out)
 {
-	enum { DOMAIN = 0, REPLY = 2, NEWS = 4, FACTS, INVENTORY, TICK, COMMIT, UP, DOWN };
-	static const uint8_t up[] = { FACTS, 1, INVENTORY, 0, INVENTORY, 1, TICK, 0 };
-	static const uint8_t told[] = {
-		DOMAIN, 1, 1, 1, 0, 0, DOMAIN, 1, 0, 1, 0, 0, DOMAIN, 1, 0, 0, 2, 0,
-	};
-	static const uint8_t replies[] = {
-		REPLY, 0, 0, REPLY, 1, 1, REPLY, 2, 16, 2, 0, 'n', 'o', TICK, 0, REPLY, 0, 8,
-		REPLY, 1, 9, DOMAIN, 9, 1, 1, 0, TICK, 0xce, DOWN, UP, TICK, 0,
-	};
-
-	if (n >= 8)
+	if (n >= 2 * ARRAY_SIZE(scenes))
 		return false;
-	buf_append_byte(out, (uint8_t)(n % 2 | 2));
-	if (n % 4 < 2) {
-		buf_append_byte(out, COMMIT);
-		commands_put("{'vm_step':{'vm':10,'phase':'off','next':'starting','node':2}}", out);
-	}
-	if (n >= 4) {
-		buf_append_byte(out, COMMIT);
-		commands_put("{'vm_move':{'name':'web1','to':2}}", out);
-		buf_append_byte(out, COMMIT);
-		commands_put("{'node_verdict':{'node':1,'incarnation':1,'state':'lost',"
-			     "'reason':'r'}}", out);
-	}
-	buf_append(out, up, sizeof(up));
-	buf_append(out, told, sizeof(told));
-	buf_append(out, replies, sizeof(replies));
+	buf_append_byte(out, (uint8_t)(n % 2));
+	put_scene(scenes[n / 2], ARRAY_SIZE(scenes[0]), out);
 	return true;
 }

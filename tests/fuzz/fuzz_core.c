@@ -262,7 +262,11 @@ static void do_view(struct member *member, struct fuzz_in *in)
 
 static void do_open(struct member *member, struct fuzz_in *in)
 {
-	member_open(member, fuzz_below(in, 2));
+	uint8_t how = fuzz_byte(in);
+
+	member_open(member, how & 1);
+	if (how & 2)
+		member_agree(member);
 }
 
 static void do_commit(struct member *member, struct fuzz_in *in)
@@ -306,6 +310,8 @@ static void play(struct member *member, struct fuzz_in in)
 	fuzz_must(member_start(member) == 0, "the base cannot be loaded");
 	if (how % 4 == 1 || how % 4 == 2)
 		member_open(member, how % 4 == 2);
+	if (how & 4)
+		member_agree(member);
 	for (int i = 0; i < THINGS_MAX && in.size > 0 && !member->gone; i++)
 		things[fuzz_below(&in, ARRAY_SIZE(things))](member, &in);
 	member_check(member);
@@ -388,7 +394,7 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		buf_append(out, (const uint8_t[]){ ECHO, PERSIST, LEAVE, TICK, 0 }, 5);
 		return true;
 	case 4:
-		buf_append(out, (const uint8_t[]){ OPEN, 1, TICK, 0, VIEW, 6, 6, OPEN, 0 }, 9);
+		buf_append(out, (const uint8_t[]){ OPEN, 3, TICK, 0, VIEW, 6, 6, OPEN, 2 }, 9);
 		put_frame(out, FRAME_REJOIN, 1);
 		return true;
 	default:

@@ -157,6 +157,7 @@ static void go_on(struct member *member, struct fuzz_in *in)
 	uint8_t leads = fuzz_byte(in);
 
 	member_open(member, leads & 1);
+	member_agree(member);
 	member_take(member, &up);
 	for (int i = 0; i < COMMITS_MAX && in->size > 0 && !member->gone; i++) {
 		struct fuzz_in block = fuzz_block(in);

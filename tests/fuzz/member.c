@@ -353,6 +353,34 @@ void member_commit(struct member *member, const void *command, size_t size)
 	member_acks(member);
 }
 
+static void tell_digest(struct member *member, uint32_t node, uint64_t index, uint64_t digest)
+{
+	_cleanup_(buf_free) struct buf packed = { 0 };
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__CheckDigest check = WIRE__CHECK_DIGEST__INIT;
+
+	check.index = index;
+	check.digest = digest;
+	check.disk_id = node;
+	command.node = node;
+	command.boot_id = COMMANDS_BOOT + node;
+	command.body_case = WIRE__COMMAND__BODY_CHECK;
+	command.check = &check;
+	wire_pack(&command.base, &packed);
+	member_commit(member, packed.data, packed.len);
+}
+
+void member_agree(struct member *member)
+{
+	uint64_t index = state_index(core_state(member->core));
+	uint64_t digest = state_digest(core_state(member->core));
+
+	if (index == 0)
+		return;
+	tell_digest(member, 1, index, digest);
+	tell_digest(member, 3, index, digest);
+}
+
 /* ---------------------------------------------------------------- what must hold */
 
 static void check_records(const struct member *member)

@@ -63,6 +63,9 @@ void member_acks(struct member *member);
 /* A packed command is appended and committed by all who take part. */
 void member_commit(struct member *member, const void *command, size_t size);
 
+/* The others say that they have the same records: without, nothing is decided. */
+void member_agree(struct member *member);
+
 /* The records on its disk are those that it has; what people are told of it is clean. */
 void member_check(const struct member *member);
 
