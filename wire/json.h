@@ -28,9 +28,10 @@
 json_t *wire_to_json(const ProtobufCMessage *message, bool defaults);
 
 /*
- * -EINVAL with a sentence in ret_why, one clean line whatever it quotes: an unknown key (with the nearest known one), a wrong
- * type, a value out of range, two members of one oneof, a secret, beyond a limit of
- * wire/check.h. null is the same as leaving the key out. Free with wire_free().
+ * -EINVAL with a sentence in ret_why, one clean line whatever it quotes: an unknown key (with
+ * the nearest known one), a wrong type, a value out of range, two members of one oneof, a
+ * secret, beyond a limit of wire/check.h. null is the same as leaving the key out. Free with
+ * wire_free().
  */
 int wire_from_json(const json_t *json, const ProtobufCMessageDescriptor *type,
 		   ProtobufCMessage **ret, char *ret_why, size_t size);

@@ -14,8 +14,10 @@
 #include "wire/json.h"
 
 #define NODE(n) "{'id':" n ",'name':'n" n "','address':'n" n "'}"
+#define BY(n) "{'node':" n ",'boot_id':'0x000000000000006" n "',"
+#define ONE "'0x0000000000000001'"
 #define REPORT(n)                                                                                  \
-	"{'node':" n ",'boot_id':'0x000000000000006" n "','up_ms':9000,'node_report':{'disk_id':'0x"             \
+	BY(n) "'up_ms':9000,'node_report':{'disk_id':'0x"                                          \
 	"000000000000000" n "','kernel_boot_id':'k" n "','facts':{'memory_mib':4096,'cpus':4,"     \
 	"'agent_ok':true,'volumes':['shared']}}}"
 #define FENCE(n)                                                                                   \
@@ -24,7 +26,7 @@
 #define VM(name, digit)                                                                            \
 	"{'vm_add':{'vm':{'name':'" name "','uuid':'00000000-0000-4000-8000-00000000000" digit     \
 	"','xml':'<domain/>','wanted':'running','essence':{'memory_mib':512,'vcpus':1,"            \
-	"'virt_type':'kvm','digest':'0x0000000000000001','disks':[{'target':'vda','source':"                      \
+	"'virt_type':'kvm','digest':" ONE ",'disks':[{'target':'vda','source':"                    \
 	"'/clusterstorage/shared/" digit ".qcow2','format':'qcow2','kind':'file'}]}}}}"
 
 /* Entry 1 is the first; VMs have the index of theirs as their id. */
@@ -50,13 +52,13 @@ static const char *const base[] = {
 	"{'vm_step':{'vm':" vm ",'phase':'" phase "','next':'" next "','node':" node "}}"
 
 static const char *const stories[][12] = {
-	{ "{'noop':{'epoch':2}}", "{'check':{'index':1,'digest':'0x0000000000000001'}}",
+	{ "{'noop':{'epoch':2}}", "{'check':{'index':1,'digest':" ONE "}}",
 	  "{'note':{'severity':'warning','subject':'vm web1','text':'a'}}",
 	  "{'setting_set':{'name':'fence.budget','value':'2'}}",
 	  "{'setting_set':{'name':'nothing','value':''}}" },
 	{ REPORT("2"), "{'node_verdict':{'node':3,'incarnation':1,'state':'lost','reason':'r'}}",
 	  "{'node_verdict':{'node':1,'incarnation':0,'state':'daemon-down'}}",
-	  "{'node':2,'boot_id':'0x0000000000000062','node_freeze':{'freeze_ms':1000}}",
+	  BY("2") "'node_freeze':{'freeze_ms':1000}}",
 	  "{'node_set':{'name':'n1','changes':[{'key':'placement','value':'no'}]}}" },
 	{ "{'vm_set':{'name':'web1','changes':[{'key':'prefer','value':'n1,n2'},{'key':'ha',"
 	  "'value':'no'}]}}",
@@ -65,17 +67,17 @@ static const char *const stories[][12] = {
 	  "{'vm_move':{'name':'web1','to':2,'how':'quick','image':"
 	  "'/clusterstorage/shared/.clusterd/state/x'}}",
 	  "{'vm_cancel':{'name':'web1'}}", "{'vm_accept':{'name':'web1','what':'not-running'}}",
-	  "{'vm_edit':{'name':'web2','xml':'<a/>','essence':{'memory_mib':1},'digest':'0x0000000000000001'}}",
+	  "{'vm_edit':{'name':'web2','xml':'<a/>','essence':{'memory_mib':1},'digest':" ONE "}}",
 	  "{'vm_remove':{'name':'db','force':true}}", VM("again", "4") },
-	{ "{'node':1,'boot_id':'0x0000000000000061','vm_report':{'vm':9,'what':'absent','look':9}}",
-	  "{'node':2,'boot_id':'0x0000000000000062','vm_report':{'vm':9,'what':'absent','look':9}}",
-	  "{'node':3,'boot_id':'0x0000000000000063','vm_report':{'vm':9,'what':'absent','look':9}}",
+	{ BY("1") "'vm_report':{'vm':9,'what':'absent','look':9}}",
+	  BY("2") "'vm_report':{'vm':9,'what':'absent','look':9}}",
+	  BY("3") "'vm_report':{'vm':9,'what':'absent','look':9}}",
 	  STEP("9", "off", "starting", "1"),
-	  "{'node':1,'boot_id':'0x0000000000000061','vm_report':{'vm':9,'generation':1,'what':'running',"
+	  BY("1") "'vm_report':{'vm':9,'generation':1,'what':'running',"
 	  "'chain':'ab'}}",
 	  "{'vm_move':{'name':'web1','to':2}}",
-	  "{'node':2,'boot_id':'0x0000000000000062','vm_report':{'vm':9,'generation':1,'what':'ready'}}",
-	  "{'node':1,'boot_id':'0x0000000000000061','vm_live':{'vm':9,'generation':1,'live':{'memory_mib':1},"
+	  BY("2") "'vm_report':{'vm':9,'generation':1,'what':'ready'}}",
+	  BY("1") "'vm_live':{'vm':9,'generation':1,'live':{'memory_mib':1},"
 	  "'difference':'d','adopt':true,'xml':'<b/>'}}",
 	  STEP("9", "copying", "go", "2") },
 	{ "{'fence_test':{'name':'bmc1','node':1}}",

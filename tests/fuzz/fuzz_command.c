@@ -2,6 +2,11 @@
 //
 // Entries of the log as they may come from a disk or another member, and what applying them does
 // to the records. An input is a list of blocks, each a packed command.
+//
+// Covers: wire/command.c clusterd/core/apply.c clusterd/core/apply_node.c clusterd/core/apply_vm.c
+// clusterd/core/apply_vm_set.c clusterd/core/apply_vm_want.c clusterd/core/apply_vm_report.c
+// clusterd/core/apply_fence.c clusterd/core/apply_fence_device.c clusterd/core/apply_possession.c
+// clusterd/core/apply_misc.c clusterd/core/record.c
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

@@ -225,13 +225,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* ---------------------------------------------------------------- seeds */
 
 #define NODE1                                                                                      \
-	"{\"id\":1,\"name\":\"n1\",\"state\":\"up\",\"member\":true,\"voter\":true,\"facts\":{"     \
+	"{\"id\":1,\"name\":\"n1\",\"state\":\"up\",\"member\":true,\"voter\":true,\"facts\":{"    \
 	"\"memory_mib\":4096,\"cpus\":4,\"bridges\":[\"br0\"]},\"why\":\"\",\"vms\":2,"            \
 	"\"memory_used_mib\":512}"
 #define WEB1                                                                                       \
 	"{\"id\":5,\"name\":\"web1\",\"state\":\"running\",\"wanted\":\"running\",\"owner\":1,"    \
 	"\"owner_name\":\"n1\",\"priority\":\"high\",\"protected\":{\"ok\":false,\"reason\":"      \
-	"\"no fence device\"},\"essence\":{\"memory_mib\":512,\"vcpus\":1,\"disks\":[{\"target\":"  \
+	"\"no fence device\"},\"essence\":{\"memory_mib\":512,\"vcpus\":1,\"disks\":[{\"target\":" \
 	"\"vda\",\"source\":\"/v/a\"}]},\"in_force\":{\"memory_mib\":2048,\"vcpus\":2},"           \
 	"\"possible_owners\":[1,2],\"detail\":\"h\\u00e9 \\u001b[2J\",\"op\":7}"
 #define OPERATION                                                                                  \

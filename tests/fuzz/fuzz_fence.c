@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 bool fuzz_seed(unsigned int n, struct buf *out)
 {
 #define HEAD "<?xml version=\"1.0\" ?>\n<resource-agent name=\"fence_x\" shortdesc=\"X\" >\n"
-#define PARAM(name) "<parameter name=\"" name "\" unique=\"0\"><content type=\"string\"/></parameter>"
+#define PARAM(name) "<parameter name=\"" name "\"><content type=\"string\"/></parameter>"
 #define ACTION(name) "<action name=\"" name "\" />"
 	static const char *const seeds[][6] = {
 		{ "password=hunter2\npasswd=hunter22\n",

@@ -3,6 +3,8 @@
 // The frame decoder, and what is done with every message it lets through. The first byte of an
 // input chooses: 0 takes the rest as a whole frame, any other as the body of that type, behind
 // a header that is right.
+//
+// Covers: wire/frame.c wire/message.c wire/check.c
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

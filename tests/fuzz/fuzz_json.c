@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 //
 // JSON as anybody may hand it in, into any message of the schema. The first byte chooses which.
+//
+// Covers: wire/json.c wire/json_in.c wire/check.c
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -81,7 +83,8 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		     "\"essence\":{\"disks\":[{\"target\":\"vda\",\"chain\":[\"/a\"]}]}}" },
 		{ 2, "{\"id\":1,\"state\":\"daemon-down\",\"facts\":{\"memory_mib\":4096}}" },
 		{ 3, "{\"name\":\"f\",\"secret\":\"00\"}" },
-		{ 3, "{\"params\":[{\"key\":\"ip\",\"value\":\"h\\u00e9\\u0007\"}],\"targets\":null}" },
+		{ 3, "{\"params\":[{\"key\":\"ip\",\"value\":\"h\\u00e9\\u0007\"}],"
+		     "\"targets\":null}" },
 		{ 5, "{\"voters\":[1,-1,4294967296],\"disk_id\":18446744073709551615}" },
 		{ 6, "{\"records\":[{\"table\":\"vm\",\"body\":\"0aG\"}]}" },
 		{ 7, "{\"domain\":{\"state\":12},\"unknown\":1}" },

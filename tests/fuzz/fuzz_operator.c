@@ -280,7 +280,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* ---------------------------------------------------------------- seeds */
 
 #define XML(name)                                                                                  \
-	"<domain type='kvm'><os><type>hvm</type></os><name>" name "</name><memory>1048576</memory>" \
+	"<domain type='kvm'><os><type>hvm</type></os><name>" name "</name><memory>4096</memory>"   \
 	"<devices><disk type='file'><driver name='qemu' type='raw'/><source "                      \
 	"file='/clusterstorage/shared/x'/><target dev='vda'/></disk></devices></domain>"
 
@@ -295,7 +295,8 @@ static const struct {
 	       "{\"id\":3,\"do\":\"dumpxml\",\"name\":\"web1\"}",
 	       "{\"id\":4,\"do\":\"progress\",\"name\":\"web1\"}" } },
 	{ 2, { "{\"id\":1,\"do\":\"fences\"}", "{\"id\":2,\"do\":\"volumes\"}",
-	       "{\"id\":3,\"do\":\"operations\"}", "{\"id\":4,\"do\":\"operation\",\"operation\":13}" } },
+	       "{\"id\":3,\"do\":\"operations\"}",
+	       "{\"id\":4,\"do\":\"operation\",\"operation\":13}" } },
 	{ 2, { "{\"id\":1,\"do\":\"events\",\"after\":5,\"limit\":2}",
 	       "{\"id\":2,\"do\":\"events\",\"follow\":true}" } },
 	{ 3, { "{\"id\":1,\"do\":\"vm-add\",\"xml\":\"" XML("new") "\",\"wanted\":\"stopped\","

@@ -4,13 +4,16 @@
 // processes, libvirt's capabilities, libvirt's and QEMU's errors, paths, names and quantities. The
 // first byte of an input chooses; texts end at a zero byte.
 //
-// Covers: agents/chain.c agents/vcpus.c base/text.c domain/path.c migrate/driver/disk_fault.c
+// Covers: agents/chain.c agents/vcpus.c base/text.c clusterctl/secret.c domain/path.c
+// migrate/driver/disk_fault.c
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "agents/chain.h"
 #include "agents/vcpus.h"
@@ -18,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "clusterctl/secret.h"
 #include "domain/path.h"
 #include "migrate/driver/disk_fault.h"
 #include "migrate/driver/image.h"
@@ -168,9 +172,31 @@ static void try_mend(struct fuzz_in in)
 	}
 }
 
+/* What an administrator pipes in as secrets. */
+static void try_secret(struct fuzz_in in)
+{
+	static int fd = -1;
+	struct buf lines = { 0 };
+	unsigned int number = 77;
+	int r;
+
+	if (fd < 0)
+		fd = memfd_create("fuzz_secret", MFD_CLOEXEC);
+	fuzz_must(ftruncate(fd, 0) == 0 &&
+			  pwrite(fd, in.data, in.size, 0) == (ssize_t)in.size &&
+			  lseek(fd, 0, SEEK_SET) == 0, "the file cannot be written");
+	r = secret_read(fd, &lines, &number);
+	fuzz_must(r == 0 || r == -E2BIG || r == -ENODATA || r == -EINVAL, "another error");
+	fuzz_must((r == -EINVAL) == (number != 77), "which line is wrong");
+	fuzz_must(r == 0 || !lines.data, "an output touched on failure");
+	for (const char *at = buf_str(&lines); *at; at += strcspn(at, "\n") + 1)
+		fuzz_must(*at == '\n' || memchr(at, '=', strcspn(at, "\n")), "no key");
+	secret_wipe(&lines);
+}
+
 static void (*const tries[])(struct fuzz_in in) = {
 	try_header, try_chain, try_cmdline, try_fault, try_paths, try_text, try_capabilities,
-	try_mend,
+	try_mend, try_secret,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -191,16 +217,17 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		{ TEXT("\0QFI\xfb\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\1\0\0\0\0\0\0\0\0"
 		       "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 		       "\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0") },
-		{ TEXT("\1[{\"filename\":\"/v/a\",\"format\":\"qcow2\"},{\"filename\":\"/v/b\"}]") },
+		{ TEXT("\1[{\"filename\":\"/v/a\",\"format\":\"qcow2\"},"
+		       "{\"filename\":\"/v/b\"}]") },
 		{ TEXT("\1[{},{\"filename\":1}]") },
 		{ TEXT("\2/usr/bin/qemu-system-x86_64\0-name\0guest=a\0-uuid\0"
 		       "00000000-0000-4000-8000-000000000001\0-incoming\0defer\0") },
 		{ TEXT("\3internal error: Could not open '/v/a.qcow2': Permission denied\nmore") },
 		{ TEXT("\3Failed to get \"write\" lock\nIs another process using the image "
 		       "[/v/b.raw]?") },
-		{ TEXT("\3<domain type='kvm'><os><type>hvm</type></os><name>a</name><memory>1</memory>"
-		       "<devices><disk type='file'><source file='/v/a.qcow2'/><target dev='vda'/>"
-		       "</disk></devices></domain>") },
+		{ TEXT("\3<domain type='kvm'><os><type>hvm</type></os><name>a</name>"
+		       "<memory>1</memory><devices><disk type='file'><source file='/v/a.qcow2'/>"
+		       "<target dev='vda'/></disk></devices></domain>") },
 		{ TEXT("\4\x1a\0/clusterstorage/a//./b/c.img\2\0/x") },
 		{ TEXT("\4\x20\0/v/.clusterd/state/abc.consumed/x\4\0/../") },
 		{ TEXT("\5""18446744073709551615") },
@@ -209,6 +236,8 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		{ TEXT("\6<capabilities><guest><arch name='x'><machine maxCpus='255'>pc</machine>"
 		       "<domain><machine maxCpus='4294967295'/></domain></arch></guest>"
 		       "</capabilities>") },
+		{ TEXT("\10password=a b\n\nkey-2=\n") },
+		{ TEXT("\10no value\n") },
 		{ TEXT("\7h\xc3\xa9\xe2\x82\xac \xed\xa0\x80\x7f\t\n\xf0\x9f\x98\x80") },
 	};
 
