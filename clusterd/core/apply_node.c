@@ -44,6 +44,15 @@ static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State n
 		apply_fencing_over(apply, (uint32_t)node->id);
 }
 
+static bool voters_fit(const Wire__Cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->n_voters; i++)
+		if (cluster->voters[i] == 0 || cluster->voters[i] > 64 ||
+		    (i > 0 && cluster->voters[i] <= cluster->voters[i - 1]))
+			return false;
+	return cluster->n_voters > 0;
+}
+
 void apply_genesis(struct apply *apply)
 {
 	const Wire__Genesis *genesis = apply->command->genesis;
@@ -52,8 +61,9 @@ void apply_genesis(struct apply *apply)
 		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS, "the cluster has begun already");
 		return;
 	}
-	if (!genesis->cluster || genesis->cluster->id != 1 || genesis->cluster->n_voters == 0) {
-		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "genesis without voters");
+	if (!genesis->cluster || genesis->cluster->id != 1 || !voters_fit(genesis->cluster)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "genesis without voters, or with some that cannot be");
 		return;
 	}
 	state_put(apply->state, WIRE__TABLE__TABLE_CLUSTER, 1, &genesis->cluster->base,

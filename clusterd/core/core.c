@@ -11,6 +11,7 @@
 #include "clusterd/core/core_private.h"
 #include "clusterd/core/elapsed.h"
 #include "clusterd/core/record.h"
+#include "clusterd/core/sound.h"
 #include "wire/command.h"
 #include "wire/message.h"
 
@@ -93,6 +94,8 @@ int core_load_done(struct core *core)
 {
 	int r = replica_load_done(core->replica);
 
+	if (r == 0 && state_unsound(core->state))
+		r = -EBADMSG;
 	if (r == 0)
 		census_load_done(core);
 	return r;

@@ -72,6 +72,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/round.h \
 	%D%/settings.c \
 	%D%/settings.h \
+	%D%/sound.c \
+	%D%/sound.h \
 	%D%/state.c \
 	%D%/state.h \
 	%D%/sync.c \
@@ -111,5 +113,6 @@ unit_tests += tests/unit/test_core_replica
 tests_unit_test_core_replica_LDADD = tests/sim/libsim.a $(LDADD)
 unit_tests += tests/unit/test_core_rounds
 tests_unit_test_core_rounds_LDADD = tests/sim/libsim.a $(LDADD)
+unit_tests += tests/unit/test_core_sound
 unit_tests += tests/unit/test_core_sync
 tests_unit_test_core_sync_LDADD = tests/sim/libsim.a $(LDADD)

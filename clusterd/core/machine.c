@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/sound.h"
 #include "wire/message.h"
 
 /* The state machine above the replicated log: committed entries and snapshots become records. */
@@ -158,7 +159,8 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 	struct core *core = above;
 	struct persist *applied;
 
-	if (!core->incoming || state_digest(core->incoming) != digest) {
+	if (!core->incoming || state_digest(core->incoming) != digest ||
+	    state_unsound(core->incoming)) {
 		state_free(steal_ptr(core->incoming));
 		return -EBADMSG;
 	}

@@ -55,7 +55,8 @@ struct replica_ops {
 	 * Snapshot in: kept aside until taken whole. A begin forgets what was aside before.
 	 * The end compares the digest and makes the snapshot the state: a PERSIST_PUT for
 	 * every record, PERSIST_APPLIED; the PERSIST_WIPE before them is in the update
-	 * already. -EBADMSG if the digest differs; then it changes nothing.
+	 * already. -EBADMSG if the digest differs, or the state is not sound; then it changes
+	 * nothing.
 	 */
 	void (*snap_begin)(void *above);
 	int (*snap_chunk)(void *above, const Wire__SnapChunk *chunk);
