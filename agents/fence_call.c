@@ -146,8 +146,19 @@ static void mark_value(const char *text, size_t len, const char *value, size_t s
 	}
 }
 
+/* The end of a text that was cut may be the beginning of the value. */
+static void mark_beginning(const char *text, size_t len, const char *value, size_t size,
+			   bool *hidden)
+{
+	for (size_t n = size - 1 < len ? size - 1 : len; n > 0; n--)
+		if (memcmp(text + len - n, value, n) == 0) {
+			memset(hidden + len - n, true, n);
+			return;
+		}
+}
+
 static void mark_secret(const char *text, size_t len, const char *secret, size_t secret_len,
-			bool *hidden)
+			bool cut, bool *hidden)
 {
 	while (secret_len > 0) {
 		const char *end = memchr(secret, '\n', secret_len);
@@ -157,24 +168,31 @@ static void mark_secret(const char *text, size_t len, const char *secret, size_t
 
 		if (value > 0)
 			mark_value(text, len, secret + n - value, value, hidden);
+		if (value > 0 && cut)
+			mark_beginning(text, len, secret + n - value, value, hidden);
 		secret += end ? n + 1 : n;
 		secret_len -= end ? n + 1 : n;
 	}
 }
 
 /* Two values may overlap in the text: nothing of either may stay, so all are looked for first. */
-char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len)
+static char *mask(const char *text, size_t len, const void *secret, size_t secret_len, bool cut)
 {
 	_cleanup_(freep) bool *hidden = mem_new_array(bool, len);
 	struct buf out = { 0 };
 
-	mark_secret(text, len, secret, secret_len, hidden);
+	mark_secret(text, len, secret, secret_len, cut, hidden);
 	for (size_t i = 0; i < len; i++)
 		if (!hidden[i])
 			buf_append_byte(&out, (uint8_t)text[i]);
 		else if (i == 0 || !hidden[i - 1])
 			buf_append_str(&out, "***");
 	return buf_steal_str(&out);
+}
+
+char *fence_mask(const char *text, size_t len, const void *secret, size_t secret_len)
+{
+	return mask(text, len, secret, secret_len, false);
 }
 
 /* ---------------------------------------------------------------- steps */
@@ -248,15 +266,9 @@ const char *fence_last_line(char *text)
 
 char *fence_quote(const char *text, size_t len, const void *secret, size_t secret_len)
 {
-	_cleanup_(freep) char *clean = NULL;
+	_cleanup_(freep) char *clean =
+		mask(text, len, secret, secret_len, len >= FENCE_OUTPUT_MAX);
 
-	/* A line that was cut may end within the secret, which is not found then. */
-	if (len >= FENCE_OUTPUT_MAX) {
-		const char *end = memrchr(text, '\n', len);
-
-		len = end ? (size_t)(end - text) : 0;
-	}
-	clean = fence_mask(text, len, secret, secret_len);
 	for (char *c = clean; *c; c++) {
 		if (((unsigned char)*c < ' ' && *c != '\n') || (unsigned char)*c > '~')
 			*c = ' ';
