@@ -190,11 +190,56 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
+/* Numbers in records that no apply would have written there, two at a time. */
+static const struct {
+	uint8_t table, field, number, more_field, more_number;
+} numbers[] = {
+	{ WIRE__TABLE__TABLE_VM, 23, 2, 20, 0 },   /* runs nowhere */
+	{ WIRE__TABLE__TABLE_VM, 23, 99, 20, 2 },  /* in a phase that there is not */
+	{ WIRE__TABLE__TABLE_VM, 23, 4, 25, 0 },   /* moves to nobody */
+	{ WIRE__TABLE__TABLE_VM, 20, 100, 11, 99 }, /* is that of no node */
+	{ WIRE__TABLE__TABLE_VM, 1, 77, 6, 50 },   /* has another id */
+	{ WIRE__TABLE__TABLE_VM, 26, 5, 23, 8 },   /* saves without an image */
+	{ WIRE__TABLE__TABLE_NODE, 1, 0, 6, 40 },
+	{ WIRE__TABLE__TABLE_NODE, 1, 0xc0, 10, 0xc0 },
+	{ WIRE__TABLE__TABLE_NODE, 16, 0xc0, 17, 0xc1 },
+	{ WIRE__TABLE__TABLE_CLUSTER, 4, 0, 7, 0xc0 },
+	{ WIRE__TABLE__TABLE_FENCE, 7, 0xc5, 10, 0xc0 },
+	{ WIRE__TABLE__TABLE_OPERATION, 2, 9, 4, 0xc0 },
+};
+
+static void put_number(uint8_t table, uint8_t which, uint8_t field, uint8_t number, struct buf *out)
+{
+	const uint8_t change[] = { 2, table, which, field, number };
+
+	buf_append(out, change, sizeof(change));
+}
+
+static void numbers_seed(unsigned int n, struct buf *out)
+{
+	buf_append_byte(out, 6);
+	for (uint8_t which = 0; which < 3; which++) {
+		put_number(numbers[n].table, which, numbers[n].field, numbers[n].number, out);
+		put_number(numbers[n].table, which, numbers[n].more_field, numbers[n].more_number,
+			   out);
+	}
+	buf_append_byte(out, 1);
+	commands_put("{'vm_set':{'name':'web1','changes':[{'key':'ha','value':'no'}]}}", out);
+	commands_put("{'vm_set':{'name':'db','changes':[{'key':'prefer','value':'n2'}]}}", out);
+	commands_story(n % 5, out);
+}
+
 bool fuzz_seed(unsigned int n, struct buf *out)
 {
 	_cleanup_(buf_free) struct buf command = { 0 };
 
 	buf_append_byte(out, 0);
+	if (n >= 13) {
+		if (n >= 13 + ARRAY_SIZE(numbers))
+			return false;
+		numbers_seed(n - 13, out);
+		return true;
+	}
 	if (n < ARRAY_SIZE(changes)) {
 		static const uint8_t how[] = { 4, 0, 3, 1, 4, 2, 0, 3 };
 
