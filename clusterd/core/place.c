@@ -92,6 +92,14 @@ const char *place_blocked(const struct state *state, uint64_t ready, const Wire_
 	return why ? why : missing_volume(state, vm->essence, facts, room, size);
 }
 
+/* An agent may tell any number: more than there can be counts as that, and sums stay numbers. */
+static int64_t mib_of(uint64_t told)
+{
+	static const uint64_t most = UINT64_C(1) << 40;
+
+	return (int64_t)(told < most ? told : most);
+}
+
 /*
  * What it needs on a node. After an edit its process still has what it was started with: room for
  * that is needed as long as it runs or is saved, and room for the edit from its next start on.
@@ -102,7 +110,7 @@ static int64_t memory_needed(const Wire__Vm *vm)
 	bool starts = vm->phase == WIRE__VM__PHASE__OFF && vm->n_maybe == 0;
 	uint64_t live = vm->live && !starts ? vm->live->memory_mib : 0;
 
-	return (int64_t)(live > wanted ? live : wanted);
+	return mib_of(live > wanted ? live : wanted);
 }
 
 /* Of every VM that is, or may be, on a node: in MiB, by node. */
@@ -139,7 +147,7 @@ static size_t planner_nodes(const struct state *state, const struct used *used,
 
 		ret[n++] = (struct planner_node){
 			.node = (uint32_t)node->id,
-			.memory_mib = node->facts ? (int64_t)node->facts->memory_mib : 0,
+			.memory_mib = node->facts ? mib_of(node->facts->memory_mib) : 0,
 			.used_mib = used_on(used, node->id),
 		};
 	}
@@ -199,7 +207,7 @@ static void explain(const struct state *state, const struct used *used, uint64_t
 			why = "is where it comes from";
 		if (!why) {
 			int64_t free_mib =
-				(int64_t)node->facts->memory_mib - used_on(used, node->id);
+				mib_of(node->facts->memory_mib) - used_on(used, node->id);
 
 			snprintf(room, sizeof(room), "has %lld MiB free of the %lld MiB it needs",
 				 (long long)(free_mib < largest ? free_mib : largest),
@@ -284,7 +292,7 @@ bool place_fits(const struct state *state, uint64_t ready, const Wire__Vm *vm, u
 		return false;
 	}
 	used = memory_used(state);
-	free_mib = (int64_t)record->facts->memory_mib - used_on(&used, node);
+	free_mib = mib_of(record->facts->memory_mib) - used_on(&used, node);
 	if (free_mib >= memory_needed(vm))
 		return true;
 	snprintf(ret_why, size,

@@ -90,6 +90,26 @@ static void test_edited(void)
 	}
 }
 
+/* More than any machine has: such a guest takes all there is, and does not make room. */
+static void test_nonsense(void)
+{
+	static const uint64_t mib[] = { UINT64_MAX, UINT64_C(1) << 63, (UINT64_C(1) << 63) - 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(mib); i++) {
+		struct state *state = state_new();
+		const Wire__Vm *vm;
+		char why[1024] = "";
+
+		put_node(state, 1);
+		put_vm(state, 10, 1, 512, mib[i]);
+		put_vm(state, 11, 1, 512, mib[i]);
+		vm = put_vm(state, 12, 0, 512, 0);
+		CU_ASSERT_EQUAL(place_one(state, 1, vm, 0, why, sizeof(why)), 0);
+		CU_ASSERT_FALSE(place_fits(state, 1, vm, 1, why, sizeof(why)));
+		state_free(state);
+	}
+}
+
 /* It is moved with what it has, not with what it will have. */
 static void test_moved(void)
 {
@@ -128,5 +148,5 @@ static void test_off(void)
 	state_free(state);
 }
 
-UNIT_MAIN("core/place", { "edited", test_edited }, { "moved", test_moved },
+UNIT_MAIN("core/place", { "edited", test_edited }, { "nonsense", test_nonsense }, { "moved", test_moved },
 	  { "off", test_off })
