@@ -10,14 +10,16 @@
 /* "1, 2 and 5" */
 static void say_nodes(struct buf *text, uint64_t nodes)
 {
+	if (!nodes) {
+		buf_append_str(text, "none");
+		return;
+	}
 	buf_append_str(text, nodes_count(nodes) == 1 ? "node " : "nodes ");
 	for (uint64_t left = nodes; left; left &= left - 1) {
 		const char *before = left == nodes ? "" : left & (left - 1) ? ", " : " and ";
 
 		buf_printf(text, "%s%" PRIu32, before, nodes_lowest(left));
 	}
-	if (!nodes)
-		buf_append_str(text, "none");
 }
 
 static uint64_t voter_nodes(const struct round *round)
@@ -80,6 +82,11 @@ static void say_phase(const struct replica *replica, struct buf *text)
 	case PHASE_HELLO:
 		if (!round->said_hello) {
 			buf_append_str(text, "waiting for the disk of this node");
+			break;
+		}
+		if (!missing) {
+			buf_printf(text, "joining: all have answered, node %" PRIu32 " goes on",
+				   round->id.node);
 			break;
 		}
 		buf_append_str(text, "joining: waiting for an answer of ");

@@ -26,9 +26,10 @@ enum { THINGS_MAX = 120 };
 
 static uint32_t some_sender(struct fuzz_in *in)
 {
+	static const uint8_t known[] = { 1, 3, 1, 3, 2, 4, 3 };
 	uint32_t which = fuzz_below(in, 8);
 
-	return which < 6 ? 1 + which % 3 * (which % 3) : (uint32_t)fuzz_number(in);
+	return which < 7 ? known[which] : (uint32_t)fuzz_number(in);
 }
 
 static uint64_t near(struct fuzz_in *in, uint64_t number)
@@ -115,8 +116,6 @@ static void add_record(void *context, uint32_t table, uint64_t id, const struct 
 	Wire__SnapChunk *chunk = filling->chunk;
 	Wire__Record *record;
 
-	if (chunk->n_records >= WIRE_LIST_MAX)
-		return;
 	record = wire_new(&wire__record__descriptor);
 	record->table = (Wire__Table)table;
 	record->id = id;
@@ -348,9 +347,17 @@ static void put_frame(struct buf *out, uint16_t type, uint8_t sender)
 	buf_append_byte(out, 0);
 }
 
+/* The same, of epoch 2, to a node that has sent nothing in it yet. */
+static void put_early(struct buf *out, uint16_t type, uint8_t sender)
+{
+	const uint8_t start[] = { FRAME, (uint8_t)(type - FRAME_SYNC_START), sender, 0x82, 2, 0 };
+
+	buf_append(out, start, sizeof(start));
+}
+
 static void put_round(struct buf *out)
 {
-	static const uint8_t hello[] = { 3, 1, 1, 0, 0, 0, 0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+	static const uint8_t hello[] = { 3, 1, 1, 0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 1, 1, 1 };
 
 	buf_append(out, (const uint8_t[]){ VIEW, 7, 7 }, 3);
 	put_frame(out, FRAME_SYNC_START, 0);
@@ -364,6 +371,22 @@ static void put_round(struct buf *out)
 	buf_append_byte(out, ECHO);
 }
 
+/* This node is the source; another one has an old log, or nothing. */
+static void put_source(struct buf *out, bool empty)
+{
+	static const uint8_t old[] = { 3, 1, 1, 0, 0x80, 1, 0x80, 5, 0x80, 5, 0x80, 1, 1, 1,
+				       1, 1, 1, 1, 1, 1 };
+	static const uint8_t none[] = { 0, 1, 1, 0x80, 0, 0x80, 0, 0x80, 0, 0x80, 0, 0x80, 1, 1, 1 };
+
+	buf_append(out, (const uint8_t[]){ VIEW, 6, 6, ECHO, ECHO }, 5);
+	put_frame(out, FRAME_HELLO, 1);
+	buf_append(out, empty ? none : old, empty ? sizeof(none) : sizeof(old));
+	for (int i = 0; i < 6; i++)
+		buf_append(out, (const uint8_t[]){ ECHO, PERSIST, ECHO }, 3);
+	put_frame(out, FRAME_READY, 1);
+	buf_append(out, (const uint8_t[]){ ECHO, PERSIST, ECHO }, 3);
+}
+
 bool fuzz_seed(unsigned int n, struct buf *out)
 {
 	_cleanup_(buf_free) struct buf command = { 0 };
@@ -371,8 +394,15 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 	commands_pack("{'note':{'severity':'warning','subject':'vm web1','text':'a'}}", &command);
 	buf_append_byte(out, n < 4 ? (uint8_t)n : 1);
 	switch (n) {
-	case 0:
 	case 3:
+		put_round(out);
+		put_early(out, FRAME_SNAP_CHUNK, 0);
+		buf_append(out, (const uint8_t[]){ 0, PERSIST, ECHO, PERSIST, ECHO }, 5);
+		put_frame(out, FRAME_READY, 0);
+		put_frame(out, FRAME_READY, 1);
+		buf_append(out, (const uint8_t[]){ PERSIST, ECHO }, 2);
+		return true;
+	case 0:
 		put_round(out);
 		put_frame(out, FRAME_SNAP_CHUNK, 0);
 		buf_append_byte(out, 0);
@@ -397,7 +427,13 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		buf_append(out, (const uint8_t[]){ OPEN, 3, TICK, 0, VIEW, 6, 6, OPEN, 2 }, 9);
 		put_frame(out, FRAME_REJOIN, 1);
 		return true;
+	case 5:
+	case 6:
+		buf_truncate(out, 0);
+		buf_append_byte(out, 0);
+		put_source(out, n == 6);
+		return true;
 	default:
-		return commands_story(n - 5, out);
+		return commands_story(n - 7, out);
 	}
 }

@@ -309,7 +309,24 @@ static void test_old_copy(void)
 	rig_free(&rig);
 }
 
-UNIT_MAIN("core/hello", { "hello is checked", test_hello_is_checked },
+/* Between the last answer and the CLOSE nobody is missing. */
+static void test_all_answered(void)
+{
+	Wire__Hello body = rig_hello(1, 1, 1, 11);
+	struct rig rig;
+
+	rig_init(&rig, false);
+	rig_meet(&rig);
+	rig_frame(&rig, 1, FRAME_HELLO, 0, &body.base);
+	CU_ASSERT_STRING_EQUAL(rig_why_not(&rig), "joining: waiting for an answer of node 3");
+	body.disk_id = 13;
+	rig_frame(&rig, 3, FRAME_HELLO, 0, &body.base);
+	CU_ASSERT_STRING_EQUAL(rig_why_not(&rig), "joining: all have answered, node 1 goes on");
+	rig_free(&rig);
+}
+
+UNIT_MAIN("core/hello", { "all answered", test_all_answered },
+	  { "hello is checked", test_hello_is_checked },
 	  { "hello waits for the disk", test_hello_waits_for_the_disk },
 	  { "close decides", test_close_decides },
 	  { "contradicted sources", test_contradicted_sources },
