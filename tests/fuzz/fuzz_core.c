@@ -376,7 +376,8 @@ static void put_source(struct buf *out, bool empty)
 {
 	static const uint8_t old[] = { 3, 1, 1, 0, 0x80, 1, 0x80, 5, 0x80, 5, 0x80, 1, 1, 1,
 				       1, 1, 1, 1, 1, 1 };
-	static const uint8_t none[] = { 0, 1, 1, 0x80, 0, 0x80, 0, 0x80, 0, 0x80, 0, 0x80, 1, 1, 1 };
+	static const uint8_t none[] = { 0, 1, 1, 0x80, 0, 0x80, 0, 0x80, 0, 0x80, 0, 0x80,
+					1, 1, 1 };
 
 	buf_append(out, (const uint8_t[]){ VIEW, 6, 6, ECHO, ECHO }, 5);
 	put_frame(out, FRAME_HELLO, 1);

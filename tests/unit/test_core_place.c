@@ -148,5 +148,6 @@ static void test_off(void)
 	state_free(state);
 }
 
-UNIT_MAIN("core/place", { "edited", test_edited }, { "nonsense", test_nonsense }, { "moved", test_moved },
+UNIT_MAIN("core/place", { "edited", test_edited },
+	  { "nonsense", test_nonsense }, { "moved", test_moved },
 	  { "off", test_off })
