@@ -74,7 +74,7 @@ int member_start(struct member *member)
 {
 	const struct core_config config = {
 		.node = member->node, .boot_id = member->boot_id, .disk_id = member->disk.id,
-		.kernel_boot_id = "kernel", .random = 7,
+		.kernel_boot_id = "kernel", .random = 7, .eager = member->eager,
 	};
 
 	core_free(member->core);

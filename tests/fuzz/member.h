@@ -31,11 +31,12 @@ struct member {
 	size_t asks_n;
 	uint64_t tags;			/* clients that have asked so far: 1 … */
 	uint64_t digest;		/* of all that it wanted */
+	bool eager;			/* its core looks at everything (core.h) */
 	bool stepped;			/* since it was started */
 	bool gone;			/* it wants to leave: update.leave says how */
 };
 
-/* With the base of commands.h on its disk, or with nothing. */
+/* With the base of commands.h on its disk, or with nothing; not eager. */
 void member_init(struct member *member, uint32_t node, bool empty);
 void member_free(struct member *member);
 /* What its disk holds, into a core of a daemon that was started anew. 0, or core_load_done(). */
