@@ -183,7 +183,7 @@ static int open_store(const struct conf *conf, bool init, struct store **ret)
 	complain(why);
 	if (error == -EBUSY)
 		return LOOP_EXIT_FAILED;
-	if (error == -EPROTO)
+	if (error == -EPROTO || error == -ENOTSUP)
 		return LOOP_EXIT_CONFIG;
 	/* Systemd starts it again at once, and what is wrong with a disk takes longer. */
 	if (getenv("NOTIFY_SOCKET"))

@@ -52,6 +52,9 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/store_file.c \
 	%D%/store_private.h \
 	%D%/store_read.c \
+	%D%/store_schema.c \
+	%D%/store_schema.h \
+	%D%/store_wal.c \
 	%D%/store_write.c \
 	%D%/store_write.h \
 	%D%/tell.c \
@@ -67,6 +70,7 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_operator_client \
 	tests/unit/test_clusterd_shell_operator_write \
 	tests/unit/test_clusterd_shell_seal \
-	tests/unit/test_clusterd_shell_store
+	tests/unit/test_clusterd_shell_store \
+	tests/unit/test_clusterd_shell_store_schema
 
 EXTRA_DIST += %D%/README.md

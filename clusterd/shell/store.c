@@ -38,6 +38,8 @@ static int write_batches(struct store *store, const struct batch *batches)
 		for (size_t i = 0; result == SQLITE_OK && i < batch->n; i++)
 			result = store_writer_persist(store->writer, &batch->persists[i]);
 	if (result == SQLITE_OK)
+		result = store_writer_seal(store->writer);
+	if (result == SQLITE_OK)
 		result = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
 	return store_error_of(result);
 }
@@ -46,8 +48,17 @@ int store_write_now(struct store *store, const struct persist *persists, size_t 
 {
 	const struct batch batch = { .persists = (struct persist *)persists, .n = n };
 
+	int error, again;
+
 	assert(!store->started);
-	return write_batches(store, &batch);
+	error = write_batches(store, &batch);
+	if (!error)
+		return 0;
+	/* SQLite may have rolled back by itself. */
+	if (!sqlite3_get_autocommit(store->db))
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	again = store_writer_reload(store->writer);
+	return again ? again : error;
 }
 
 /* An empty WAL is small again; one that only was carried over is used from its start. */
@@ -104,6 +115,8 @@ static struct batch *take(struct store *store)
 
 static void finish(struct store *store, const struct batch *batches, int error)
 {
+	if (error)
+		store_freeze(store, true);
 	pthread_mutex_lock(&store->lock);
 	if (error) {
 		store->failed = true;
@@ -143,7 +156,8 @@ static void *write_for_ever(void *context)
 }
 /* ---------------------------------------------------------------- the loop's side */
 
-int store_open(const char *dir, struct store **ret, char *ret_why, size_t size)
+int store_open_schema(const char *dir, const struct store_schema *schema, struct store **ret,
+		      char *ret_why, size_t size)
 {
 	struct store *store = mem_new(struct store);
 	int error;
@@ -153,13 +167,19 @@ int store_open(const char *dir, struct store **ret, char *ret_why, size_t size)
 	store->tail = &store->head;
 	snprintf(store->dir, sizeof(store->dir), "%s", dir);
 	store->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	error = store->event < 0 ? -errno : store_open_file(store, ret_why, size);
+	error = store->event < 0 ? -errno : store_open_file(store, schema, ret_why,
+								     size);
 	if (error) {
 		store_close(store);
 		return error;
 	}
 	*ret = store;
 	return 0;
+}
+
+int store_open(const char *dir, struct store **ret, char *ret_why, size_t size)
+{
+	return store_open_schema(dir, &store_schema, ret, ret_why, size);
 }
 
 int store_start(struct store *store)

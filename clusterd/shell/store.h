@@ -25,16 +25,18 @@
 struct store;
 
 enum {
-	STORE_SCHEMA_VERSION = 1,
+	STORE_SCHEMA_VERSION = 2,
 	STORE_QUEUE_MAX = 256 * 1024 * 1024,
 	STORE_ROOM = 8 * 1024 * 1024,	/* bytes that are free when it is opened */
 };
 
 /*
- * Opens cluster.db in dir or makes an empty one. -EBADMSG: damaged (quick_check, checksums);
- * set it aside with store_set_aside and open again. -EPROTO: made by a newer version.
- * -EBUSY: another process has it. -ENOSPC: less than STORE_ROOM is free there. ret_why is a
- * sentence for each failure.
+ * Opens cluster.db in dir or makes an empty one; one of an older version is brought to this one.
+ * What can be read from it afterwards is durable. -EBADMSG: damaged (quick_check, checksums);
+ * set it aside with store_set_aside and open again. -EPROTO: made by a newer version. -ENOTSUP: a
+ * migration of ours does not fit it; it is as it was.
+ * -EBUSY: another process has it. -ENOSPC: less than STORE_ROOM is free there. -EIO, -ENOMEM: says
+ * nothing of the store. ret_why is a sentence for each failure.
  */
 int store_open(const char *dir, struct store **ret, char *ret_why, size_t size);
 /* Waits for what was submitted. NULL is fine. */
@@ -54,7 +56,8 @@ int store_set_node(struct store *store, uint32_t node);
 
 /*
  * Walks all records by table and id, or the log in ascending order. The callback's error
- * ends the walk and is returned; -EBADMSG: a checksum is wrong or the log has a gap.
+ * ends the walk and is returned; -EBADMSG: a checksum is wrong, the log has a gap, or what was
+ * walked is not all that was written: only the end of the walk tells.
  */
 int store_each_record(struct store *store,
 		      int (*each)(void *context, uint32_t table, uint64_t id, const void *data,
@@ -65,7 +68,7 @@ int store_each_entry(struct store *store,
 				 size_t size),
 		     void *context);
 
-/* One durable transaction at once, for genesis. */
+/* One durable transaction at once, for genesis; none of it on failure. */
 int store_write_now(struct store *store, const struct persist *persists, size_t n);
 
 /* ---- the writing thread */

@@ -3,20 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-
-static const char schema[] =
-#include "sql/schema.sql.h"
-	;
 
 /* ---------------------------------------------------------------- small SQL */
 
@@ -29,7 +23,10 @@ int store_error_of(int result)
 		return 0;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_ERROR:	/* of SQL that never changes: the tables are others */
 		return -EBADMSG;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return -EBUSY;
@@ -45,8 +42,7 @@ int store_run(struct store *store, const char *sql)
 	return store_error_of(sqlite3_exec(store->db, sql, NULL, NULL, NULL));
 }
 
-/* The first column of the first row as a text or a number; -ENOENT without a row. */
-static int ask_text(struct store *store, const char *sql, char *ret, size_t size)
+int store_ask_text(struct store *store, const char *sql, char *ret, size_t size)
 {
 	sqlite3_stmt *statement = NULL;
 	const unsigned char *text;
@@ -57,32 +53,25 @@ static int ask_text(struct store *store, const char *sql, char *ret, size_t size
 		result = sqlite3_step(statement);
 	if (result == SQLITE_ROW) {
 		text = sqlite3_column_text(statement, 0);
-		snprintf(ret, size, "%s", text ? (const char *)text : "");
+		if (!text && (sqlite3_errcode(store->db) & 0xff) == SQLITE_NOMEM)
+			result = SQLITE_NOMEM;
+		else
+			snprintf(ret, size, "%s", text ? (const char *)text : "");
 	}
 	sqlite3_finalize(statement);
 	return result == SQLITE_DONE ? -ENOENT : store_error_of(result);
 }
 
-static int ask_number(struct store *store, const char *sql, uint64_t *ret)
+int store_ask(struct store *store, const char *sql, uint64_t *ret)
 {
 	char text[32];
-	int error = ask_text(store, sql, text, sizeof(text));
+	int error = store_ask_text(store, sql, text, sizeof(text));
 
 	if (!error)
 		*ret = (uint64_t)strtoll(text, NULL, 10);
 	return error;
 }
 
-uint64_t store_meta(const struct store *store, const char *key)
-{
-	char sql[80];
-	uint64_t value = 0;
-
-	snprintf(sql, sizeof(sql), "SELECT value FROM meta WHERE key = '%s'", key);
-	if (ask_number((struct store *)store, sql, &value) < 0)
-		return 0;
-	return value;
-}
 /* ---------------------------------------------------------------- opening */
 
 void store_describe(struct store *store, int error, const char *found, char *ret_why, size_t size)
@@ -96,6 +85,12 @@ void store_describe(struct store *store, int error, const char *found, char *ret
 		remedy = "the file system is full: make room";
 	else if (error == -EBADMSG)
 		remedy = "it is damaged";
+	else if (error == -ENOMEM)
+		remedy = "there is no memory left: make room, then start clusterd again";
+	else if (error == -EPROTO)
+		remedy = "it was written by a newer clusterd: install that version again";
+	else if (error == -ENOTSUP)
+		remedy = "install the clusterd again that wrote it";
 	snprintf(ret_why, size, "The store %s/cluster.db cannot be used (%s): %s", store->dir,
 		 found ? found : told ? sqlite3_errmsg(store->db) : strerror(-error), remedy);
 }
@@ -138,8 +133,8 @@ static int prepare_connection(struct store *store)
 		"PRAGMA trusted_schema = OFF",
 		"PRAGMA foreign_keys = ON",
 		"PRAGMA secure_delete = ON",
-		"PRAGMA journal_mode = WAL",
 		"PRAGMA synchronous = FULL",
+		"PRAGMA journal_mode = WAL",
 		"PRAGMA wal_autocheckpoint = 0",
 	};
 	char mode[16];
@@ -149,7 +144,7 @@ static int prepare_connection(struct store *store)
 	for (size_t i = 0; !error && i < ARRAY_SIZE(pragmas); i++)
 		error = store_run(store, pragmas[i]);
 	if (!error)
-		error = ask_text(store, "PRAGMA journal_mode", mode, sizeof(mode));
+		error = store_ask_text(store, "PRAGMA journal_mode", mode, sizeof(mode));
 	if (!error && strcmp(mode, "wal") != 0)
 		error = -EIO;
 	sqlite3_wal_hook(store->db, count_wal, store);
@@ -168,47 +163,26 @@ static int sync_dir(const char *dir)
 	return error;
 }
 
-static uint64_t random_id(void)
+void store_freeze(struct store *store, bool yes)
 {
-	uint64_t id = 0;
-
-	while (id == 0)
-		if (getrandom(&id, sizeof(id), 0) != sizeof(id))
-			id = 0;
-	/* Kept in a signed column. */
-	return id & INT64_MAX ? id & INT64_MAX : 1;
-}
-
-static int create(struct store *store)
-{
-	char sql[200];
-	int error = store_run(store, "BEGIN IMMEDIATE");
-
-	if (!error)
-		error = store_run(store, schema);
-	snprintf(sql, sizeof(sql),
-		 "INSERT INTO meta (key, value) VALUES ('disk_id', %" PRIu64 ");"
-		 "PRAGMA user_version = %d; COMMIT", random_id(), STORE_SCHEMA_VERSION);
-	if (!error)
-		error = store_run(store, sql);
-	return error ? error : sync_dir(store->dir);
+	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, yes, NULL);
 }
 
 /*
- * The structure of every page, at each start: 5 ms for 10,000 entries that are in the page cache,
- * 50 ms from a disk, 1 s for 100 MB. Contents have checksums, which reading compares. Not while the
- * daemon runs: what could be looked at then without stopping the writer is the page cache, which
- * says nothing of the disk, and what the daemon works with is in memory.
+ * What was read is not on disk yet for that: a daemon that was killed, or whose fsync failed, may
+ * have left a transaction that only the page cache knows. Nobody has been told of it, but who
+ * reads it takes it for durable. Moved out of the log and synced it is. The log is written anew
+ * before, because a later fsync does not bring back what one that failed has lost, and without it
+ * a database that is half brought up would be nothing.
  */
-static int check(struct store *store, char *ret_found, size_t size)
+static int settle(struct store *store)
 {
-	int error = ask_text(store, "PRAGMA quick_check(1)", ret_found, size);
+	int error = store_wal_renew(store);
 
-	if (!error && strcmp(ret_found, "ok") != 0)
-		return -EBADMSG;
-	if (size)
-		ret_found[0] = '\0';
-	return error;
+	if (!error)
+		error = store_error_of(sqlite3_wal_checkpoint_v2(
+			store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+	return error ? error : sync_dir(store->dir);
 }
 
 /*
@@ -231,33 +205,41 @@ static int check_room(struct store *store)
 	return error == ENOSPC || error == EDQUOT || error == EIO ? -error : 0;
 }
 
-int store_open_file(struct store *store, char *ret_why, size_t size)
+static int prepare_file(struct store *store, const struct store_schema *schema, char *ret_found,
+			size_t size)
 {
-	uint64_t version = 0, tables = 0;
-	char found[STORE_WHY_BYTES / 2] = "";
+	bool empty = false;
 	int error = check_room(store);
 
 	if (!error)
 		error = open_file(store);
+	if (error)
+		return error;
+	/* A file that is wrong is kept as it was found, together with its log. */
+	store_freeze(store, true);
+	error = prepare_connection(store);
 	if (!error)
-		error = prepare_connection(store);
+		error = store_wal_check(store, &empty);
+	if (error == -EBADMSG)
+		snprintf(ret_found, size, "its header or its log is wrong");
+	store_freeze(store, !empty);
 	if (!error)
-		error = ask_number(store, "PRAGMA user_version", &version);
-	if (!error)
-		error = ask_number(store, "SELECT count(*) FROM sqlite_schema", &tables);
-	if (!error && version == 0 && tables == 0)
-		error = create(store);
-	else if (!error && version > STORE_SCHEMA_VERSION) {
-		snprintf(ret_why, size, "The store %s/cluster.db was written by a newer clusterd "
-			 "(schema %" PRIu64 ", this one knows %d): install that version again",
-			 store->dir, version, STORE_SCHEMA_VERSION);
-		return -EPROTO;
-	} else if (!error)
-		error = check(store, found, sizeof(found));
+		error = store_schema_bring(store, schema, ret_found, size);
 	if (!error)
 		error = store_writer_new(store->db, &store->writer);
-	if (!error && store_meta(store, "disk_id") == 0)
-		error = -EBADMSG;
+	if (!error)
+		error = settle(store);
+	if (!error)
+		store_freeze(store, false);
+	return error;
+}
+
+int store_open_file(struct store *store, const struct store_schema *schema, char *ret_why,
+		    size_t size)
+{
+	char found[STORE_WHY_BYTES / 2] = "";
+	int error = prepare_file(store, schema, found, sizeof(found));
+
 	if (error)
 		store_describe(store, error, found[0] ? found : NULL, ret_why, size);
 	return error;
@@ -265,24 +247,37 @@ int store_open_file(struct store *store, char *ret_why, size_t size)
 
 /* ---------------------------------------------------------------- setting aside */
 
-/* "-shm" is not there with exclusive locking, but may be left by somebody's sqlite3 shell. */
+static int move_file(const char *dir, const char *suffix, const char *to)
+{
+	char from[STORE_PATH_BYTES + 32], whole[STORE_PATH_BYTES + 80];
+
+	snprintf(from, sizeof(from), "%s/cluster.db%s", dir, suffix);
+	snprintf(whole, sizeof(whole), "%s%s", to, suffix);
+	if (rename(from, whole) < 0 && errno != ENOENT)
+		return -errno;
+	return sync_dir(dir);
+}
+
+/*
+ * The database goes first: without its log it could pass for an older one that is whole. A log
+ * that is left alone is removed by SQLite. "-shm" is not there with exclusive locking, but may be
+ * left by somebody's sqlite3 shell.
+ */
 int store_set_aside(const char *dir, char *ret_name, size_t size)
 {
-	static const char *const suffixes[] = { "-shm", "-wal", "" };
-	char from[STORE_PATH_BYTES + 32], to[STORE_PATH_BYTES + 64], stamp[32];
+	static const char *const suffixes[] = { "", "-wal", "-journal", "-shm" };
+	char to[STORE_PATH_BYTES + 64], stamp[32];
 	struct timespec now;
 	struct tm tm;
+	int error = 0;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		snprintf(from, sizeof(from), "%s/cluster.db%s", dir, suffixes[i]);
-		snprintf(to, sizeof(to), "%s/cluster.db.damaged-%s.%09ld%s", dir, stamp,
-			 now.tv_nsec, suffixes[i]);
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	snprintf(ret_name, size, "%s", to);
-	return sync_dir(dir);
+	snprintf(to, sizeof(to), "%s/cluster.db.damaged-%s.%09ld", dir, stamp, now.tv_nsec);
+	for (size_t i = 0; !error && i < ARRAY_SIZE(suffixes); i++)
+		error = move_file(dir, suffixes[i], to);
+	if (!error)
+		snprintf(ret_name, size, "%s", to);
+	return error;
 }

@@ -2,8 +2,8 @@
 #ifndef CLUSTERD_SHELL_STORE_PRIVATE_H
 #define CLUSTERD_SHELL_STORE_PRIVATE_H
 
-/* What the files of the store share: the file (store_file.c), reading it (store_read.c), and the
- * thread that writes (store.c). */
+/* What the files of the store share: the file (store_file.c), its write-ahead log (store_wal.c),
+ * its tables (store_schema.c), reading it (store_read.c), and the thread that writes (store.c). */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -11,9 +11,10 @@
 #include <sqlite3.h>
 
 #include "clusterd/shell/store.h"
+#include "clusterd/shell/store_schema.h"
 #include "clusterd/shell/store_write.h"
 
-enum { STORE_PATH_BYTES = 256, STORE_WHY_BYTES = 300 };
+enum { STORE_PATH_BYTES = 256, STORE_WHY_BYTES = 300, STORE_PAGE_BYTES = 4096 };
 
 struct batch;
 
@@ -35,14 +36,25 @@ struct store {
 	char why[STORE_WHY_BYTES];
 };
 
-/* The errno of an SQLite result; damage is told apart from a disk that fails. */
-int store_error_of(int result);
 int store_run(struct store *store, const char *sql);
-/* A number of the table meta; 0: it is not there. */
-uint64_t store_meta(const struct store *store, const char *key);
+/* The first column of the first row as a text or a number; -ENOENT without a row. */
+int store_ask_text(struct store *store, const char *sql, char *ret, size_t size);
+int store_ask(struct store *store, const char *sql, uint64_t *ret);
 
 /* Opens or makes the file in store->dir and its writer. Errors as store_open. */
-int store_open_file(struct store *store, char *ret_why, size_t size);
+int store_open_file(struct store *store, const struct store_schema *schema, char *ret_why,
+		    size_t size);
+/* Of a file that is open and not written to: -EBADMSG if its log is spoiled, not cut off. */
+int store_wal_check(struct store *store, bool *ret_empty);
+/* Writes what is in it once more, and syncs it. */
+int store_wal_renew(struct store *store);
+/*
+ * Gives everything its checksums that has none yet; those that are there must be right (-EBADMSG).
+ * disk_id: of a new store; else 0. Within a transaction of the caller's.
+ */
+int store_seal_all(struct store *store, uint64_t disk_id);
+/* From now on the file is left as it is, also when it is closed. */
+void store_freeze(struct store *store, bool yes);
 /* A sentence for an error. found: what is damaged, by SQLite's own words; NULL: not known. */
 void store_describe(struct store *store, int error, const char *found, char *ret_why, size_t size);
 

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/crc32c.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/state.h"
 #include "wire/message.h"
@@ -24,16 +25,29 @@ static const char *const names[] = {
 
 /* A table's statements, and for each column of put after id, crc and record its field. */
 struct table {
-	sqlite3_stmt *put, *del, *wipe;
+	sqlite3_stmt *get, *put, *del, *wipe;
 	const ProtobufCFieldDescriptor *fields[COLUMNS_MAX];
 	size_t fields_n;
 };
 
 struct store_writer {
 	sqlite3 *db;
-	sqlite3_stmt *meta, *append, *cut, *trim, *wipe_log;
+	sqlite3_stmt *meta, *get, *append, *cut, *trim, *wipe_log;
 	struct table tables[ARRAY_SIZE(names)];
+	uint64_t numbers[STORE_NUMBERS], sealed[STORE_NUMBERS];
 };
+
+static const char *const keys[STORE_NUMBERS] = {
+	[STORE_PROMISED] = "promised",
+	[STORE_APPLIED_INDEX] = "applied_index",
+	[STORE_APPLIED_EPOCH] = "applied_epoch",
+	[STORE_DISK_ID] = "disk_id",
+	[STORE_NODE] = "node",
+	[STORE_RECORDS] = "records",
+	[STORE_ENTRIES] = "entries",
+};
+
+#define PUT_NUMBER "INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)"
 
 const char *store_table_name(uint32_t table)
 {
@@ -45,23 +59,32 @@ uint32_t store_tables_end(void)
 	return ARRAY_SIZE(names);
 }
 
+static uint32_t number_crc(uint32_t crc, uint64_t number)
+{
+	uint8_t bytes[8];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(number >> (8 * i));
+	return crc32c_extend(crc, bytes, sizeof(bytes));
+}
+
 uint32_t store_entry_crc(uint64_t index, uint64_t epoch, const void *command, size_t size)
 {
-	uint8_t head[16];
+	return crc32c_extend(number_crc(number_crc(0, index), epoch), command, size);
+}
 
-	for (size_t i = 0; i < 8; i++) {
-		head[i] = (uint8_t)(index >> (8 * i));
-		head[8 + i] = (uint8_t)(epoch >> (8 * i));
-	}
-	return crc32c_extend(crc32c(head, sizeof(head)), command, size);
+uint64_t store_row_digest(uint32_t table, uint64_t id, uint32_t crc)
+{
+	return digest_finish(digest_add_u64(
+		digest_add_u64(digest_add_u64(digest_start(), table), id), crc));
 }
 
 /* ---------------------------------------------------------------- statements */
 
 static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret)
 {
-	return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL) == SQLITE_OK
-		? 0 : -EBADMSG;
+	return store_error_of(sqlite3_prepare_v3(db, sql, -1,
+						 SQLITE_PREPARE_PERSISTENT, ret, NULL));
 }
 
 /* The columns of a table that are fields of its record, as "a, b, c". */
@@ -105,7 +128,12 @@ static int prepare_table(sqlite3 *db, uint32_t number, struct table *table)
 	if (error)
 		return error;
 	buf_reset(&sql);
-	buf_printf(&sql, "DELETE FROM %s WHERE id = ?", names[number]);
+	buf_printf(&sql, "SELECT id, crc FROM %s WHERE id = ?", names[number]);
+	error = prepare(db, buf_str(&sql), &table->get);
+	if (error)
+		return error;
+	buf_reset(&sql);
+	buf_printf(&sql, "DELETE FROM %s WHERE id = ? RETURNING id, crc", names[number]);
 	error = prepare(db, buf_str(&sql), &table->del);
 	if (error)
 		return error;
@@ -120,11 +148,12 @@ static int prepare_all(struct store_writer *writer)
 		const char *sql;
 		sqlite3_stmt **statement;
 	} statements[] = {
-		{ "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", &writer->meta },
+		{ PUT_NUMBER, &writer->meta },
+		{ "SELECT idx, crc FROM log WHERE idx = ?", &writer->get },
 		{ "INSERT OR REPLACE INTO log (idx, epoch, crc, command) VALUES (?, ?, ?, ?)",
 		  &writer->append },
-		{ "DELETE FROM log WHERE idx > ?", &writer->cut },
-		{ "DELETE FROM log WHERE idx < ?", &writer->trim },
+		{ "DELETE FROM log WHERE idx > ? RETURNING idx, crc", &writer->cut },
+		{ "DELETE FROM log WHERE idx < ? RETURNING idx, crc", &writer->trim },
 		{ "DELETE FROM log", &writer->wipe_log },
 	};
 	int error = 0;
@@ -143,6 +172,8 @@ int store_writer_new(sqlite3 *db, struct store_writer **ret)
 
 	writer->db = db;
 	error = prepare_all(writer);
+	if (!error)
+		error = store_writer_reload(writer);
 	if (error) {
 		store_writer_free(writer);
 		return error;
@@ -156,19 +187,19 @@ void store_writer_free(struct store_writer *writer)
 	if (!writer)
 		return;
 	sqlite3_finalize(writer->meta);
+	sqlite3_finalize(writer->get);
 	sqlite3_finalize(writer->append);
 	sqlite3_finalize(writer->cut);
 	sqlite3_finalize(writer->trim);
 	sqlite3_finalize(writer->wipe_log);
 	for (size_t i = 0; i < ARRAY_SIZE(writer->tables); i++) {
+		sqlite3_finalize(writer->tables[i].get);
 		sqlite3_finalize(writer->tables[i].put);
 		sqlite3_finalize(writer->tables[i].del);
 		sqlite3_finalize(writer->tables[i].wipe);
 	}
 	free(writer);
 }
-
-/* ---------------------------------------------------------------- carrying over */
 
 static int run(sqlite3_stmt *statement)
 {
@@ -179,28 +210,151 @@ static int run(sqlite3_stmt *statement)
 	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-static int run_number(sqlite3_stmt *statement, uint64_t number)
+/* ---------------------------------------------------------------- numbers */
+
+static uint32_t crc_of_number(enum store_number which, uint64_t value)
 {
-	sqlite3_bind_int64(statement, 1, (sqlite3_int64)number);
+	return number_crc(crc32c(keys[which], strlen(keys[which])), value);
+}
+
+static int write_number(sqlite3_stmt *statement, enum store_number which, uint64_t value)
+{
+	sqlite3_bind_text(statement, 1, keys[which], -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 2, (sqlite3_int64)value);
+	sqlite3_bind_int64(statement, 3, crc_of_number(which, value));
 	return run(statement);
 }
 
-static int put_meta(struct store_writer *writer, const char *key, uint64_t value)
+static int put_number(struct store_writer *writer, enum store_number which, uint64_t value)
 {
-	sqlite3_bind_text(writer->meta, 1, key, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(writer->meta, 2, (sqlite3_int64)value);
-	return run(writer->meta);
+	int result = write_number(writer->meta, which, value);
+
+	if (result == SQLITE_OK)
+		writer->numbers[which] = writer->sealed[which] = value;
+	return result;
+}
+
+/* One row of meta; which have been found is a bit each. crc may be NULL where nothing is sealed. */
+static int take_number(sqlite3_stmt *row, bool sealed, uint64_t *numbers, unsigned *found)
+{
+	/* A key of the same bytes that is no text would not be found when its number changes. */
+	bool is_text = sqlite3_column_type(row, 0) == SQLITE_TEXT;
+	const char *key = (const char *)sqlite3_column_text(row, 0);
+	uint64_t value = (uint64_t)sqlite3_column_int64(row, 1);
+	bool bare = !sealed && sqlite3_column_type(row, 2) == SQLITE_NULL;
+
+	if (!is_text || !key)
+		return is_text ? -ENOMEM : -EBADMSG;
+	for (enum store_number which = 0; which < STORE_NUMBERS; which++)
+		if (strcmp(key, keys[which]) == 0) {
+			if (!bare && sqlite3_column_int64(row, 2) != crc_of_number(which, value))
+				return -EBADMSG;
+			numbers[which] = value;
+			*found |= 1u << which;
+			return 0;
+		}
+	return -EBADMSG;
+}
+
+static int read_numbers(sqlite3 *db, bool sealed, uint64_t numbers[STORE_NUMBERS], unsigned *found)
+{
+	sqlite3_stmt *rows = NULL;
+	int result, error = prepare(db, "SELECT key, value, crc FROM meta", &rows);
+
+	while (!error && (result = sqlite3_step(rows)) != SQLITE_DONE) {
+		error = store_error_of(result);
+		if (!error)
+			error = take_number(rows, sealed, numbers, found);
+	}
+	sqlite3_finalize(rows);
+	return error;
+}
+
+int store_writer_reload(struct store_writer *writer)
+{
+	unsigned found = 0;
+	int error = read_numbers(writer->db, true, writer->numbers, &found);
+
+	if (error)
+		return error;
+	memcpy(writer->sealed, writer->numbers, sizeof(writer->sealed));
+	return found == (1u << STORE_NUMBERS) - 1 && writer->numbers[STORE_DISK_ID] != 0
+		? 0 : -EBADMSG;
+}
+
+uint64_t store_writer_number(const struct store_writer *writer, enum store_number which)
+{
+	return writer->numbers[which];
+}
+
+int store_writer_set_node(struct store_writer *writer, uint32_t node)
+{
+	return put_number(writer, STORE_NODE, node);
+}
+
+int store_writer_seal(struct store_writer *writer)
+{
+	int result = SQLITE_OK;
+
+	for (enum store_number which = 0; result == SQLITE_OK && which < STORE_NUMBERS; which++)
+		if (writer->numbers[which] != writer->sealed[which])
+			result = put_number(writer, which, writer->numbers[which]);
+	return result;
+}
+
+int store_seal_numbers(sqlite3 *db, uint64_t disk_id, uint64_t records, uint64_t entries)
+{
+	const uint64_t sums[STORE_NUMBERS] = { [STORE_RECORDS] = records,
+					       [STORE_ENTRIES] = entries };
+	uint64_t numbers[STORE_NUMBERS] = { [STORE_DISK_ID] = disk_id };
+	sqlite3_stmt *statement = NULL;
+	unsigned found = 0;
+	int error = read_numbers(db, false, numbers, &found);
+
+	for (enum store_number which = STORE_RECORDS; !error && which < STORE_NUMBERS; which++) {
+		if (found & 1u << which && numbers[which] != sums[which])
+			error = -EBADMSG;
+		numbers[which] = sums[which];
+	}
+	if (!error)
+		error = prepare(db, PUT_NUMBER, &statement);
+	for (enum store_number which = 0; !error && which < STORE_NUMBERS; which++)
+		error = store_error_of(write_number(statement, which, numbers[which]));
+	sqlite3_finalize(statement);
+	return error;
+}
+
+/* ---------------------------------------------------------------- carrying over */
+
+/* The rows that it finds or removes are taken out of the sum. */
+static int take_out(sqlite3_stmt *statement, uint64_t number, uint32_t table, uint64_t *sum)
+{
+	int result;
+
+	sqlite3_bind_int64(statement, 1, (sqlite3_int64)number);
+	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
+		*sum = digest_set_remove(
+			*sum, store_row_digest(table, (uint64_t)sqlite3_column_int64(statement, 0),
+					       (uint32_t)sqlite3_column_int64(statement, 1)));
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
 static int append(struct store_writer *writer, const struct persist *persist)
 {
+	uint64_t *sum = &writer->numbers[STORE_ENTRIES];
 	sqlite3_stmt *statement = writer->append;
+	uint32_t crc = store_entry_crc(persist->index, persist->epoch, persist->data.data,
+				       persist->data.len);
+	int result = take_out(writer->get, persist->index, 0, sum);
 
+	if (result != SQLITE_OK)
+		return result;
+	*sum = digest_set_add(*sum, store_row_digest(0, persist->index, crc));
 	sqlite3_bind_int64(statement, 1, (sqlite3_int64)persist->index);
 	sqlite3_bind_int64(statement, 2, (sqlite3_int64)persist->epoch);
-	sqlite3_bind_int64(statement, 3,
-			   store_entry_crc(persist->index, persist->epoch, persist->data.data,
-					   persist->data.len));
+	sqlite3_bind_int64(statement, 3, crc);
 	sqlite3_bind_blob64(statement, 4, persist->data.data ? persist->data.data : (void *)"",
 			    persist->data.len, SQLITE_STATIC);
 	return run(statement);
@@ -247,21 +401,35 @@ static void bind_field(sqlite3_stmt *statement, int at, const ProtobufCFieldDesc
 	}
 }
 
-static int put(struct table *table, uint32_t number, const struct persist *persist)
+/* The columns for people. */
+static int put_row(struct table *table, uint32_t number, const struct persist *persist,
+		   uint32_t crc)
 {
 	const ProtobufCMessageDescriptor *type = state_table_descriptor(number);
 	_cleanup_(wire_freep) ProtobufCMessage *record = NULL;
 
 	if (type && table->fields_n > 0)
-		record = protobuf_c_message_unpack(type, NULL, persist->data.len,
-						   persist->data.data);
+		wire_unpack(type, persist->data.data, persist->data.len, &record);
 	for (size_t i = 0; record && i < table->fields_n; i++)
 		bind_field(table->put, (int)i + 4, table->fields[i], record);
 	sqlite3_bind_int64(table->put, 1, (sqlite3_int64)persist->id);
-	sqlite3_bind_int64(table->put, 2, crc32c(persist->data.data, persist->data.len));
+	sqlite3_bind_int64(table->put, 2, crc);
 	sqlite3_bind_blob64(table->put, 3, persist->data.data ? persist->data.data : (void *)"",
 			    persist->data.len, SQLITE_STATIC);
 	return run(table->put);
+}
+
+static int put(struct store_writer *writer, const struct persist *persist)
+{
+	uint64_t *sum = &writer->numbers[STORE_RECORDS];
+	struct table *table = &writer->tables[persist->table];
+	uint32_t crc = crc32c(persist->data.data, persist->data.len);
+	int result = take_out(table->get, persist->id, persist->table, sum);
+
+	if (result != SQLITE_OK)
+		return result;
+	*sum = digest_set_add(*sum, store_row_digest(persist->table, persist->id, crc));
+	return put_row(table, persist->table, persist, crc);
 }
 
 static int wipe(struct store_writer *writer)
@@ -270,16 +438,18 @@ static int wipe(struct store_writer *writer)
 
 	for (size_t i = 1; result == SQLITE_OK && i < ARRAY_SIZE(writer->tables); i++)
 		result = run(writer->tables[i].wipe);
+	writer->numbers[STORE_ENTRIES] = writer->numbers[STORE_RECORDS] = 0;
 	if (result == SQLITE_OK)
-		result = put_meta(writer, "applied_index", 0);
-	return result == SQLITE_OK ? put_meta(writer, "applied_epoch", 0) : result;
+		result = put_number(writer, STORE_APPLIED_INDEX, 0);
+	return result == SQLITE_OK ? put_number(writer, STORE_APPLIED_EPOCH, 0) : result;
 }
 
 static int applied(struct store_writer *writer, const struct persist *persist)
 {
-	int result = put_meta(writer, "applied_index", persist->value);
+	int result = put_number(writer, STORE_APPLIED_INDEX, persist->value);
 
-	return result == SQLITE_OK ? put_meta(writer, "applied_epoch", persist->epoch) : result;
+	return result == SQLITE_OK ? put_number(writer, STORE_APPLIED_EPOCH, persist->epoch)
+				   : result;
 }
 
 int store_writer_persist(struct store_writer *writer, const struct persist *persist)
@@ -288,19 +458,20 @@ int store_writer_persist(struct store_writer *writer, const struct persist *pers
 
 	switch (persist->kind) {
 	case PERSIST_PROMISE:
-		return put_meta(writer, "promised", persist->value);
+		return put_number(writer, STORE_PROMISED, persist->value);
 	case PERSIST_CUT:
-		return run_number(writer->cut, persist->value);
+		return take_out(writer->cut, persist->value, 0, &writer->numbers[STORE_ENTRIES]);
 	case PERSIST_APPEND:
 		return append(writer, persist);
 	case PERSIST_TRIM:
-		return run_number(writer->trim, persist->value);
+		return take_out(writer->trim, persist->value, 0, &writer->numbers[STORE_ENTRIES]);
 	case PERSIST_PUT:
 		assert(table > 0 && table < ARRAY_SIZE(names));
-		return put(&writer->tables[table], table, persist);
+		return put(writer, persist);
 	case PERSIST_DEL:
 		assert(table > 0 && table < ARRAY_SIZE(names));
-		return run_number(writer->tables[table].del, persist->id);
+		return take_out(writer->tables[table].del, persist->id, table,
+				&writer->numbers[STORE_RECORDS]);
 	case PERSIST_APPLIED:
 		return applied(writer, persist);
 	case PERSIST_WIPE:
