@@ -112,4 +112,24 @@ check_PROGRAMS += %D%/bench/core
 %C%_bench_core_SOURCES = %D%/bench/core.c
 %C%_bench_core_LDADD = clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) $(COMMON_EXT)
 
+# The store on a disk that fails and lies. What the store asks of the system is taken to the crashfs.
+check_LIBRARIES += %D%/fault/libfault.a
+%C%_fault_libfault_a_SOURCES = \
+	%D%/fault/crashfs.c \
+	%D%/fault/crashfs.h \
+	%D%/fault/crashfs_private.h \
+	%D%/fault/crashfs_vfs.c \
+	%D%/fault/crashfs_wrap.c \
+	%D%/fault/load.c \
+	%D%/fault/load.h
+fault_wraps = -Wl,--wrap=open,--wrap=close,--wrap=fsync,--wrap=fchmod,--wrap=posix_fallocate \
+	-Wl,--wrap=unlink,--wrap=rename,--wrap=pthread_create,--wrap=pthread_cond_wait \
+	-Wl,--wrap=pthread_cond_timedwait
+check_PROGRAMS += %D%/fault/powercut
+%C%_fault_powercut_SOURCES = %D%/fault/powercut.c
+%C%_fault_powercut_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps)
+%C%_fault_powercut_LDADD = %D%/fault/libfault.a %D%/trace/libtrace.a $(DAEMON_LIBS) $(DAEMON_EXT)
+TESTS += %D%/fault/powercut
+EXTRA_DIST += %D%/fault/README.md %D%/fault/mutants
+
 EXTRA_DIST += %D%/README.md %D%/lab %D%/bench
