@@ -175,13 +175,16 @@ void store_freeze(struct store *store, bool yes)
  * before, because a later fsync does not bring back what one that failed has lost, and without it
  * a database that is half brought up would be nothing.
  */
-static int settle(struct store *store)
+int store_settle(struct store *store)
 {
 	int error = store_wal_renew(store);
 
 	if (!error)
 		error = store_error_of(sqlite3_wal_checkpoint_v2(
 			store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+	/* An old log that came back could take the database back to its time. */
+	if (!error)
+		error = store_wal_sync(store);
 	return error ? error : sync_dir(store->dir);
 }
 
@@ -228,7 +231,7 @@ static int prepare_file(struct store *store, const struct store_schema *schema, 
 	if (!error)
 		error = store_writer_new(store->db, &store->writer);
 	if (!error)
-		error = settle(store);
+		error = store_settle(store);
 	if (!error)
 		store_freeze(store, false);
 	return error;

@@ -48,11 +48,14 @@ int store_open_file(struct store *store, const struct store_schema *schema, char
 int store_wal_check(struct store *store, bool *ret_empty);
 /* Writes what is in it once more, and syncs it. */
 int store_wal_renew(struct store *store);
+int store_wal_sync(struct store *store);
 /*
  * Gives everything its checksums that has none yet; those that are there must be right (-EBADMSG).
  * disk_id: of a new store; else 0. Within a transaction of the caller's.
  */
 int store_seal_all(struct store *store, uint64_t disk_id);
+/* Makes durable what can be read, and the log empty. */
+int store_settle(struct store *store);
 /* From now on the file is left as it is, also when it is closed. */
 void store_freeze(struct store *store, bool yes);
 /* A sentence for an error. found: what is damaged, by SQLite's own words; NULL: not known. */

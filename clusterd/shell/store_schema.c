@@ -165,14 +165,19 @@ int store_schema_bring(struct store *store, const struct store_schema *schema, c
 
 	if (error)
 		return error;
+	/* What power cut off in the log is gone before anything is written behind it. */
 	if (empty)
-		return create(store, schema);
+		error = store_settle(store);
+	if (empty)
+		return error ? error : create(store, schema);
 	if (version > schema->version) {
 		snprintf(ret_found, size, "its schema is %" PRIu64 ", this clusterd knows %u",
 			 version, schema->version);
 		return -EPROTO;
 	}
 	error = check(store, ret_found, size);
+	if (!error && version < schema->version)
+		error = store_settle(store);
 	if (!error && version < schema->version)
 		error = migrate(store, schema, version, ret_found, size);
 	return error;

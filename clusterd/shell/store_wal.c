@@ -11,9 +11,10 @@
  * Each transaction is synced before the next one is written, and the header before any frame. So
  * a header that is wrong before frames is damage, and so is a frame that is wrong if the end of its
  * transaction and a frame after that are there, by the salts they have in common with the header.
- * Of the last transaction, a frame of which all but one bit is right was not cut off either. What
- * is not found: more than that wrong in the last transaction, or in the mark of the end of the one
- * before it.
+ * (A log that was cut off is emptied before anything is written, and then has other salts: so what
+ * is there of one log was written once.) Of the last transaction, a frame of which all but one bit
+ * is right was not cut off either. What is not found: more than that wrong in the last transaction,
+ * or in the mark of the end of the one before it.
  */
 #include "clusterd/shell/store_private.h"
 
@@ -209,7 +210,15 @@ int store_wal_renew(struct store *store)
 		if (result == SQLITE_OK)
 			result = wal->file->pMethods->xWrite(wal->file, wal->frame, size, at);
 	}
-	if (result == SQLITE_OK)
-		result = wal->file->pMethods->xSync(wal->file, SQLITE_SYNC_NORMAL);
-	return store_error_of(result);
+	return result == SQLITE_OK ? store_wal_sync(store) : store_error_of(result);
+}
+
+int store_wal_sync(struct store *store)
+{
+	_cleanup_(freep) struct wal *wal = mem_new(struct wal);
+	int error = find(store, wal);
+
+	if (error || !wal->file || !wal->file->pMethods)
+		return error;
+	return store_error_of(wal->file->pMethods->xSync(wal->file, SQLITE_SYNC_NORMAL));
 }
