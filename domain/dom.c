@@ -9,10 +9,25 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 
 #define SPACE " \t\r\n"
 
-/* libxml2 answers NULL for want of memory: the process ends, see base/mem.h. */
+/*
+ * Memory of libxml2 is ours: where it cannot be had the process ends (base/mem.h). Left to itself
+ * libxml2 leaves out a text or an attribute without a word. Both use the same heap, so it does no
+ * harm that what libvirt has of it before is freed after.
+ */
+static void *sure_malloc(size_t size)
+{
+	return mem_resize(NULL, size, 1);
+}
+
+static void *sure_realloc(void *memory, size_t size)
+{
+	return mem_resize(memory, size, 1);
+}
+
 static void *need(void *memory)
 {
 	if (!memory)
@@ -164,6 +179,7 @@ int dom_read(const char *xml, size_t size, size_t max, xmlDoc **ret, struct buf 
 	xmlNode *root;
 	int r;
 
+	xmlMemSetup(free, sure_malloc, sure_realloc, mem_strdup);
 	r = check_bytes(xml, size, max, why);
 	if (r < 0)
 		return r;

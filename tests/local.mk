@@ -121,7 +121,9 @@ check_LIBRARIES += %D%/fault/libfault.a
 	%D%/fault/crashfs_vfs.c \
 	%D%/fault/crashfs_wrap.c \
 	%D%/fault/load.c \
-	%D%/fault/load.h
+	%D%/fault/load.h \
+	%D%/fault/nth.c \
+	%D%/fault/nth.h
 fault_wraps = -Wl,--wrap=open,--wrap=close,--wrap=fsync,--wrap=fchmod,--wrap=posix_fallocate \
 	-Wl,--wrap=unlink,--wrap=rename,--wrap=pthread_create,--wrap=pthread_cond_wait \
 	-Wl,--wrap=pthread_cond_timedwait
@@ -130,6 +132,23 @@ check_PROGRAMS += %D%/fault/powercut
 %C%_fault_powercut_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps)
 %C%_fault_powercut_LDADD = %D%/fault/libfault.a %D%/trace/libtrace.a $(DAEMON_LIBS) $(DAEMON_EXT)
 TESTS += %D%/fault/powercut
+
+# Memory that fails at every n, in a cluster of cores.
+check_PROGRAMS += %D%/fault/everyn
+%C%_fault_everyn_SOURCES = %D%/fault/everyn.c
+%C%_fault_everyn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=abort,--wrap=core_step,--wrap=apply_entry
+%C%_fault_everyn_LDADD = %D%/fault/libfault.a %D%/trace/libtrace.a $(DAEMON_LIBS) $(DAEMON_EXT)
+TESTS += %D%/fault/everyn
+
+# The same, and the disk, for all that is done with a store.
+check_PROGRAMS += %D%/fault/everyn_store
+%C%_fault_everyn_store_SOURCES = %D%/fault/everyn_store.c
+%C%_fault_everyn_store_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps) \
+	-Wl,--wrap=abort,--wrap=shell_random,--wrap=shell_wall_ms,--wrap=shell_uuid
+%C%_fault_everyn_store_LDADD = %D%/fault/libfault.a %D%/trace/libtrace.a $(DAEMON_LIBS) \
+	$(DAEMON_EXT)
+TESTS += %D%/fault/everyn_store
+
 EXTRA_DIST += %D%/fault/README.md %D%/fault/mutants
 
 EXTRA_DIST += %D%/README.md %D%/lab %D%/bench

@@ -43,13 +43,18 @@ void wire_pack(const ProtobufCMessage *message, struct buf *out)
 	buf_reserve(out, 0);		/* puts the zero byte behind it */
 }
 
+void *wire_parse(const ProtobufCMessageDescriptor *type, const void *data, size_t size)
+{
+	return protobuf_c_message_unpack(type, &allocator, size, size ? data : (const void *)"");
+}
+
 int wire_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
 		ProtobufCMessage **ret)
 {
 	_cleanup_(wire_freep) ProtobufCMessage *message = NULL;
 	int r;
 
-	message = protobuf_c_message_unpack(type, &allocator, size, size ? data : (const void *)"");
+	message = wire_parse(type, data, size);
 	if (!message)
 		return -EBADMSG;
 	r = wire_check(message, NULL);
@@ -61,8 +66,7 @@ int wire_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t
 
 void *wire_open(const ProtobufCMessageDescriptor *type, const void *data, size_t size)
 {
-	void *message =
-		protobuf_c_message_unpack(type, &allocator, size, size ? data : (const void *)"");
+	void *message = wire_parse(type, data, size);
 
 	/* Memory cannot be why: what was packed here unpacks. */
 	if (!message)

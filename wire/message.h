@@ -36,6 +36,9 @@ void *wire_open(const ProtobufCMessageDescriptor *type, const void *data, size_t
 /* Appends the packed message. No limit is checked. */
 void wire_pack(const ProtobufCMessage *message, struct buf *out);
 
+/* The message in these bytes, whatever its limits; NULL: not one of that type. */
+void *wire_parse(const ProtobufCMessageDescriptor *type, const void *data, size_t size);
+
 /*
  * -EBADMSG: not a message of that type, or text that is not clean; -EMSGSIZE: beyond a
  * limit of wire/check.h.

@@ -13,6 +13,7 @@
 #include "clusterd/core/apply_context.h"
 #include "clusterd/core/elapsed.h"
 #include "wire/check.h"
+#include "wire/message.h"
 
 /* What is kept of the past. Deterministic: every member forgets the same at the same index. */
 enum { EVENTS_MAX = 5000, OPERATIONS_MAX = 1000, REQUESTS_MAX = 4096, MARKS_MAX = 32 };
@@ -391,8 +392,8 @@ static Wire__Verdict *verdict_of(const struct apply *apply)
 void apply_entry(struct state *state, const Wire__Entry *entry, struct update *update,
 		 Wire__Verdict **ret_verdict, uint64_t *ret_request)
 {
-	Wire__Command *command =
-		wire__command__unpack(NULL, entry->command.len, entry->command.data);
+	Wire__Command *command = wire_parse(&wire__command__descriptor, entry->command.data,
+					    entry->command.len);
 
 	apply_command(state, command, entry->index, entry->epoch, update, ret_verdict, ret_request);
 	record_free(command);

@@ -60,7 +60,7 @@ static void vouch(struct core *core, const Wire__Command *command)
 
 void census_load_entry(struct core *core, uint64_t index, const void *data, size_t size)
 {
-	Wire__Command *command = wire__command__unpack(NULL, size, data);
+	Wire__Command *command = wire_parse(&wire__command__descriptor, data, size);
 
 	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK &&
 	    check_fits(command, index))

@@ -187,7 +187,8 @@ static bool prepare_pending(struct core *core, struct pending *pending, struct u
 		update_answer(update, pending->tag, wire_dup(&done->verdict->base));
 		return false;
 	}
-	command = wire__command__unpack(NULL, pending->command.len, pending->command.data);
+	command = wire_parse(&wire__command__descriptor, pending->command.data,
+			     pending->command.len);
 	if (core->census.disputed)
 		snprintf(why, sizeof(why), "nothing was changed: %s", CENSUS_DISPUTED);
 	else

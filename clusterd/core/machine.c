@@ -15,8 +15,8 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 {
 	struct core *core = above;
 	Wire__Verdict *verdict;
-	Wire__Command *command =
-		wire__command__unpack(NULL, entry->command.len, entry->command.data);
+	Wire__Command *command = wire_parse(&wire__command__descriptor, entry->command.data,
+					    entry->command.len);
 	uint64_t request;
 
 	apply_command(core->state, command, entry->index, entry->epoch, update, &verdict,

@@ -55,7 +55,7 @@ static void row_free(void *value)
 {
 	struct row *row = value;
 
-	protobuf_c_message_free_unpacked(row->record, NULL);
+	wire_free(row->record);
 	buf_free(&row->packed);
 	free(row);
 }
@@ -313,11 +313,11 @@ int state_load(struct state *state, uint32_t table, uint64_t id, const void *dat
 	ProtobufCMessage *record;
 	struct row *row;
 
-	record = descriptor ? protobuf_c_message_unpack(descriptor, NULL, size, data) : NULL;
+	record = descriptor ? wire_parse(descriptor, data, size) : NULL;
 	if (!record)
 		return -EBADMSG;
 	if (wire_check(record, NULL) < 0) {
-		protobuf_c_message_free_unpacked(record, NULL);
+		wire_free(record);
 		return -EBADMSG;
 	}
 	remove_row(state, table, id);

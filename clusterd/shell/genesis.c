@@ -209,14 +209,17 @@ static int found_entry(void *context, uint64_t index, uint64_t epoch, const void
 	return -EEXIST;
 }
 
-static bool is_empty(struct store *store)
+/* -EEXIST: there is something. */
+static int expect_empty(struct store *store)
 {
 	uint64_t index, epoch;
+	int error;
 
 	store_applied(store, &index, &epoch);
-	return index == 0 && store_promised(store) == 0 &&
-	       store_each_record(store, found_record, NULL) == 0 &&
-	       store_each_entry(store, found_entry, NULL) == 0;
+	if (index != 0 || store_promised(store) != 0)
+		return -EEXIST;
+	error = store_each_record(store, found_record, NULL);
+	return error ? error : store_each_entry(store, found_entry, NULL);
 }
 
 int genesis_write(const struct genesis *genesis, struct store *store, char *ret_why, size_t size)
@@ -226,7 +229,12 @@ int genesis_write(const struct genesis *genesis, struct store *store, char *ret_
 	char uuid[SHELL_UUID_SIZE];
 	int error;
 
-	if (!is_empty(store)) {
+	error = expect_empty(store);
+	if (error && error != -EEXIST) {
+		snprintf(ret_why, size, "The store could not be read: %s", strerror(-error));
+		return error;
+	}
+	if (error) {
 		snprintf(ret_why, size, "This node is part of a cluster already; a new one would "
 			 "lose it. If that is what you want, stop clusterd and move cluster.db "
 			 "away");

@@ -42,7 +42,7 @@ int genesis_voters(const struct genesis *genesis, uint32_t voters[GENESIS_VOTERS
 int genesis_command(const struct genesis *genesis, const char *uuid, uint64_t wall_ms,
 		    Wire__Command **ret, char *ret_why, size_t size);
 
-/* Writes it. -EEXIST with a sentence if the store has entries or records. */
+/* Writes it, or nothing. -EEXIST: the store has entries or records. A sentence for each failure. */
 int genesis_write(const struct genesis *genesis, struct store *store, char *ret_why, size_t size);
 
 #endif

@@ -24,7 +24,13 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
-enum { PAGE = STORE_PAGE_BYTES, HEADER = 32, FRAME_HEADER = 24, FRAME = FRAME_HEADER + PAGE };
+enum {
+	SECTOR = 512,
+	PAGE = STORE_PAGE_BYTES,
+	HEADER = 32,
+	FRAME_HEADER = 24,
+	FRAME = FRAME_HEADER + PAGE,
+};
 
 struct sums {
 	uint32_t a, b;
@@ -96,14 +102,32 @@ static int read_frame(struct wal *wal, sqlite3_int64 number)
 	return store_error_of(wal->file->pMethods->xRead(wal->file, wal->frame, FRAME, at));
 }
 
+/* A sector of which nothing was written is zero; so is one that had but one bit, without it. */
+static bool sector_empty(const struct wal *wal, sqlite3_int64 number, size_t at)
+{
+	/* Of the frame, in its first sector. */
+	size_t begin = (size_t)((HEADER + number * FRAME) % SECTOR);
+	size_t from = (begin + at) / SECTOR * SECTOR, to = from + SECTOR;
+
+	from = from > begin ? from - begin : 0;
+	to = to - begin < FRAME ? to - begin : FRAME;
+	for (size_t i = from; i < to; i++)
+		if (wal->frame[i] != 0)
+			return false;
+	return true;
+}
+
 /*
- * Whether the sums that are missing are those of one bit at some place. A word x in a pair {x, y}
+ * Whether the sums that are missing are those of one bit, at whatever place; but not if it was the
+ * only one of a sector, which may then not have been written: that of the page's number often is,
+ * where the frame begins at the end of a sector. A word x in a pair {x, y}
  * adds {x, x} to the sums, y {0, y}; and each pair after it turns what was added, {a, b}, into
  * {a + b, a + 2b}.
  */
-static bool one_bit_missing(const struct wal *wal, struct sums missing)
+static bool one_bit_missing(const struct wal *wal, sqlite3_int64 number, struct sums missing)
 {
 	struct sums of_x = { 1, 1 }, of_y = { 0, 1 };
+	bool found = false;
 
 	for (size_t at = FRAME; at > 0;) {
 		at -= at == FRAME_HEADER ? FRAME_HEADER - 8 : 0;
@@ -113,16 +137,20 @@ static bool one_bit_missing(const struct wal *wal, struct sums missing)
 			uint32_t have = word(wal->frame + at + (i < 32 ? 0 : 4), wal->big);
 			uint32_t bit = UINT32_C(1) << i % 32, add = have & bit ? -bit : bit;
 
-			if (missing.a == add * of.a && missing.b == add * of.b)
-				return true;
+			if (missing.a != add * of.a || missing.b != add * of.b)
+				continue;
+			if (!sector_empty(wal, number, at + (i < 32 ? 0 : 4)))
+				found = true;
+			else if (at == 0)
+				return false;
 		}
 		of_x = (struct sums){ of_x.a + of_x.b, of_x.a + 2 * of_x.b };
 		of_y = (struct sums){ of_y.a + of_y.b, of_y.a + 2 * of_y.b };
 	}
-	return false;
+	return found;
 }
 
-static bool one_bit_wrong(const struct wal *wal, struct sums before)
+static bool one_bit_wrong(const struct wal *wal, sqlite3_int64 number, struct sums before)
 {
 	struct sums computed = sum_frame(wal, before), is = stored(wal->frame + 16);
 	int salt = __builtin_popcount(word(wal->frame + 8, true) ^ word(wal->header + 16, true)) +
@@ -132,7 +160,7 @@ static bool one_bit_wrong(const struct wal *wal, struct sums before)
 	if (salt + sums == 1)
 		return true;
 	return salt == 0 &&
-	       one_bit_missing(wal, (struct sums){ is.a - computed.a, is.b - computed.b });
+	       one_bit_missing(wal, number, (struct sums){ is.a - computed.a, is.b - computed.b });
 }
 
 /* A frame is wrong, which is in wal->frame: is it of a transaction that another one follows? */
@@ -141,7 +169,7 @@ static int judge_rest(struct wal *wal, sqlite3_int64 number, struct sums before)
 	bool committed = is_commit(wal);
 	int error;
 
-	if (one_bit_wrong(wal, before))
+	if (one_bit_wrong(wal, number, before))
 		return -EBADMSG;
 	while (!(error = read_frame(wal, ++number))) {
 		if (committed && of_this_log(wal))

@@ -421,12 +421,17 @@ size_t crashfs_size(const char *name)
 	return inode ? inode->now.len : 0;
 }
 
-void crashfs_flip(const char *name, size_t bit)
+bool crashfs_flip(const char *name, size_t bit)
 {
 	struct inode *inode = crashfs_find(name);
+	size_t from = bit / 8 / SECTOR * SECTOR;
+	bool any = false;
 
 	inode->now.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	for (size_t i = from; i < from + SECTOR && i < inode->now.len; i++)
+		any = any || inode->now.data[i];
 	copy_bytes(&inode->durable, &inode->now);
+	return any;
 }
 
 void crashfs_noise(const char *name, size_t at, size_t size)

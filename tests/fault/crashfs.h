@@ -55,7 +55,8 @@ void crashfs_restore(const struct crashfs_copy *copy);
 void crashfs_restore_file(const struct crashfs_copy *copy, const char *name);
 void crashfs_copy_free(struct crashfs_copy *copy);
 size_t crashfs_size(const char *name);	/* 0: not there */
-void crashfs_flip(const char *name, size_t bit);
+/* False: its sector is zero now. */
+bool crashfs_flip(const char *name, size_t bit);
 void crashfs_noise(const char *name, size_t at, size_t size);
 
 /* ---- the writing thread */

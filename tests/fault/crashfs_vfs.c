@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/fault/crashfs_private.h"
+#include "tests/fault/nth.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -39,8 +40,12 @@ static int x_close(sqlite3_file *file)
 static int x_read(sqlite3_file *file, void *data, int size, sqlite3_int64 at)
 {
 	size_t have;
+	int error;
 
-	if (crashfs_read(of(file), data, (size_t)size, (size_t)at, &have) != 0)
+	nth_paused++;
+	error = crashfs_read(of(file), data, (size_t)size, (size_t)at, &have);
+	nth_paused--;
+	if (error)
 		return SQLITE_IOERR_READ;
 	if (have == (size_t)size)
 		return SQLITE_OK;
@@ -50,19 +55,33 @@ static int x_read(sqlite3_file *file, void *data, int size, sqlite3_int64 at)
 
 static int x_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 at)
 {
-	return result_of(crashfs_write(of(file), data, (size_t)size, (size_t)at),
-			 SQLITE_IOERR_WRITE);
+	int error;
+
+	nth_paused++;
+	error = crashfs_write(of(file), data, (size_t)size, (size_t)at);
+	nth_paused--;
+	return result_of(error, SQLITE_IOERR_WRITE);
 }
 
 static int x_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-	return result_of(crashfs_truncate(of(file), (size_t)size), SQLITE_IOERR_TRUNCATE);
+	int error;
+
+	nth_paused++;
+	error = crashfs_truncate(of(file), (size_t)size);
+	nth_paused--;
+	return result_of(error, SQLITE_IOERR_TRUNCATE);
 }
 
 static int x_sync(sqlite3_file *file, int flags)
 {
+	int error;
+
 	crashfs_at_sync();
-	return result_of(crashfs_sync(of(file)), SQLITE_IOERR_FSYNC);
+	nth_paused++;
+	error = crashfs_sync(of(file));
+	nth_paused--;
+	return result_of(error, SQLITE_IOERR_FSYNC);
 }
 
 static int x_size(sqlite3_file *file, sqlite3_int64 *ret)
@@ -123,11 +142,13 @@ static int x_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int fl
 	int error = 0;
 
 	memset(handle, 0, sizeof(*handle));
+	nth_paused++;
 	if (!path)
 		handle->inode = crashfs_temporary();
 	else
 		error = crashfs_open(name_of(path), flags & SQLITE_OPEN_CREATE,
 				     !(flags & SQLITE_OPEN_MAIN_DB), &handle->inode);
+	nth_paused--;
 	if (error)
 		return SQLITE_CANTOPEN;
 	handle->base.pMethods = &methods;

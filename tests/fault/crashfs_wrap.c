@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "tests/fault/nth.h"
 
 enum { FDS_MAX = 1024 };
 
@@ -79,8 +80,11 @@ int __wrap_open(const char *path, int flags, ...)
 	if (crashfs_is_off())
 		error = EIO;
 	/* "room" is there to ask for its space. */
-	else if (*name && strcmp(name, "room") != 0)
+	else if (*name && strcmp(name, "room") != 0) {
+		nth_paused++;
 		error = crashfs_open(name, flags & O_CREAT, false, &inode);
+		nth_paused--;
+	}
 	if (error)
 		return fail(error);
 	fd = eventfd(0, EFD_CLOEXEC);
