@@ -149,6 +149,13 @@ check_PROGRAMS += %D%/fault/everyn_store
 	$(DAEMON_EXT)
 TESTS += %D%/fault/everyn_store
 
+# Memory, for what reads something from outside.
+check_PROGRAMS += %D%/fault/everyn_parse
+%C%_fault_everyn_parse_SOURCES = %D%/fault/everyn_parse.c
+%C%_fault_everyn_parse_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=abort,--wrap=getrandom,--wrap=shell_uuid
+%C%_fault_everyn_parse_LDADD = %D%/fault/libfault.a $(LDADD)
+TESTS += %D%/fault/everyn_parse
+
 EXTRA_DIST += %D%/fault/README.md %D%/fault/mutants
 
 EXTRA_DIST += %D%/README.md %D%/lab %D%/bench
