@@ -61,10 +61,15 @@ int store_write_now(struct store *store, const struct persist *persists, size_t 
 	return again ? again : error;
 }
 
-/* An empty WAL is small again; one that only was carried over is used from its start. */
-static int checkpoint(struct store *store, int mode)
+/*
+ * The WAL is empty then: one that was only carried over would be written from its start, over
+ * frames that may be nearly the same, and where power cut that off it looks like damage
+ * (store_wal.c).
+ */
+static int checkpoint(struct store *store)
 {
-	int result = sqlite3_wal_checkpoint_v2(store->db, NULL, mode, NULL, NULL);
+	int result = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+					       NULL);
 
 	store->wal_pages = 0;
 	return (result & 0xff) == SQLITE_BUSY ? 0 : store_error_of(result);
@@ -145,10 +150,9 @@ static void *write_for_ever(void *context)
 			finish(store, batches, error);
 			free_batches(batches);
 		}
-		if (!error && store->wal_pages >= WAL_PAGES_MAX)
-			error = checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
-		else if (!error && !batches && store->wal_pages >= WAL_PAGES_IDLE)
-			error = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+		if (!error && (store->wal_pages >= WAL_PAGES_MAX ||
+			       (!batches && store->wal_pages >= WAL_PAGES_IDLE)))
+			error = checkpoint(store);
 		if (error)
 			finish(store, NULL, error);
 	}

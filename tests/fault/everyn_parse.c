@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everyn_parse lets each allocation fail, in turn, of what reads something from outside: requests of
- * operators as JSON, answers to them, definitions of VMs as XML, secrets. jansson, libxml2, gnutls
- * and libprotobuf-c have no memory then either. Held is that the process ends in the one way, or
- * that what comes out is what comes out with memory, or a refusal; never half of it.
+ * Everyn_parse lets each allocation fail, in turn, of what reads something from outside: requests
+ * of operators as JSON, answers to them, definitions of VMs as XML, secrets. jansson, libxml2,
+ * gnutls and libprotobuf-c have no memory then either. Held is that the process ends in the one way,
+ * or that what comes out is what comes out with memory, or a refusal; never half of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,8 +169,8 @@ static void read_definition(struct buf *out)
 }
 
 #define DEFINITION(name, memory)                                                                   \
-	"<domain type=`qemu`><name>" name "</name><memory>" memory "</memory><vcpu>2</vcpu><os>"    \
-	"<type>hvm</type></os><description>a &lt;b&gt; <!-- no --> c</description></domain>"
+	"<domain type=`qemu`><name>" name "</name><memory>" memory "</memory><vcpu>2</vcpu>"       \
+	"<os><type>hvm</type></os><description>a &lt;b&gt; <!-- no --> c</description></domain>"
 
 static const struct task tasks[] = {
 	{ "command", write_request, "{'id':1,'do':'command','command':{'vm_want':{'name':'web0',"
@@ -181,7 +181,7 @@ static const struct task tasks[] = {
 				   "'priority':'high','possible_owners':['n1','n2']}" },
 	{ "vm-edit", write_request, "{'do':'vm-edit','name':'web0','xml':'"
 				    DEFINITION("web0", "262144") "'}" },
-	{ "not XML", write_request, "{'do':'vm-add','xml':'<domain type=`qemu`><name>x</domain>'}" },
+	{ "not XML", write_request, "{'do':'vm-add','xml':'<domain type=`qemu`><name></domain>'}" },
 	{ "fence-add", write_request, "{'do':'fence-add','name':'bmc','agent':'fence_x','params':"
 				      "{'ip':'10.0.0.9'},'targets':[{'node':'n2','plug':'7'}],"
 				      "'secret':'password=geheim\\n'}", true },
