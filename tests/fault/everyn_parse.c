@@ -2,8 +2,8 @@
 /*
  * Everyn_parse lets each allocation fail, in turn, of what reads something from outside: requests
  * of operators as JSON, answers to them, definitions of VMs as XML, secrets. jansson, libxml2,
- * gnutls and libprotobuf-c have no memory then either. Held is that the process ends in the one way,
- * or that what comes out is what comes out with memory, or a refusal; never half of it.
+ * gnutls and libprotobuf-c have no memory then either. Held is that the process ends in the one
+ * way, or that what comes out is what comes out with memory, or a refusal; never half of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
