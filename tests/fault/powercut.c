@@ -454,8 +454,9 @@ static size_t where(struct run *run, const char *name, size_t size)
 {
 	uint32_t region = strcmp(name, "cluster.db") == 0 && size > 8192 ? dice(run, 6) : 5;
 
+	/* Of it, its versions. */
 	if (region == 0)
-		return dice(run, 100);
+		return dice(run, 2) ? 60 + dice(run, 12) : dice(run, 100);
 	if (region == 1)
 		return 8191 - dice(run, 250);
 	return dice(run, (uint32_t)size);
