@@ -19,7 +19,7 @@
 #include "tests/sim/rng.h"
 
 enum fault_kind {
-	FAULT_SPLIT,	/* a, b: nodes; who is in both, in one or in none is apart from the others */
+	FAULT_SPLIT,	/* a, b: nodes; in both, in one, in none: each apart from the others */
 	FAULT_HEAL,	/* the network is whole */
 	FAULT_STORM,	/* a: so many changes of view, b: ms between them */
 	FAULT_GHOST,	/* node, if it is not there, is listed in the group for a ms */

@@ -33,7 +33,7 @@ struct guest {
 	Wire__VmReport__Cause cause;
 	const char *reason;
 	uint64_t memory;		/* stamp of the disk that it knows */
-	uint64_t handed;		/* the stamp with which a copy of it was complete elsewhere */
+	uint64_t handed;		/* the stamp of a copy of it that was complete elsewhere */
 	uint64_t job;			/* libvirt's job on it, 0 = none */
 	uint32_t from;			/* of one that comes in */
 };
@@ -670,7 +670,8 @@ static void do_hand_over(struct host *host, struct job *job)
 static void do_cancel(struct host *host, struct job *job)
 {
 	struct guest *guest = find(host, job->request->domain->uuid);
-	struct job *other = is_here(guest) && guest->job ? idmap_get(&host->jobs, guest->job) : NULL;
+	struct job *other =
+		is_here(guest) && guest->job ? idmap_get(&host->jobs, guest->job) : NULL;
 
 	if (other)
 		other->cancelled = true;

@@ -46,7 +46,7 @@ void host_guest_due(struct host *host, uint64_t number);
 void host_libvirt_due(struct host *host);
 void host_overdue_due(struct host *host, uint64_t number);
 
-/* A guest of that name ends: by itself, or because its process dies. False: it does not run here. */
+/* A guest ends: by itself, or because its process dies. False: it does not run here. */
 bool host_guest_ends(struct host *host, const char *uuid, bool shutdown);
 /*
  * Somebody uses virsh. Starting asks the hook, as always, and is not tried for a guest that runs

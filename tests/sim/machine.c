@@ -71,7 +71,8 @@ uint64_t machine_us_until(const struct machine *machine, uint64_t boot_ms)
 
 	if (machine_boot_ms(machine) >= boot_ms)
 		return 0;
-	then_us = ((boot_ms - machine->clock_ms) * 1000 * 1000000 + machine->rate - 1) / machine->rate;
+	then_us = ((boot_ms - machine->clock_ms) * 1000 * 1000000 + machine->rate - 1) /
+		  machine->rate;
 	return then_us > up_us ? then_us - up_us : 1;
 }
 

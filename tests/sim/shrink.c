@@ -105,7 +105,7 @@ static void make_smaller(struct hunt *hunt)
 	for (size_t i = 0; i < hunt->best.faults.n && hunt->runs; i++) {
 		struct fault_list list = without(&hunt->best.faults, 0, 0);
 
-		/* What an administrator asks for is drawn from it: half of that is something else. */
+		/* What an administrator asks for is drawn from it: half is something else. */
 		if (list.faults[i].kind == FAULT_ADMIN || list.faults[i].a < 2) {
 			fault_list_free(&list);
 			continue;

@@ -5,15 +5,17 @@
 /*
  * The truth is what no node knows and all of them must not contradict. Held after every event:
  *
- *	- an entry that was applied anywhere is at its index for ever, even if all power fails now
- *	  and just a majority of voters comes back; a command that was acknowledged is such an entry;
+ *	- an entry that was applied anywhere is at its index for ever, even if all power
+ *	  fails now and just a majority of voters comes back; a command that was acknowledged
+ *	  is such an entry;
  *	- states at the same index are the same, and are what the log says;
  *	- an epoch is opened by one round, and has all that was committed before it;
- *	- a guest runs once, where the log lets it, and never with memory that is older than its disk:
- *	  each time a guest begins to run its disk gets a new stamp, which it and what is made of its
- *	  memory carry on; whoever runs with another stamp than the disk's would destroy data;
- *	- nothing is asked of hypervisors and power devices but what is committed; no node is told off
- *	  by one that sees it in the group, nor more of them than the budget allows.
+ *	- a guest runs once, where the log lets it, and never with memory that is older than
+ *	  its disk: each time a guest begins to run its disk gets a new stamp, which it and
+ *	  what is made of its memory carry on; whoever runs with another one would destroy
+ *	  data;
+ *	- nothing is asked of hypervisors and power devices but what is committed; no power is
+ *	  cut by a node that sees the other in the ring, nor more often than the budget allows.
  */
 
 #include <stdbool.h>

@@ -12,9 +12,12 @@
  * What is real: core_step() and everything behind it, the frame codec, the schema, the hook's
  * question. What is a model:
  *
- *	evs	Corosync's group			net	who reaches whom, and who notices when
- *	disk	the store				host	libvirt, QEMU and the vm agent
- *	bmc	power devices				admin	administrators
+ *	evs	Corosync's group
+ *	net	who reaches whom, and who notices when
+ *	disk	the store
+ *	host	libvirt, QEMU and the vm agent
+ *	bmc	power devices
+ *	admin	administrators
  */
 
 #include <stdbool.h>
@@ -35,7 +38,8 @@ struct world_config {
 };
 
 struct world_counts {
-	uint64_t events, commits, epochs, views, crashes, fences, starts, moves, saves, acks, faults;
+	uint64_t events, faults, commits, epochs, views, crashes, fences;
+	uint64_t starts, moves, saves, acks;
 };
 
 struct world *world_new(const struct world_config *config);
