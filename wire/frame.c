@@ -33,20 +33,21 @@ static const struct {
 	uint16_t type;
 	const char *name;
 	const ProtobufCMessageDescriptor *body;
+	bool always;			/* of FRAME_PROTOCOL_ALWAYS */
 } types[] = {
-	{ FRAME_SYNC_START, "sync-start", &wire__sync_start__descriptor },
-	{ FRAME_HELLO, "hello", &wire__hello__descriptor },
-	{ FRAME_CLOSE, "close", &wire__close__descriptor },
-	{ FRAME_LOG_CHUNK, "log-chunk", &wire__log_chunk__descriptor },
-	{ FRAME_SNAP_CHUNK, "snap-chunk", &wire__snap_chunk__descriptor },
-	{ FRAME_READY, "ready", &wire__ready__descriptor },
-	{ FRAME_APPEND, "append", &wire__append__descriptor },
-	{ FRAME_ACK, "ack", &wire__ack__descriptor },
-	{ FRAME_PROGRESS, "progress", &wire__progress__descriptor },
-	{ FRAME_REJOIN, "rejoin", &wire__rejoin__descriptor },
-	{ FRAME_AGENT_REQUEST, "agent-request", &wire__agent_request__descriptor },
-	{ FRAME_AGENT_REPLY, "agent-reply", &wire__agent_reply__descriptor },
-	{ FRAME_AGENT_NEWS, "agent-news", &wire__agent_news__descriptor },
+	{ FRAME_SYNC_START, "sync-start", &wire__sync_start__descriptor, true },
+	{ FRAME_HELLO, "hello", &wire__hello__descriptor, true },
+	{ FRAME_CLOSE, "close", &wire__close__descriptor, true },
+	{ FRAME_LOG_CHUNK, "log-chunk", &wire__log_chunk__descriptor, false },
+	{ FRAME_SNAP_CHUNK, "snap-chunk", &wire__snap_chunk__descriptor, false },
+	{ FRAME_READY, "ready", &wire__ready__descriptor, false },
+	{ FRAME_APPEND, "append", &wire__append__descriptor, false },
+	{ FRAME_ACK, "ack", &wire__ack__descriptor, false },
+	{ FRAME_PROGRESS, "progress", &wire__progress__descriptor, false },
+	{ FRAME_REJOIN, "rejoin", &wire__rejoin__descriptor, true },
+	{ FRAME_AGENT_REQUEST, "agent-request", &wire__agent_request__descriptor, true },
+	{ FRAME_AGENT_REPLY, "agent-reply", &wire__agent_reply__descriptor, true },
+	{ FRAME_AGENT_NEWS, "agent-news", &wire__agent_news__descriptor, true },
 };
 
 const ProtobufCMessageDescriptor *frame_body_descriptor(uint16_t type)
@@ -63,6 +64,14 @@ const char *frame_type_name(uint16_t type)
 		if (types[i].type == type)
 			return types[i].name;
 	return "unknown";
+}
+
+bool frame_type_is_always(uint16_t type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (types[i].type == type)
+			return types[i].always;
+	return false;
 }
 
 /* ---------------------------------------------------------------- little endian */
@@ -96,7 +105,8 @@ static void header_write(uint8_t *at, const struct frame_header *header, size_t 
 {
 	memset(at, 0, FRAME_HEADER_SIZE);
 	memcpy(at + AT_MAGIC, magic, sizeof(magic));
-	put(at + AT_PROTOCOL, header->protocol ? header->protocol : FRAME_PROTOCOL, 2);
+	put(at + AT_PROTOCOL, header->protocol ? header->protocol : FRAME_PROTOCOL_ALWAYS,
+	    2);
 	put(at + AT_TYPE, header->type, 2);
 	put(at + AT_LENGTH, length, 4);
 	memcpy(at + AT_CLUSTER, header->cluster, sizeof(header->cluster));
@@ -148,16 +158,22 @@ int frame_encode(const struct frame_header *header, const ProtobufCMessage *body
 	return 0;
 }
 
+static bool can_read(uint64_t protocol, uint16_t type)
+{
+	if (frame_type_is_always(type))
+		return protocol == FRAME_PROTOCOL_ALWAYS;
+	return protocol >= frame_protocols.min && protocol <= frame_protocols.max;
+}
+
 /* Whether these bytes are a whole, undamaged frame of a protocol we speak. */
 static int frame_check(const uint8_t *frame, size_t size)
 {
-	uint64_t protocol, length;
+	uint64_t length;
 
 	if (size < FRAME_HEADER_SIZE || memcmp(frame + AT_MAGIC, magic, sizeof(magic)) != 0)
 		return -EBADMSG;
 	/* Before everything that another protocol may have changed. */
-	protocol = get(frame + AT_PROTOCOL, 2);
-	if (protocol < FRAME_PROTOCOL_MIN || protocol > FRAME_PROTOCOL)
+	if (!can_read(get(frame + AT_PROTOCOL, 2), (uint16_t)get(frame + AT_TYPE, 2)))
 		return -EPROTONOSUPPORT;
 	length = get(frame + AT_LENGTH, 4);
 	if (length > FRAME_BODY_MAX)

@@ -7,7 +7,12 @@
  * body of wire/schema.proto. The decoder is total: every byte string is either a frame
  * within all limits (wire/check.h) or refused.
  *
- * Header, little endian, 72 bytes:
+ * The protocol says how a frame is to be read, so versions of the daemon that differ in it can
+ * share a cluster: a round chooses one that all who take part speak, and the frames of its epoch
+ * carry it. What members meet by before that is chosen (SYNC_START, HELLO, CLOSE, REJOIN), and what
+ * the daemon and its agents say, is of FRAME_PROTOCOL_ALWAYS, which every version reads.
+ *
+ * Header, little endian, 72 bytes; magic, protocol and type stay where they are for ever:
  *   0 magic "CLD1"   4 protocol u16   6 type u16   8 body length u32
  *  12 crc32c u32 of header (this field zero) and body
  *  16 cluster uuid 16 bytes
@@ -15,6 +20,7 @@
  *  48 epoch u64   56 sender's boot id u64   64 request id u64
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,9 +31,14 @@
 enum {
 	FRAME_HEADER_SIZE = 72,
 	FRAME_BODY_MAX = 60 * 1024,
-	FRAME_PROTOCOL_MIN = 1,
-	FRAME_PROTOCOL = 1,
+	FRAME_PROTOCOL_ALWAYS = 1,
 };
+
+/* Of the frames of an epoch: those that this program can read and write (protocol.c). */
+struct frame_protocols {
+	uint16_t min, max;
+};
+extern const struct frame_protocols frame_protocols;
 
 enum frame_type {
 	FRAME_SYNC_START = 1, FRAME_HELLO, FRAME_CLOSE, FRAME_LOG_CHUNK, FRAME_SNAP_CHUNK,
@@ -53,11 +64,13 @@ struct frame_header {
 /* The message that a type carries; NULL for an unknown type. */
 const ProtobufCMessageDescriptor *frame_body_descriptor(uint16_t type);
 const char *frame_type_name(uint16_t type);
+/* Whether frames of that type are of FRAME_PROTOCOL_ALWAYS, in every version. */
+bool frame_type_is_always(uint16_t type);
 
 /*
  * Appends a frame to out. -EMSGSIZE if the body is larger than FRAME_BODY_MAX or a field is
  * beyond a limit of wire/check.h; -EBADMSG if a text is not clean: every receiver would
- * refuse it. A protocol of 0 in the header stands for FRAME_PROTOCOL. The body must be of
+ * refuse it. A protocol of 0 in the header stands for FRAME_PROTOCOL_ALWAYS. The body must be of
  * the type that the header names.
  */
 int frame_encode(const struct frame_header *header, const ProtobufCMessage *body, struct buf *out);

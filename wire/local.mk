@@ -18,7 +18,8 @@ noinst_LIBRARIES += %D%/libwire.a
 	%D%/json_field.h \
 	%D%/json_in.c \
 	%D%/message.c \
-	%D%/message.h
+	%D%/message.h \
+	%D%/protocol.c
 
 EXTRA_DIST += %D%/README.md
 

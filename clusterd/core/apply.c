@@ -12,6 +12,7 @@
 #include "base/nearest.h"
 #include "clusterd/core/apply_context.h"
 #include "clusterd/core/elapsed.h"
+#include "clusterd/core/feature.h"
 #include "wire/check.h"
 #include "wire/message.h"
 
@@ -46,6 +47,7 @@ static apply_fn *const handlers[] = {
 	[WIRE__COMMAND__BODY_LEFTOVER_REPORT] = apply_leftover_report,
 	[WIRE__COMMAND__BODY_SETTING_SET] = apply_setting_set,
 	[WIRE__COMMAND__BODY_NOTE] = apply_note,
+	[WIRE__COMMAND__BODY_FEATURE_RAISE] = apply_feature_raise,
 };
 
 void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)
@@ -356,11 +358,34 @@ static void remember(struct apply *apply, Wire__Verdict *verdict)
 	forget_request(apply);
 }
 
+/*
+ * Nothing of it may be above the cluster's level, which some version here knows and another one
+ * does not. A cluster begins at a level of its own.
+ */
+static bool is_of_level(struct apply *apply)
+{
+	const Wire__Command *command = apply->command;
+	uint32_t level = feature_level(apply->state);
+
+	if (level == 0 && command->body_case == WIRE__COMMAND__BODY_GENESIS &&
+	    command->genesis->cluster)
+		level = command->genesis->cluster->feature_level;
+	if (level == 0)
+		level = FEATURE_FIRST;
+	if (feature_needed(&command->base) <= level)
+		return true;
+	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+		     "this needs a higher feature level than %u, which the cluster is at", level);
+	return false;
+}
+
 static void carry_out(struct apply *apply)
 {
 	unsigned body = (unsigned)apply->command->body_case;
 
 	if (body == WIRE__COMMAND__BODY_NOOP || body == WIRE__COMMAND__BODY_CHECK)
+		return;
+	if (!is_of_level(apply))
 		return;
 	if (body >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[body]) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,

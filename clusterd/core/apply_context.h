@@ -37,6 +37,10 @@ apply_fn apply_fence_add, apply_fence_remove, apply_fence_test, apply_fence_begi
 	apply_fence_result;
 apply_fn apply_volume_add, apply_volume_remove, apply_setting_set, apply_note;
 apply_fn apply_leftover_report;
+apply_fn apply_feature_raise;
+
+/* Is the cluster at this feature's level (feature.h)? The one thing by which apply may differ. */
+bool apply_has(const struct apply *apply, uint32_t feature);
 
 void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "clusterd/core/apply_context.h"
 #include "clusterd/core/elapsed.h"
+#include "clusterd/core/feature.h"
 
 static Wire__Node *node_open(struct apply *apply, uint32_t node)
 {
@@ -35,6 +36,7 @@ static void node_move(struct apply *apply, Wire__Node *node, Wire__Node__State n
 	node->since_ms = apply->command->time_ms;
 	record_text(&node->reason, reason);
 	record_text(&node->held_back, "");
+	record_text(&node->left_out, "");
 	if (next != WIRE__NODE__STATE__UP) {
 		apply_looks_forget(apply, (uint32_t)node->id);
 		elapsed_untie(node);
@@ -157,6 +159,7 @@ void apply_node_report(struct apply *apply)
 	record_text(&node->kernel_boot_id, report->kernel_boot_id);
 	node->boot_id = apply->command->boot_id;
 	node->disk_id = report->disk_id;
+	node->feature_max = report->feature_max ? report->feature_max : FEATURE_FIRST;
 	if (report->facts)
 		take_facts(apply, node, report->facts, was_up && same_daemon);
 	if (!was_up) {
@@ -182,6 +185,23 @@ static bool hold_back(struct apply *apply, Wire__Node *node)
 	return true;
 }
 
+/* Its daemon runs but its version keeps it out, or does so no more. */
+static bool leave_out(struct apply *apply, Wire__Node *node)
+{
+	const Wire__NodeVerdict *verdict = apply->command->node_verdict;
+
+	if (node->state == WIRE__NODE__STATE__UP || verdict->state != node->state ||
+	    node->incarnation != verdict->incarnation ||
+	    strcmp(node->left_out, verdict->left_out) == 0)
+		return false;
+	record_text(&node->left_out, verdict->left_out);
+	if (*verdict->left_out)
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, verdict->node,
+				 "takes no part, guests run on, nothing is fenced: %s",
+				 verdict->left_out);
+	return true;
+}
+
 /* May the conductor say so? What is off can only be found to be on again. */
 static bool may_become(const Wire__Node *node, Wire__Node__State next)
 {
@@ -199,7 +219,7 @@ void apply_node_verdict(struct apply *apply)
 
 	if (!node)
 		return;
-	if (hold_back(apply, node)) {
+	if (hold_back(apply, node) || leave_out(apply, node)) {
 		node_close(apply, node);
 		return;
 	}

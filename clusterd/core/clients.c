@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/core/leftover.h"
 #include "clusterd/core/place.h"
 #include "clusterd/core/record.h"
@@ -117,6 +118,37 @@ static Wire__Verdict__Code prepare_start(struct core *core, const Wire__Vm *vm, 
 		       : WIRE__VERDICT__CODE__NO_CAPACITY;
 }
 
+/* An older daemon that has just come back has not told so by commit yet. */
+static Wire__Verdict__Code prepare_raise(struct core *core, const Wire__FeatureRaise *raise,
+					 char *why, size_t size)
+{
+	for (uint32_t node = 1; node <= REPLICA_NODE_MAX; node++) {
+		uint32_t known = replica_feature_max(core->replica, node);
+
+		if (known == 0 || known >= raise->level)
+			continue;
+		snprintf(why, size, "%s knows feature levels up to %u: install a newer clusterd "
+			 "there", node_name(core->state, node), known);
+		return WIRE__VERDICT__CODE__NOT_READY;
+	}
+	return WIRE__VERDICT__CODE__OK;
+}
+
+/* What cannot be said at the cluster's feature level. */
+static bool is_above(const struct core *core, const Wire__Command *command, char *why, size_t size)
+{
+	uint32_t needed = feature_needed(&command->base), level = feature_level(core->state);
+
+	if (needed <= level)
+		return false;
+	if (needed == UINT32_MAX)
+		snprintf(why, size, "this clusterd does not know all of what is asked for");
+	else
+		snprintf(why, size, "this needs feature level %u, and the cluster is at %u: when "
+			 "all nodes know it, clusterctl cluster upgrade raises it", needed, level);
+	return true;
+}
+
 /* Refuses before anything is changed. */
 static Wire__Verdict__Code prepare(struct core *core, Wire__Command *command, char *why,
 				   size_t size)
@@ -134,6 +166,8 @@ static Wire__Verdict__Code prepare(struct core *core, Wire__Command *command, ch
 		    command->vm_want->action != WIRE__VM__ACTION__NO_ACTION)
 			return WIRE__VERDICT__CODE__OK;
 		return prepare_start(core, vm, why, size);
+	case WIRE__COMMAND__BODY_FEATURE_RAISE:
+		return prepare_raise(core, command->feature_raise, why, size);
 	default:
 		return WIRE__VERDICT__CODE__OK;
 	}
@@ -191,7 +225,7 @@ static bool prepare_pending(struct core *core, struct pending *pending, struct u
 			     pending->command.len);
 	if (core->census.disputed)
 		snprintf(why, sizeof(why), "nothing was changed: %s", CENSUS_DISPUTED);
-	else
+	else if (!is_above(core, command, why, sizeof(why)))
 		code = prepare(core, command, why, sizeof(why));
 
 	pending->prepared = true;

@@ -56,7 +56,7 @@ struct look_sight conduct_strict_sight(const struct core *core, struct update *u
 
 void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		     Wire__Node__State state, const char *reason, const char *held_back,
-		     struct update *update)
+		     const char *left_out, struct update *update)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__NodeVerdict verdict = WIRE__NODE_VERDICT__INIT;
@@ -68,6 +68,7 @@ void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_n
 	verdict.state = state;
 	verdict.reason = (char *)reason;
 	verdict.held_back = (char *)held_back;
+	verdict.left_out = (char *)left_out;
 	command.body_case = WIRE__COMMAND__BODY_NODE_VERDICT;
 	command.node_verdict = &verdict;
 	core_propose(core, &command, update);

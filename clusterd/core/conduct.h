@@ -59,10 +59,13 @@ bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, stru
  */
 struct look_sight conduct_sight(const struct core *core);
 struct look_sight conduct_strict_sight(const struct core *core, struct update *update);
-/* The state of a node is to become this one; `held_back`: why no more is done, or "". */
+/*
+ * The state of a node is to become this one; `held_back`: why no more is done, or "". If it is in
+ * that state, `left_out` is why its daemon takes no part though it runs, or "".
+ */
 void conduct_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
 		     Wire__Node__State state, const char *reason, const char *held_back,
-		     struct update *update);
+		     const char *left_out, struct update *update);
 
 /* conduct_node.c: what membership says of a node that does not speak for itself. */
 void conduct_watch_node(struct core *core, const Wire__Node *node);

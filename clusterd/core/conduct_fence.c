@@ -25,7 +25,8 @@ static void note_held_back(struct core *core, const Wire__Node *node, struct wat
 			   const char *why, struct update *update)
 {
 	if (strcmp(node->held_back, why) != 0)
-		conduct_verdict(core, node, watched, node->state, node->reason, why, update);
+		conduct_verdict(core, node, watched, node->state, node->reason, why,
+				node->left_out, update);
 }
 
 /* A fence call whose executor is gone has no result; somebody else repeats it. */

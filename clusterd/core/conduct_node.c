@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/core/conduct.h"
 
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "clusterd/core/record.h"
 
 /* The longest that a node whose power was cut is still taken for a member of the ring. */
@@ -42,7 +46,7 @@ void conduct_watch_node(struct core *core, const Wire__Node *node)
 static void propose_verdict(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			    Wire__Node__State state, const char *reason, struct update *update)
 {
-	conduct_verdict(core, node, watched, state, reason, "", update);
+	conduct_verdict(core, node, watched, state, reason, "", "", update);
 }
 
 /*
@@ -60,6 +64,26 @@ static bool is_on_again(struct core *core, const struct watched_node *watched,
 			struct update *update)
 {
 	return watched->was_out || conduct_lasted(core, watched->since_ms, GHOST_MS, update);
+}
+
+static bool is_left_out(const struct core *core, const Wire__Node *node)
+{
+	return (core->standing.left_out & vmop_bit((uint32_t)node->id)) != 0;
+}
+
+/* A daemon that runs and cannot take part is on record with the reason, as long as it is so. */
+static void note_left_out(struct core *core, const Wire__Node *node, struct watched_node *watched,
+			  struct update *update)
+{
+	_cleanup_(buf_free) struct buf why = { 0 };
+
+	if (node->state == WIRE__NODE__STATE__UP)
+		return;
+	if (is_left_out(core, node))
+		replica_say_left_out(core->replica, (uint32_t)node->id, &why);
+	if (strcmp(node->left_out, buf_str(&why)) != 0)
+		conduct_verdict(core, node, watched, node->state, node->reason, node->held_back,
+				buf_str(&why), update);
 }
 
 /*
@@ -82,7 +106,9 @@ void conduct_node(struct core *core, const Wire__Node *node, struct watched_node
 			break;
 		else if (conduct_lasted(core, watched->since_ms, grace_ms, update))
 			propose_verdict(core, node, watched, WIRE__NODE__STATE__DAEMON_DOWN,
-					"corosync answers, clusterd does not", update);
+					is_left_out(core, node)
+						? "corosync answers, clusterd is of another version"
+						: "corosync answers, clusterd does not", update);
 		break;
 	case WIRE__NODE__STATE__DAEMON_DOWN:
 		if (!in_ring)
@@ -111,4 +137,5 @@ void conduct_node(struct core *core, const Wire__Node *node, struct watched_node
 	default:
 		break;
 	}
+	note_left_out(core, node, watched, update);
 }

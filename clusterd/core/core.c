@@ -10,6 +10,7 @@
 #include "clusterd/core/apply.h"
 #include "clusterd/core/core_private.h"
 #include "clusterd/core/elapsed.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/core/record.h"
 #include "clusterd/core/sound.h"
 #include "wire/command.h"
@@ -31,6 +32,8 @@ struct core *core_new(const struct core_config *config)
 		.node = config->node,
 		.boot_id = config->boot_id,
 		.disk_id = config->disk_id,
+		.feature_max = feature_table.max,
+		.version = config->version,
 		.ops = &machine_ops,
 		.above = core,
 	};
@@ -135,7 +138,7 @@ int core_genesis(const Wire__Command *genesis, struct update *update)
 /* Goes to everybody, is kept by nobody: it only feeds what people look at. */
 static void send_progress(struct core *core, const Wire__AgentNews *news, struct update *update)
 {
-	struct frame_header header = { .protocol = FRAME_PROTOCOL,
+	struct frame_header header = { .protocol = core->standing.protocol,
 				       .type = FRAME_PROGRESS,
 				       .epoch = core->standing.epoch,
 				       .boot_id = core->boot_id };
@@ -348,6 +351,7 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 		.members = standing->members,
 		.ring = standing->ring,
 		.ready = standing->ready_nodes,
+		.left_out = standing->left_out,
 		.agent_ok = duties_agent_ok(core),
 		.disputed = core->census.disputed ? CENSUS_DISPUTED : NULL,
 	};

@@ -24,6 +24,7 @@ struct core_config {
 	uint64_t memory_mib;		/* declared memory; 0 = what the agent finds */
 	uint64_t random;		/* seed for request ids */
 	bool eager;			/* for tests: looks at everything at each step */
+	const char *version;		/* of this program, for people; not copied; NULL: none */
 };
 
 /* Never fails: memory that cannot be had ends the process (base/mem.h). */
@@ -63,6 +64,7 @@ struct core_standing {
 	uint32_t leader;		/* 0 = none */
 	const char *why_not;		/* if not open, a sentence */
 	uint64_t members, ring, ready;	/* bit n-1 = node n */
+	uint64_t left_out;		/* members whose version keeps them out */
 	bool agent_ok;
 	const char *disputed;		/* copies of the state differ: a sentence; NULL: no */
 };

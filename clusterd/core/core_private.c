@@ -2,12 +2,15 @@
 #include "clusterd/core/core_private.h"
 
 #include "base/cleanup.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/core/record.h"
 #include "wire/command.h"
+#include "wire/message.h"
 
 void core_propose(struct core *core, Wire__Command *command, struct update *update)
 {
 	_cleanup_(buf_free) struct buf packed = { 0 };
+	_cleanup_(wire_freep) Wire__Command *lower = NULL;
 
 	core->agenda.acts++;
 	command->time_ms = core->wall_ms;
@@ -16,7 +19,11 @@ void core_propose(struct core *core, Wire__Command *command, struct update *upda
 	command->boot_id = core->boot_id;
 	if (!command->who || !*command->who)
 		command->who = (char *)"clusterd";
-	if (wire_command_pack(command, &packed, NULL) == 0)
+	if (feature_needed(&command->base) > feature_level(core->state))
+		lower = wire_dup(&command->base);
+	if (lower)
+		feature_strip(&lower->base, feature_level(core->state));
+	if (wire_command_pack(lower ? lower : command, &packed, NULL) == 0)
 		replica_propose(core->replica, &packed, 0, update);
 }
 

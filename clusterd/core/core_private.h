@@ -61,7 +61,7 @@ void clients_free(struct core *core);
 
 /*
  * core_private.c: fills in proposer and time, packs and multicasts. Nothing waits for the
- * outcome.
+ * outcome. What is above the cluster's feature level is left out.
  */
 void core_propose(struct core *core, Wire__Command *command, struct update *update);
 /* An ask with a fresh id; the caller fills in request. */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "clusterd/core/feature.h"
 #include "wire/message.h"
 
 enum { SELF_REPORT_MS = 1000, FIRST_REPORT_MS = 3000 };
@@ -19,11 +21,20 @@ static Wire__NodeFacts *facts_to_tell(const struct core *core)
 	return duties->facts && duties->facts->agent_ok && !duties->whole ? NULL : duties->facts;
 }
 
+/* On record is what the cluster's feature level has a place for; the agent may know more. */
 static bool facts_stale(const struct core *core, const Wire__Node *self)
 {
 	const Wire__NodeFacts *facts = facts_to_tell(core);
+	_cleanup_(wire_freep) Wire__NodeFacts *lower = NULL;
 
-	return facts && (!self->facts || !wire_equal(&self->facts->base, &facts->base));
+	if (!facts)
+		return false;
+	if (feature_needed(&facts->base) > feature_level(core->state)) {
+		lower = wire_dup(&facts->base);
+		feature_strip(&lower->base, feature_level(core->state));
+		facts = lower;
+	}
+	return !self->facts || !wire_equal(&self->facts->base, &facts->base);
 }
 
 /*
@@ -54,7 +65,8 @@ static void report_self(struct core *core, struct update *update)
 	if (!self || core->leave_ms || facts_are_near(core, self, update))
 		return;
 	if (core_self(core) && strcmp(self->kernel_boot_id, core->kernel_boot_id) == 0 &&
-	    self->disk_id == core->disk_id && !facts_stale(core, self))
+	    self->disk_id == core->disk_id && feature_known_by(self) == feature_table.max &&
+	    !facts_stale(core, self))
 		return;
 	if (duties->report_ms && core->now_ms < duties->report_ms + SELF_REPORT_MS) {
 		update_wake(update, duties->report_ms + SELF_REPORT_MS);
@@ -64,6 +76,7 @@ static void report_self(struct core *core, struct update *update)
 	report.facts = facts_to_tell(core);
 	report.kernel_boot_id = core->kernel_boot_id;
 	report.disk_id = core->disk_id;
+	report.feature_max = feature_table.max;
 	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
 	command.node_report = &report;
 	core_propose(core, &command, update);

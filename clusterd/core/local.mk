@@ -12,6 +12,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply.c \
 	%D%/apply.h \
 	%D%/apply_context.h \
+	%D%/apply_feature.c \
 	%D%/apply_fence.c \
 	%D%/apply_fence_device.c \
 	%D%/apply_leftover.c \
@@ -53,6 +54,9 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/elapsed.c \
 	%D%/elapsed.h \
 	%D%/event.h \
+	%D%/feature.c \
+	%D%/feature.h \
+	%D%/feature_table.c \
 	%D%/leftover.c \
 	%D%/leftover.h \
 	%D%/log.c \
@@ -116,3 +120,6 @@ tests_unit_test_core_rounds_LDADD = tests/sim/libsim.a $(LDADD)
 unit_tests += tests/unit/test_core_sound
 unit_tests += tests/unit/test_core_sync
 tests_unit_test_core_sync_LDADD = tests/sim/libsim.a $(LDADD)
+unit_tests += tests/unit/test_core_rolling
+tests_unit_test_core_rolling_LDADD = tests/sim/libsim.a $(LDADD)
+unit_tests += tests/unit/test_core_feature

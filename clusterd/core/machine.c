@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/core/sound.h"
 #include "wire/message.h"
 
@@ -24,6 +25,12 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK)
 		census_hear(core, command, entry->index, entry->epoch);
 	census_note(&core->census, entry->index, state_digest(core->state));
+	/* What comes next would be applied otherwise than by the others. */
+	if (feature_level(core->state) > feature_table.max && update->leave == LEAVE_NO) {
+		update->leave = LEAVE_RESYNC;
+		update->leave_why = "the cluster's feature level was raised, and this clusterd "
+				    "does not know the new one: install a newer version here";
+	}
 	clients_answer(core, request, verdict, update);
 	wire_free(command);
 	wire_free(verdict);
@@ -56,6 +63,13 @@ static void on_position(void *above, uint64_t *ret_index, uint64_t *ret_epoch)
 
 	*ret_index = state_index(core->state);
 	*ret_epoch = state_epoch(core->state);
+}
+
+static uint32_t on_level(void *above)
+{
+	struct core *core = above;
+
+	return feature_level(core->state);
 }
 
 static int hex(char c)
@@ -181,6 +195,7 @@ const struct replica_ops machine_ops = {
 	.voters = on_voters,
 	.disk_of = on_disk_of,
 	.position = on_position,
+	.level = on_level,
 	.cluster = machine_cluster,
 	.snap_fill = on_snap_fill,
 	.snap_begin = on_snap_begin,

@@ -11,7 +11,7 @@
 #include "base/sm.h"
 #include "clusterd/core/round.h"
 
-enum { WHY_MAX = 256 };
+enum { WHY_MAX = 512 };
 
 /* ---------------------------------------------------------------- life */
 
@@ -118,6 +118,8 @@ uint64_t replica_applied(const struct replica *replica)
 static struct frame_header header_of(const struct replica *replica, uint16_t type)
 {
 	struct frame_header header = {
+		.protocol = frame_type_is_always(type) ? FRAME_PROTOCOL_ALWAYS :
+							 replica->round.able.protocol,
 		.type = type,
 		.round = replica->round.id,
 		.epoch = replica->round.epoch,
@@ -220,6 +222,14 @@ uint64_t replica_boot_id(const struct replica *replica, uint32_t node)
 	return round->nodes & node_bit(node) ? round->hello[node - 1].boot_id : 0;
 }
 
+uint32_t replica_feature_max(const struct replica *replica, uint32_t node)
+{
+	const struct round *round = &replica->round;
+
+	return round->open && round->nodes & node_bit(node) ? round->hello[node - 1].feature_max
+							     : 0;
+}
+
 void replica_frame(struct replica *replica, const struct event *event, struct update *update)
 {
 	const struct event_frame *frame = &event->frame;
@@ -280,6 +290,11 @@ void replica_tick(struct replica *replica, const struct event *event, struct upd
 
 /* ---------------------------------------------------------------- standing */
 
+void replica_say_left_out(const struct replica *replica, uint32_t node, struct buf *text)
+{
+	round_say_left_out(&replica->round, node, "there", text);
+}
+
 void replica_standing(const struct replica *replica, struct replica_standing *ret_standing)
 {
 	const struct round *round = &replica->round;
@@ -296,6 +311,8 @@ void replica_standing(const struct replica *replica, struct replica_standing *re
 		.ring = replica->ring,
 		.epoch_nodes = open ? round->nodes : 0,
 		.ready_nodes = open ? round->ready : 0,
+		.left_out = round->able.nodes ? round->heard & ~round->able.nodes : 0,
+		.protocol = open ? round->able.protocol : 0,
 		.refused = replica->refused,
 	};
 	if (ret_standing->ready) {

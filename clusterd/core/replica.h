@@ -42,6 +42,8 @@ struct replica_ops {
 	uint64_t (*disk_of)(void *above, uint32_t node);
 	/* Position of the applied state. */
 	void (*position)(void *above, uint64_t *ret_index, uint64_t *ret_epoch);
+	/* The feature level of the applied state; 0 on an empty node. */
+	uint32_t (*level)(void *above);
 	/* Cluster uuid; false on an empty node. */
 	bool (*cluster)(void *above, uint8_t ret_uuid[16]);
 	/*
@@ -68,6 +70,8 @@ struct replica_config {
 	uint32_t node;			/* 1 … REPLICA_NODE_MAX, else assert */
 	uint64_t boot_id, disk_id;	/* never 0 */
 	size_t keep;			/* newest log entries to keep; 0 = 10,000 */
+	uint32_t feature_max;		/* the highest feature level that can be applied here */
+	const char *version;		/* of the program, for people; not copied */
 	const struct replica_ops *ops;
 	void *above;
 };
@@ -110,11 +114,17 @@ struct replica_standing {
 	uint64_t members, ring;		/* sets of nodes: bit n-1 = node n */
 	uint64_t epoch_nodes;		/* that take part in the open epoch, 0 = none is open */
 	uint64_t ready_nodes;		/* of those, the ones that are READY */
+	uint64_t left_out;		/* members whose version keeps them out of the round */
+	uint16_t protocol;		/* of the frames of the open epoch, 0 = none is open */
 	uint64_t refused;		/* frames that were not as they must be, ever */
 	const char *why_not;		/* not open or not ready: a sentence; until the next step */
 };
 /* Of the daemon that takes part in the round for that node; 0 if none does. */
 uint64_t replica_boot_id(const struct replica *replica, uint32_t node);
+/* Why a node of left_out is, and what to do, in words for people. */
+void replica_say_left_out(const struct replica *replica, uint32_t node, struct buf *text);
+/* The highest feature level that a node of the open epoch knows; 0: it is not of it. */
+uint32_t replica_feature_max(const struct replica *replica, uint32_t node);
 void replica_standing(const struct replica *replica, struct replica_standing *ret_standing);
 
 #endif

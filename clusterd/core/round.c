@@ -6,12 +6,14 @@
 
 #include "base/cleanup.h"
 #include "base/sm.h"
+#include "wire/check.h"
 
 /*
  * A round, as one member goes through it:
  *
  *	IDLE ---SYNC_START--> HELLO ---CLOSE--> WAIT	no majority, or no cluster known
- *	                                  |---> OUT	closed without this member's HELLO
+ *	                                  |---> OUT	closed without this member's HELLO, or
+ *	                                  |		its version cannot take part (decide.c)
  *	                                  |---> SYNC	behind the source
  *	                                  |       |
  *	                                  '---> STORE	the log is the source's: on its way to disk
@@ -117,6 +119,9 @@ static uint64_t patience_ms(const struct replica *replica)
 	case PHASE_HELLO:
 		return (uint64_t)TAKEOVER_MS * (1 + rank(replica));
 	case PHASE_OUT:
+		/* Its version keeps it out. Only another daemon, here or there, changes that. */
+		if (round->able.nodes)
+			return 0;
 		/* As long as the disk is what it waits for, a new round would be as useless. */
 		return round->said_hello ? REJOIN_MS : 0;
 	case PHASE_SYNC:
@@ -249,8 +254,11 @@ static void say_hello(struct replica *replica, struct update *update)
 	uint32_t voters[REPLICA_NODE_MAX];
 	uint64_t disks[REPLICA_NODE_MAX];
 
-	body.proto_min = FRAME_PROTOCOL_MIN;
-	body.proto_max = FRAME_PROTOCOL;
+	body.proto_min = frame_protocols.min;
+	body.proto_max = frame_protocols.max;
+	body.feature_max = config->feature_max;
+	body.feature_level = config->ops->level(config->above);
+	body.version = (char *)(config->version ? config->version : "");
 	body.promised = replica->promised;
 	body.last_index = rlog_last(log);
 	body.last_epoch = rlog_epoch(log, body.last_index);
@@ -269,6 +277,29 @@ static void say_hello(struct replica *replica, struct update *update)
 	replica->round.said_hello = true;
 }
 
+static void note_hello(struct round *round, const struct delivery *delivery)
+{
+	const Wire__Hello *body = (const Wire__Hello *)delivery->body;
+	struct hello *hello = &round->hello[delivery->sender - 1];
+
+	*hello = (struct hello){
+		.boot_id = delivery->header->boot_id,
+		.disk_id = body->disk_id,
+		.promised = body->promised,
+		.last_epoch = body->last_epoch,
+		.last_index = body->last_index,
+		.applied = body->applied,
+		.first_index = body->first_index,
+		.against = body->against,
+		.proto_min = (uint16_t)body->proto_min,
+		.proto_max = (uint16_t)body->proto_max,
+		.feature_max = body->feature_max ? body->feature_max : 1,
+		.feature_level = body->feature_level,
+	};
+	memcpy(hello->version, body->version,
+	       wire_text_fit(body->version, sizeof(hello->version) - 1));
+}
+
 void round_take_hello(struct replica *replica, const struct delivery *delivery)
 {
 	const Wire__Hello *body = (const Wire__Hello *)delivery->body;
@@ -280,16 +311,7 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery)
 		return;
 	}
 	round->heard |= node_bit(delivery->sender);
-	round->hello[delivery->sender - 1] = (struct hello){
-		.boot_id = delivery->header->boot_id,
-		.disk_id = body->disk_id,
-		.promised = body->promised,
-		.last_epoch = body->last_epoch,
-		.last_index = body->last_index,
-		.applied = body->applied,
-		.first_index = body->first_index,
-		.against = body->against,
-	};
+	note_hello(round, delivery);
 	round_learn_voters(round, delivery->sender, body);
 	round_progress(replica, delivery->now_ms);
 	check_close(replica, delivery->now_ms, delivery->update);
@@ -340,8 +362,13 @@ void round_take_close(struct replica *replica, const struct delivery *delivery)
 		move(replica, PHASE_OUT, delivery->now_ms);
 		return;
 	}
+	round->able = round_able(round);
 	if (!round_quorate(round)) {
 		move(replica, PHASE_WAIT, delivery->now_ms);
+		return;
+	}
+	if (!(round->able.nodes & node_bit(replica->config.node))) {
+		move(replica, PHASE_OUT, delivery->now_ms);
 		return;
 	}
 	round_decide(round);

@@ -28,6 +28,16 @@ struct hello {
 	uint64_t boot_id, disk_id;
 	uint64_t promised, last_epoch, last_index, applied, first_index;
 	uint64_t against;			/* sources whose logs it contradicts */
+	uint16_t proto_min, proto_max;
+	uint32_t feature_max, feature_level;
+	char version[32];			/* of its program; "" = not told */
+};
+
+/* Who of those who were heard can take part together, and in which protocol. */
+struct able {
+	uint64_t nodes;
+	uint16_t protocol;
+	uint32_t level;				/* of features, that a member has to know */
 };
 
 /* The voters as the member knows them that has applied most of all who answered. */
@@ -54,6 +64,7 @@ struct round {
 	struct voters voters;
 
 	/* decided by CLOSE, the same on every member */
+	struct able able;			/* nodes 0: not closed yet */
 	uint64_t nodes;				/* who takes part */
 	uint64_t counted;			/* of those, voters with their known disk */
 	size_t majority;			/* of all voters */
@@ -173,7 +184,14 @@ uint64_t round_awaited(const struct replica *replica);
 bool round_hello_fits(const Wire__Hello *body);
 /* Takes the voters from a HELLO, unless somebody who applied more has told of them. */
 void round_learn_voters(struct round *round, uint32_t node, const Wire__Hello *body);
-/* Voters that answered, with the disk they are known to have joined with. */
+/*
+ * Versions may differ. A member must know the feature level that anybody here has applied: it
+ * would apply entries otherwise than the rest. Of these, who has a protocol in common takes part;
+ * where there is none common to all, the one with most voters goes on, and if that leaves a choice,
+ * with most nodes, and then the highest. Whoever is left out waits for another view.
+ */
+struct able round_able(const struct round *round);
+/* Voters that answered and can take part, with the disk they are known to have joined with. */
 uint64_t round_counted(const struct round *round);
 /* They are a majority of all voters. */
 bool round_quorate(const struct round *round);
@@ -183,6 +201,9 @@ void round_decide(struct round *round);
 /* ---------------------------------------------------------------- why.c */
 
 void round_why(const struct replica *replica, char *ret_why, size_t size);
+/* What of a node's version keeps it out of the round, and what to do; there: "there", "here". */
+void round_say_left_out(const struct round *round, uint32_t node, const char *there,
+			struct buf *text);
 
 /* ---------------------------------------------------------------- commit.c */
 

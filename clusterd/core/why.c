@@ -42,12 +42,42 @@ static uint64_t new_voters(const struct round *round)
 	return nodes;
 }
 
+void round_say_left_out(const struct round *round, uint32_t node, const char *there,
+			struct buf *text)
+{
+	const struct hello *hello = &round->hello[node - 1];
+	const struct able *able = &round->able;
+
+	buf_printf(text, "the clusterd %s", there);
+	if (*hello->version)
+		buf_printf(text, " (%s)", hello->version);
+	if (hello->feature_max < able->level)
+		buf_printf(text,
+			   " knows feature levels up to %" PRIu32 ", but the cluster is at %" PRIu32
+			   ": install a newer version %s",
+			   hello->feature_max, able->level, there);
+	else
+		buf_printf(text,
+			   " speaks protocols %u to %u, but the others speak %u: install a version "
+			   "%s that speaks it",
+			   hello->proto_min, hello->proto_max, able->protocol, there);
+}
+
+/* Those who are here, but of no use together with the others. */
+static void say_unable(const struct round *round, struct buf *text)
+{
+	for (uint64_t left = round->heard & ~round->able.nodes; left; left &= left - 1) {
+		buf_printf(text, "; node %" PRIu32 " cannot take part: ", nodes_lowest(left));
+		round_say_left_out(round, nodes_lowest(left), "there", text);
+	}
+}
+
 static void say_waiting(const struct replica *replica, struct buf *text)
 {
 	const struct round *round = &replica->round;
 	uint64_t voters = voter_nodes(round), anew = new_voters(round);
-	uint64_t here = round_counted(round) | (anew & round->heard);
-	uint64_t forgetful = voters & round->heard & ~here;
+	uint64_t here = round_counted(round) | (anew & round->able.nodes);
+	uint64_t forgetful = voters & round->able.nodes & ~here;
 
 	if (round->voters.n == 0) {
 		buf_append_str(text, "no cluster yet: this node waits to learn of one");
@@ -67,6 +97,7 @@ static void say_waiting(const struct replica *replica, struct buf *text)
 		say_nodes(text, anew);
 		buf_append_str(text, " took part once");
 	}
+	say_unable(round, text);
 }
 
 static void say_phase(const struct replica *replica, struct buf *text)
@@ -96,6 +127,13 @@ static void say_phase(const struct replica *replica, struct buf *text)
 		say_waiting(replica, text);
 		break;
 	case PHASE_OUT:
+		if (round->able.nodes) {
+			buf_append_str(text, "left out: ");
+			round_say_left_out(round, replica->config.node, "here", text);
+			buf_append_str(text, "; until then its guests run on, and nothing is "
+					     "changed here");
+			break;
+		}
 		buf_append_str(text, "joining: this node answered too late; it asks again");
 		break;
 	case PHASE_SYNC:

@@ -202,7 +202,7 @@ static int32_t on_socket(int32_t fd, int32_t revents, void *context)
 int child_send(struct child *child, uint16_t type, uint64_t request, const ProtobufCMessage *body)
 {
 	const struct frame_header header = { .type = type, .request = request,
-					     .protocol = FRAME_PROTOCOL };
+					     .protocol = FRAME_PROTOCOL_ALWAYS };
 	struct waiting *waiting;
 	struct buf frame = { 0 };
 	int error;

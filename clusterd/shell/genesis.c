@@ -11,10 +11,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "clusterd/core/core.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/shell/shell.h"
 #include "wire/message.h"
 
-enum { WORD_MAX = 256, FEATURE_LEVEL = 1 };
+enum { WORD_MAX = 256 };
 
 /* ---------------------------------------------------------------- nodes */
 
@@ -160,7 +161,7 @@ static Wire__Cluster *make_cluster(const struct genesis *genesis, const char *uu
 	wire_set(&cluster->name, genesis->name);
 	cluster->voters = mem_dup(voters, voters_n * sizeof(*voters));
 	cluster->n_voters = voters_n;
-	cluster->feature_level = FEATURE_LEVEL;
+	cluster->feature_level = feature_table.max;
 	cluster->born_ms = wall_ms;
 	return cluster;
 }

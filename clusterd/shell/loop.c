@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
 #include "clusterd/shell/loop.h"
 
 #include <assert.h>
@@ -365,6 +367,7 @@ static struct core *new_core(const struct loop *loop, uint32_t node)
 		.kernel_boot_id = boot_id,
 		.memory_mib = loop->conf->memory_mib,
 		.random = shell_random(),
+		.version = PACKAGE_VERSION,
 	};
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t size = fd < 0 ? -1 : read(fd, boot_id, sizeof(boot_id) - 1);

@@ -87,7 +87,7 @@ static void try_body(uint8_t type, const uint8_t *data, size_t size)
 {
 	_cleanup_(buf_free) struct buf frame = { 0 };
 	const uint8_t start[] = {
-		'C', 'L', 'D', '1', FRAME_PROTOCOL, 0, type, 0,
+		'C', 'L', 'D', '1', FRAME_PROTOCOL_ALWAYS, 0, type, 0,
 		(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16), (uint8_t)(size >> 24),
 	};
 	uint32_t crc;

@@ -158,7 +158,8 @@ Wire__Hello rig_hello(uint64_t promised, uint64_t epoch, uint64_t index, uint64_
 {
 	Wire__Hello body = WIRE__HELLO__INIT;
 
-	body.proto_min = body.proto_max = FRAME_PROTOCOL;
+	body.proto_min = frame_protocols.min;
+	body.proto_max = frame_protocols.max;
 	body.promised = promised;
 	body.last_epoch = epoch;
 	body.last_index = index;

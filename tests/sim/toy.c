@@ -243,7 +243,13 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 	return 0;
 }
 
+static uint32_t on_level(void *above)
+{
+	return 0;
+}
+
 const struct replica_ops toy_ops = {
+	.level = on_level,
 	.apply = on_apply,
 	.voters = on_voters,
 	.disk_of = on_disk_of,

@@ -26,7 +26,7 @@ enum { STRIKE_MS = 2500 };
 
 static void say(uint16_t type, uint64_t request, const ProtobufCMessage *body)
 {
-	const struct frame_header header = { .protocol = FRAME_PROTOCOL, .type = type,
+	const struct frame_header header = { .protocol = FRAME_PROTOCOL_ALWAYS, .type = type,
 					     .request = request };
 	struct buf frame = { 0 };
 

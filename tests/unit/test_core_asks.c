@@ -196,7 +196,7 @@ static void test_watch_size(void)
 	struct alone *alone = alone_new(VMS);
 	const struct frame_header header = { .type = FRAME_AGENT_REQUEST,
 					     .request = 1,
-					     .protocol = FRAME_PROTOCOL };
+					     .protocol = FRAME_PROTOCOL_ALWAYS };
 	struct buf frame = { 0 };
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(alone->request);

@@ -34,8 +34,8 @@ static void test_hello_is_checked(void)
 		{ "applied beyond the log", false, rig_hello(4, 3, 9, 11) },
 		{ "a hole between state and log", false, rig_hello(4, 3, 9, 11) },
 		{ "no first entry", false, rig_hello(4, 3, 9, 11) },
-		{ "a newer protocol only", false, rig_hello(4, 3, 9, 11) },
-		{ "an older protocol only", false, rig_hello(4, 3, 9, 11) },
+		{ "a newer protocol only", true, rig_hello(4, 3, 9, 11) },
+		{ "no protocol", false, rig_hello(4, 3, 9, 11) },
 		{ "against all others", true, rig_hello(4, 3, 9, 11) },
 		{ "against itself", false, rig_hello(4, 3, 9, 11) },
 		{ "against itself and all others", false, rig_hello(4, 3, 9, 11) },
@@ -51,7 +51,7 @@ static void test_hello_is_checked(void)
 	cases[13].body.first_index = 5;
 	cases[13].body.applied = 3;
 	cases[14].body.first_index = 0;
-	cases[15].body.proto_min = cases[15].body.proto_max = FRAME_PROTOCOL + 1;
+	cases[15].body.proto_min = cases[15].body.proto_max = frame_protocols.max + 1;
 	cases[16].body.proto_min = cases[16].body.proto_max = 0;
 	cases[17].body.against = ~node_bit(1);
 	cases[18].body.against = node_bit(1);

@@ -62,7 +62,7 @@ static void test_round_trip(void)
 
 	sample(&frame);
 	CU_ASSERT_EQUAL_FATAL(frame_decode(frame.data, frame.len, &header, &body), 0);
-	CU_ASSERT_EQUAL(header.protocol, FRAME_PROTOCOL);
+	CU_ASSERT_EQUAL(header.protocol, FRAME_PROTOCOL_ALWAYS);
 	CU_ASSERT_EQUAL(header.type, FRAME_HELLO);
 	CU_ASSERT_EQUAL(memcmp(header.cluster, sample_header.cluster, 16), 0);
 	CU_ASSERT_EQUAL(header.round.node, 3);
@@ -131,7 +131,7 @@ static void test_refusals(void)
 	} cases[] = {
 		{ 0, 'X', -EBADMSG },			/* magic */
 		{ 4, 0, -EPROTONOSUPPORT },
-		{ 4, FRAME_PROTOCOL + 1, -EPROTONOSUPPORT },
+		{ 4, FRAME_PROTOCOL_ALWAYS + 1, -EPROTONOSUPPORT },
 		{ 6, 31, -ENOMSG },
 		{ 6, 0, -ENOMSG },
 		{ 8, 6, -EBADMSG },			/* length */
