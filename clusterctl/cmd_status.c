@@ -45,6 +45,18 @@ static void print_head(const json_t *status)
 	       field_number(standing, "epoch"), field_number(standing, "index"));
 }
 
+/* Only when there is something to be done about it. */
+static void print_level(const json_t *status)
+{
+	const json_t *cluster = json_object_get(status, "cluster");
+	json_int_t level = field_number(cluster, "feature_level");
+
+	if (field_number(cluster, "feature_possible") > level)
+		printf("level    %" JSON_INTEGER_FORMAT "; all nodes could use %"
+		       JSON_INTEGER_FORMAT ": run clusterctl cluster upgrade\n", level,
+		       field_number(cluster, "feature_possible"));
+}
+
 static void print_vms(const json_t *status)
 {
 	json_t *vms = json_object_get(status, "vms"), *number;
@@ -144,6 +156,7 @@ static int print_status(struct ctl *ctl, const struct sources *sources)
 
 		printf("%s\n", line);
 		print_head(sources->status);
+		print_level(sources->status);
 		print_vms(sources->status);
 		print_nodes(ctl, sources->nodes);
 		print_causes(ctl, &health);

@@ -56,6 +56,24 @@ static const struct cli_command commands[] = {
 		.example = "  clusterctl status",
 	},
 
+	{
+		.words = "cluster upgrade",
+		.options = {
+			{ "leave-behind", "NODE", "go on without a node that is down", CLI_NODE,
+			  true },
+			{ "yes", NULL, "do not ask whether it is meant" },
+		},
+		.flags = CLI_CHANGES,
+		.run = cmd_cluster_upgrade,
+		.brief = "use what a newer clusterd on all nodes can do",
+		.help = "Raises the cluster's feature level to the highest that all nodes know. It "
+			"is the last step of an upgrade, when every node has its new clusterd: until "
+			"then the newer ones do what the older ones do, and each may go back. "
+			"Afterwards there is no way back: a clusterd that does not know the level "
+			"takes part no more. So it asks first.",
+		.example = "  clusterctl cluster upgrade",
+	},
+
 	/* ---- nodes ---- */
 	{
 		.words = "node list",

@@ -12,6 +12,7 @@ struct cli_call;
 typedef int command_fn(struct ctl *ctl, const struct cli_call *call);
 
 command_fn cmd_status;
+command_fn cmd_cluster_upgrade;
 command_fn cmd_node_list, cmd_node_show, cmd_node_set;
 command_fn cmd_vm_list, cmd_vm_show, cmd_vm_dumpxml;
 command_fn cmd_vm_add, cmd_vm_edit, cmd_vm_remove, cmd_vm_set;

@@ -252,6 +252,11 @@ static void tell_frame(struct group *group, const struct item *item)
 		frame_body_free(body);
 		error = -ENOMSG;
 	}
+	/* Of an epoch that this daemon takes no part in, for its version: the status says so. */
+	if (error == -EPROTONOSUPPORT) {
+		log_debug("frame of another protocol sender=%u", item->sender);
+		return;
+	}
 	if (error) {
 		complain_about_frame(group, item->sender, error);
 		return;

@@ -179,6 +179,8 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 				 ? fencing
 				 : "not fenced, because it holds no managed VM");
 	}
+	if (node->left_out[0] && node->state != WIRE__NODE__STATE__UP)
+		snprintf(ret_why, size, "takes no part: %s", node->left_out);
 }
 
 bool judge_facts_current(const struct view_source *source, const Wire__Node *node)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/shell/operator_protect.h"
 #include "domain/essence.h"
 #include "wire/json.h"
@@ -92,6 +93,7 @@ json_t *view_node(const struct view_source *source, const Wire__Node *node)
 {
 	json_t *json = wire_to_json(&node->base, true);
 
+	set_number(json, "feature_max", feature_known_by(node));
 	add_standing(json, source, node);
 	set_bool(json, "facts_current", judge_facts_current(source, node));
 	set_number(json, "facts_as_of_ms", judge_facts_as_of(source, node));
@@ -295,7 +297,8 @@ static json_t *status_cluster(const struct state *state)
 	json = json_object();
 	set_text(json, "name", cluster->name);
 	set_text(json, "uuid", cluster->uuid);
-	set_number(json, "feature_level", cluster->feature_level);
+	set_number(json, "feature_level", feature_level(state));
+	set_number(json, "feature_possible", feature_possible(state));
 	set_number(json, "born_ms", cluster->born_ms);
 	return json;
 }
@@ -335,7 +338,8 @@ static json_t *status_quorum(const struct view_source *source)
 
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(voters, json_integer(cluster->voters[i]));
-		present += has_bit(source->standing.members, cluster->voters[i]);
+		present += has_bit(source->standing.members & ~source->standing.left_out,
+				   cluster->voters[i]);
 	}
 	json_object_set_new(json, "voters", voters);
 	set_number(json, "present", present);
@@ -361,6 +365,8 @@ static json_t *status_nodes(const struct view_source *source)
 		set_text(json, "reason", node->reason);
 		set_bool(json, "witness", node->witness);
 		set_bool(json, "drained", node->drained);
+		set_number(json, "feature_max", feature_known_by(node));
+		set_text(json, "left_out", node->left_out);
 		set_bool(json, "agent_ok", node->facts && node->facts->agent_ok);
 		set_text(json, "agent_reason", node->facts ? node->facts->agent_reason : "");
 		add_standing(json, source, node);

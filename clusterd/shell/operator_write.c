@@ -176,6 +176,7 @@ int writing_only_keys(struct writing *writing, const char *const *keys)
 static const char *const bodies[] = {
 	"vm_remove", "vm_set", "vm_want", "vm_move", "vm_cancel", "vm_accept", "fence_remove",
 	"fence_test", "volume_add", "volume_remove", "setting_set", "node_set",
+	"feature_raise",
 };
 
 /* A change that is a list of nodes, "n1,n2", with each of them once. */

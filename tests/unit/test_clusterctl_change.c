@@ -259,6 +259,41 @@ static void test_fence_tests(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define LEVELS(possible, n2)                                                                       \
+	"{\"cluster\":{\"feature_level\":1,\"feature_possible\":" possible "},"                    \
+	"\"nodes\":[{\"name\":\"n1\",\"feature_max\":2},"                                          \
+	"{\"name\":\"n2\",\"feature_max\":" n2 "}]}"
+#define AT_LEVEL(possible, n2) { "{\"do\":\"status\"}", { OK(LEVELS(possible, n2)) } }
+#define RAISES(behind)                                                                             \
+	{ "{\"do\":\"command\",\"command\":{\"feature_raise\":{\"level\":2,\"leave_behind\":"    \
+	  behind "}}}",                                                                            \
+	  { OK("{\"text\":\"the cluster is at feature level 2 now\"}") } }
+
+/* It is said before that there is no way back, and nothing is done without a yes. */
+static void test_cluster_upgrade(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "cluster upgrade --yes",
+		  .script = { AT_LEVEL("2", "2"), RAISES("[]") },
+		  .err = "the cluster is at feature level 2 now\n" },
+		{ .line = "cluster upgrade",
+		  .input = "y\n",
+		  .script = { AT_LEVEL("2", "2") },
+		  .exit = 1,
+		  .err = "level from 1 to 2. There is no way back: a clusterd that does not know "
+			 "it takes part no more.\nNothing was changed: --yes" },
+		{ .line = "cluster upgrade --yes",
+		  .script = { AT_LEVEL("1", "1") },
+		  .err = "The cluster is at feature level 1 already; a higher one is not known to "
+			 "all nodes:\nn2 knows levels up to 1: install a newer clusterd there\n" },
+		{ .line = "cluster upgrade --yes --leave-behind n2",
+		  .script = { AT_LEVEL("1", "0"), RAISES("[\"n2\"]") },
+		  .err = "the cluster is at feature level 2 now\n" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 #define ADDS_DEVICE { "{\"do\":\"fence-add\"}", { OK("{\"record\":5}") } }
 #define ASKS_NODES { "{\"do\":\"nodes\"}", { OK(NODES) } }
 #define BEGINS_TEST(node)                                                                          \
@@ -564,6 +599,6 @@ static void test_timeout(void)
 UNIT_MAIN("clusterctl/change", { "changes", test_changes }, { "restart", test_restart },
 	  { "same-number", test_same_number }, { "timeout", test_timeout },
 	  { "fence-tests", test_fence_tests }, { "fence-add", test_fence_add },
-	  { "already", test_already },
+	  { "already", test_already }, { "cluster-upgrade", test_cluster_upgrade },
 	  { "start-failed", test_start_failed }, { "warnings", test_warnings },
 	  { "volume-add", test_volume_add })

@@ -205,6 +205,8 @@ static void test_node_state(void)
 		  "its clusterd has never reported" },
 		{ { .state = WIRE__NODE__STATE__DAEMON_DOWN }, true, false, true, "daemon-down",
 		  "because" },
+		{ { .state = WIRE__NODE__STATE__DAEMON_DOWN, .left_out = (char *)"too old" }, true,
+		  false, true, "daemon-down", "takes no part: too old" },
 		{ { .state = WIRE__NODE__STATE__LEFT }, true, false, true, "left", "because" },
 		{ { .state = WIRE__NODE__STATE__OFF }, true, false, false, "off", "because" },
 	};
@@ -221,6 +223,7 @@ static void test_node_state(void)
 		node.id = 5;
 		node.facts = &facts;
 		node.reason = (char *)"because";
+		node.left_out = node.left_out ? node.left_out : (char *)"";
 		source.standing.open = !cases[i].closed;
 		source.standing.ring |= cases[i].ring ? 1 << 4 : 0;
 		source.standing.members |= cases[i].ring && !cases[i].closed ? 1 << 4 : 0;

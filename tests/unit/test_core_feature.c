@@ -61,8 +61,9 @@ static void test_raised_when_all_know(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(bench->text, "(n2 knows 2, n3 knows 2)"));
 	CU_ASSERT_EQUAL(raise_level(bench, 2, NULL), 0);
 	CU_ASSERT_EQUAL(level_of(bench), 2);
-	CU_ASSERT_TRUE(bench_has_event(bench, "feature level raised from 1 to 2 by : a clusterd that "
-					      "does not know it takes part no more"));
+	CU_ASSERT_TRUE(bench_has_event(bench,
+				       "feature level raised from 1 to 2 by : a clusterd that does "
+				       "not know it takes part no more"));
 	/* Twice is once, and there is no way back. */
 	CU_ASSERT_EQUAL(raise_level(bench, 2, NULL), 0);
 	CU_ASSERT_STRING_EQUAL(bench->text, "the cluster is at feature level 2 already");
@@ -85,8 +86,9 @@ static void test_left_behind(void)
 	CU_ASSERT_EQUAL(raise_level(bench, 2, NULL), WIRE__VERDICT__CODE__NOT_READY);
 	CU_ASSERT_EQUAL(raise_level(bench, 2, "n3"), 0);
 	CU_ASSERT_EQUAL(level_of(bench), 2);
-	CU_ASSERT_TRUE(bench_has_event(bench, "is left behind: its clusterd takes part again when it "
-					      "is one that knows feature level 2"));
+	CU_ASSERT_TRUE(bench_has_event(bench,
+				       "is left behind: its clusterd takes part again when it is "
+				       "one that knows feature level 2"));
 	bench_free(bench);
 	/* Not a majority of the voters. */
 	bench = bench_new();
@@ -189,8 +191,8 @@ static void test_records_keep_what_is_not_known(void)
 
 	wire_pack(&vm->base, &packed);
 	buf_append(&packed, newer_field, sizeof(newer_field));
-	CU_ASSERT_EQUAL(state_load(bench->state, WIRE__TABLE__TABLE_VM, id, packed.data, packed.len),
-			0);
+	CU_ASSERT_EQUAL(state_load(bench->state, WIRE__TABLE__TABLE_VM, id, packed.data,
+				   packed.len), 0);
 	CU_ASSERT_EQUAL(bench_set_managed(bench, "no"), 0);
 	vm = bench_vm(bench);
 	CU_ASSERT_TRUE(vm->unmanaged);
