@@ -67,10 +67,10 @@ static const struct cli_command commands[] = {
 		.run = cmd_cluster_upgrade,
 		.brief = "use what a newer clusterd on all nodes can do",
 		.help = "Raises the cluster's feature level to the highest that all nodes know. It "
-			"is the last step of an upgrade, when every node has its new clusterd: until "
-			"then the newer ones do what the older ones do, and each may go back. "
-			"Afterwards there is no way back: a clusterd that does not know the level "
-			"takes part no more. So it asks first.",
+			"is the last step of an upgrade, when every node has its new clusterd: "
+			"until then the newer ones do what the older ones do, and each may go "
+			"back. Afterwards there is no way back: a clusterd that does not know the "
+			"level takes part no more. So it asks first.",
 		.example = "  clusterctl cluster upgrade",
 	},
 

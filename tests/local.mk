@@ -37,6 +37,8 @@ AM_TESTS_ENVIRONMENT = \
 # The world of the trace tests: a cluster of cores in one process.
 check_LIBRARIES += %D%/trace/libtrace.a
 %C%_trace_libtrace_a_SOURCES = \
+	%D%/trace/build.c \
+	%D%/trace/build.h \
 	%D%/trace/disk.c \
 	%D%/trace/disk.h \
 	%D%/trace/host.c \

@@ -118,17 +118,18 @@ static Wire__Verdict__Code prepare_start(struct core *core, const Wire__Vm *vm, 
 		       : WIRE__VERDICT__CODE__NO_CAPACITY;
 }
 
-/* An older daemon that has just come back has not told so by commit yet. */
+/* An older daemon that has just come back has not told so by commit yet: only that is seen here. */
 static Wire__Verdict__Code prepare_raise(struct core *core, const Wire__FeatureRaise *raise,
 					 char *why, size_t size)
 {
-	for (uint32_t node = 1; node <= REPLICA_NODE_MAX; node++) {
-		uint32_t known = replica_feature_max(core->replica, node);
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
+		uint32_t known = replica_feature_max(core->replica, (uint32_t)node->id);
 
-		if (known == 0 || known >= raise->level)
+		if (known == 0 || known >= raise->level || feature_known_by(node) < raise->level)
 			continue;
-		snprintf(why, size, "%s knows feature levels up to %u: install a newer clusterd "
-			 "there", node_name(core->state, node), known);
+		snprintf(why, size, "%s knows %u: install a newer clusterd there", node->name,
+			 known);
 		return WIRE__VERDICT__CODE__NOT_READY;
 	}
 	return WIRE__VERDICT__CODE__OK;

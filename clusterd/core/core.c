@@ -286,7 +286,8 @@ static bool stands_the_same(const struct replica_standing *a, const struct repli
 {
 	return a->open == b->open && a->ready == b->ready && a->epoch == b->epoch &&
 	       a->leader == b->leader && a->members == b->members && a->ring == b->ring &&
-	       a->epoch_nodes == b->epoch_nodes && a->ready_nodes == b->ready_nodes;
+	       a->epoch_nodes == b->epoch_nodes && a->ready_nodes == b->ready_nodes &&
+	       a->left_out == b->left_out;
 }
 
 /* What the event has changed goes on the agenda. */

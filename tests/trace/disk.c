@@ -118,24 +118,24 @@ struct disk disk_copy(const struct disk *disk)
 	return copy;
 }
 
-void disk_load(const struct disk *disk, struct core *core)
+void disk_load(const struct disk *disk, const struct build *build, struct core *core)
 {
 	int r = 0;
 
-	core_load_promise(core, disk->promised);
-	core_load_applied(core, disk->index, disk->epoch);
+	build->load_promise(core, disk->promised);
+	build->load_applied(core, disk->index, disk->epoch);
 	for (uint32_t t = 0; t < DISK_TABLES; t++)
 		for (size_t i = 0; i < idmap_count(&disk->records[t]); i++) {
 			uint64_t id;
 			struct buf *record = idmap_at(&disk->records[t], i, &id);
 
-			r |= core_load_record(core, t, id, record->data, record->len);
+			r |= build->load_record(core, t, id, record->data, record->len);
 		}
 	for (size_t i = 0; i < idmap_count(&disk->entries); i++) {
 		struct persist *e = idmap_at(&disk->entries, i, NULL);
 
-		r |= core_load_entry(core, e->index, e->epoch, e->data.data, e->data.len);
+		r |= build->load_entry(core, e->index, e->epoch, e->data.data, e->data.len);
 	}
-	r |= core_load_done(core);
+	r |= build->load_done(core);
 	assert(r == 0);
 }

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/idmap.h"
-#include "clusterd/core/core.h"
+#include "tests/trace/build.h"
 
 enum { DISK_TABLES = 16 };
 
@@ -24,7 +24,7 @@ struct disk {
 /* Carries out one write of an update; copies what it keeps. */
 void disk_write(struct disk *disk, const struct persist *p);
 /* Loads all that is on it into a new core, which must take it. */
-void disk_load(const struct disk *disk, struct core *core);
+void disk_load(const struct disk *disk, const struct build *build, struct core *core);
 /* Everything on it, and the same id. */
 struct disk disk_copy(const struct disk *disk);
 /* Empties log and records; the promise and the id stay, as at PERSIST_WIPE. */

@@ -97,7 +97,7 @@ static const char *compare_rest(const struct update *a, const struct update *b)
 	return a->opened == b->opened ? NULL : "whether an epoch was opened";
 }
 
-const char *twin_differs(struct core *twin, const struct event *event,
+const char *twin_differs(struct core *twin, twin_step *step, const struct event *event,
 			 const struct update *update)
 {
 	static const char *(*const compare[])(const struct update *, const struct update *) = {
@@ -107,7 +107,7 @@ const char *twin_differs(struct core *twin, const struct event *event,
 	struct update eager;
 
 	update_init(&eager);
-	core_step(twin, event, &eager);
+	step(twin, event, &eager);
 	for (size_t i = 0; !what && i < sizeof(compare) / sizeof(compare[0]); i++)
 		what = compare[i](update, &eager);
 	update_reset(&eager);

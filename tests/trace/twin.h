@@ -11,11 +11,14 @@
 
 #include "clusterd/core/core.h"
 
+/* core_step() of the build that both are of. */
+typedef void twin_step(struct core *core, const struct event *event, struct update *update);
+
 /*
  * Lets the twin take the event that led to that update. NULL if it wants the same, else what it
  * does not; good until the next call.
  */
-const char *twin_differs(struct core *twin, const struct event *event,
+const char *twin_differs(struct core *twin, twin_step *step, const struct event *event,
 			 const struct update *update);
 
 #endif

@@ -3,6 +3,7 @@
 #include "tests/trace/world_private.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,13 +59,13 @@ void world_take(struct world *world, unsigned node, const struct event *event)
 
 	if (!machine->core)
 		return;
-	update_init(&update);
-	core_step(machine->core, event, &update);
-	differs = twin_differs(machine->twin, event, &update);
+	machine->runs->update_init(&update);
+	machine->runs->core_step(machine->core, event, &update);
+	differs = twin_differs(machine->twin, machine->runs->core_step, event, &update);
 	if (differs)
 		twins_differ(world, node, differs);
 	carry_out(world, node, &update);
-	update_reset(&update);
+	machine->runs->update_reset(&update);
 	world_check(world);
 }
 
@@ -96,20 +97,45 @@ void world_new_view(struct world *world)
 			send_view(world, n);
 }
 
+/* What an agent says, as the daemon of that node reads it; NULL if there is none. */
+static ProtobufCMessage *as_read(struct world *world, unsigned node, const ProtobufCMessage *said,
+				 const ProtobufCMessageDescriptor *type)
+{
+	const struct machine *machine = &world->machines[node];
+	_cleanup_(buf_free) struct buf packed = { 0 };
+	ProtobufCMessage *message;
+	int r;
+
+	wire_pack(said, &packed);
+	r = machine->runs->wire_unpack(type, packed.data, packed.len, &message);
+	assert(r == 0);
+	return message;
+}
+
 void world_news(void *context, unsigned node, const Wire__AgentNews *news)
 {
-	struct event event = world_event(context, EVENT_AGENT_NEWS);
+	struct world *world = context;
+	struct event event = world_event(world, EVENT_AGENT_NEWS);
+	_cleanup_(wire_freep) ProtobufCMessage *read = NULL;
 
-	event.news = news;
-	world_take(context, node, &event);
+	if (!world->machines[node].core)
+		return;
+	read = as_read(world, node, &news->base, world->machines[node].runs->news);
+	event.news = (const Wire__AgentNews *)read;
+	world_take(world, node, &event);
 }
 
 void world_reply(void *context, unsigned node, uint64_t ask, const Wire__AgentReply *reply)
 {
-	struct event event = world_event(context, EVENT_AGENT_REPLY);
+	struct world *world = context;
+	struct event event = world_event(world, EVENT_AGENT_REPLY);
+	_cleanup_(wire_freep) ProtobufCMessage *read = NULL;
 
-	event.reply = (struct event_reply){ ask, reply };
-	world_take(context, node, &event);
+	if (!world->machines[node].core)
+		return;
+	read = as_read(world, node, &reply->base, world->machines[node].runs->reply);
+	event.reply = (struct event_reply){ ask, (const Wire__AgentReply *)read };
+	world_take(world, node, &event);
 }
 
 void world_tell(void *context, const char *line)
@@ -193,28 +219,35 @@ static void bury_daemons(struct world *world)
 
 /* ------------------------------------------------------------------ time */
 
+/* What is of a protocol that the daemon does not speak is nothing to it. */
+static void hand_over(struct world *world, unsigned node, const struct flight *flight)
+{
+	struct event event = world_event(world, EVENT_FRAME);
+	struct frame_header header;
+	ProtobufCMessage *body;
+	int r = world->machines[node].runs->frame_decode(flight->frame.data, flight->frame.len,
+							 &header, &body);
+
+	if (r == -EPROTONOSUPPORT)
+		return;
+	assert(r == 0);
+	event.frame = (struct event_frame){ flight->sender, &header, body };
+	world_take(world, node, &event);
+	wire_free(body);
+}
+
 static bool deliver(struct world *world)
 {
 	struct flight flight;
-	struct frame_header header;
-	ProtobufCMessage *body;
-	int r;
 
 	if (world->first == world->last)
 		return false;
 	flight = world->flights[world->first++];
 	if (world->first == world->last)
 		world->first = world->last = 0;
-	r = frame_decode(flight.frame.data, flight.frame.len, &header, &body);
-	assert(r == 0);
 	for (unsigned n = 1; n <= world->nodes; n++)
-		if (world->machines[n].daemon && world->machines[n].side == flight.side) {
-			struct event event = world_event(world, EVENT_FRAME);
-
-			event.frame = (struct event_frame){ flight.sender, &header, body };
-			world_take(world, n, &event);
-		}
-	frame_body_free(body);
+		if (world->machines[n].daemon && world->machines[n].side == flight.side)
+			hand_over(world, n, &flight);
 	buf_free(&flight.frame);
 	return true;
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "clusterd/core/core.h"
+#include "tests/trace/build.h"
 
 enum { WORLD_NODES = 7 };
 
@@ -43,6 +44,9 @@ bool world_until(struct world *world, const char *text);
 
 /* All disks are equally fast: what is due on each is synced before the next frame. */
 void world_sync_together(struct world *world);
+
+/* Another version is installed: the node's next daemon is of it. All begin with build_this. */
+void world_install(struct world *world, unsigned node, const struct build *build);
 
 /* The plug, the daemon, the agent, the network. */
 void world_kill_node(struct world *world, unsigned node);

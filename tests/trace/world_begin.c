@@ -93,6 +93,7 @@ static struct world *begin(unsigned nodes, unsigned witness)
 	for (unsigned n = 1; n <= nodes; n++) {
 		world->machines[n].host = host_new(world, n);
 		world->machines[n].disk.id = 500 + n;
+		world->machines[n].build = &build_this;
 	}
 	for (unsigned n = 1; n <= nodes; n++)
 		for (unsigned m = 1; m <= nodes; m++)

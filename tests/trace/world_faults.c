@@ -8,6 +8,11 @@
 #include "base/cleanup.h"
 #include "clusterd/core/state.h"
 
+void world_install(struct world *world, unsigned node, const struct build *build)
+{
+	world->machines[node].build = build;
+}
+
 void world_start_daemon(struct world *world, unsigned node)
 {
 	struct machine *machine = &world->machines[node];
@@ -18,15 +23,17 @@ void world_start_daemon(struct world *world, unsigned node)
 		.kernel_boot_id = machine->boot_id,
 		.memory_mib = 4096,
 		.random = node * 7919u + machine->starts,
+		.version = machine->build->name,
 	};
 	struct event up;
 
 	assert(machine->power && !machine->daemon && !machine->core);
-	machine->core = core_new(&config);
-	disk_load(&machine->disk, machine->core);
+	machine->runs = machine->build;
+	machine->core = machine->runs->core_new(&config);
+	disk_load(&machine->disk, machine->runs, machine->core);
 	config.eager = true;
-	machine->twin = core_new(&config);
-	disk_load(&machine->disk, machine->twin);
+	machine->twin = machine->runs->core_new(&config);
+	disk_load(&machine->disk, machine->runs, machine->twin);
 	machine->daemon = true;
 	machine->persisted = machine->to_persist = 0;
 	machine->deadline_ms = 0;
@@ -39,8 +46,12 @@ void world_start_daemon(struct world *world, unsigned node)
 
 void world_end_core(struct world *world, unsigned node)
 {
-	core_free(steal_ptr(world->machines[node].core));
-	core_free(steal_ptr(world->machines[node].twin));
+	struct machine *machine = &world->machines[node];
+
+	if (!machine->core)
+		return;
+	machine->runs->core_free(steal_ptr(machine->core));
+	machine->runs->core_free(steal_ptr(machine->twin));
 }
 
 void world_kill_daemon(struct world *world, unsigned node)

@@ -8,6 +8,7 @@
  */
 
 #include "base/buf.h"
+#include "tests/trace/build.h"
 #include "tests/trace/disk.h"
 #include "tests/trace/host.h"
 #include "tests/trace/twin.h"
@@ -27,6 +28,8 @@ struct machine {
 	bool miswired; /* its device switches something that is off */
 	bool spoiled; /* its core's state was tampered with */
 	unsigned boots, starts;
+	const struct build *build; /* that its next daemon is of */
+	const struct build *runs;  /* that its daemon is of */
 	struct core *core, *twin;
 	struct disk disk, copy;
 	struct host *host;
