@@ -40,4 +40,10 @@ check_LIBRARIES += %D%/libbuild.a
 %C%_libbuild_a_SOURCES = %D%/build.c %D%/build.h
 unit_tests += tests/unit/test_core_versions
 tests_unit_test_core_versions_LDADD = %D%/libbuild.a %D%/next.o tests/trace/libtrace.a $(LDADD)
-tests_unit_test_core_versions_DEPENDENCIES = %D%/next.o
+
+# The daemon, for nodes of the lab: linked once more, with what differs in the place of what does.
+noinst_PROGRAMS += %D%/clusterd-next
+%C%_clusterd_next_SOURCES = clusterd/main.c %D%/feature_table.c %D%/hooks.c %D%/next.h \
+	%D%/protocol.c
+%C%_clusterd_next_LDFLAGS = $(AM_LDFLAGS) -Wl,$(NEXT_WRAPS)
+%C%_clusterd_next_LDADD = $(DAEMON_LIBS) $(DAEMON_EXT)

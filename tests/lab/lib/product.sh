@@ -7,9 +7,12 @@ product_is_built() {
 	[[ $bare == no && -x $LAB_BUILD/clusterd/clusterd ]]
 }
 
-# A node's service clusterd.
+# A node's service clusterd: this version, or the next one where it is installed.
 product_supervise() {
-	supervise clusterd 0.2 corosync_answers "$LAB_BUILD/clusterd/clusterd"
+	# shellcheck disable=SC2016
+	supervise clusterd 0.2 corosync_answers sh -c \
+		'[ -e /etc/lab/clusterd.next ] && exec "$1"; exec "$0"' \
+		"$LAB_BUILD/clusterd/clusterd" "$LAB_BUILD/tests/next/clusterd-next"
 }
 
 clusterctl() {
