@@ -21,7 +21,8 @@ struct limit {
 
 /*
  * The first row that fits holds. A limit may be raised in a later version only together
- * with the protocol number: an older one would refuse the frame and lose its round.
+ * with the protocol number (protocol.c): an older one would refuse the frame and lose its
+ * round. What of it gets into a record waits for a feature level as well.
  */
 static const struct limit limits[] = {
 	{ "Vm", "xml", WIRE_XML_MAX, 0, true },
