@@ -26,11 +26,13 @@ EXTRA_DIST += %D%/schema.sed
 			>%D%/wire/schema.proto && \
 		cd %D% && $(PROTOC_C) --proto_path=. --c_out=. wire/schema.proto
 
-# One object: what differs comes first and stays, and every name that is defined in it is another.
+# One object, of all that a core needs: what differs comes first, so it is not taken from the rest.
+# Every name that is defined in it becomes another.
 NEXT_WRAPS = --wrap=apply_vm_set
 %D%/next.o: %D%/libnext.a %D%/libdiffers.a
-	$(AM_V_GEN)$(LD) -r -z muldefs $(NEXT_WRAPS) --wrap=duties_news -o %D%/next.all \
-		--whole-archive %D%/libdiffers.a %D%/libnext.a && \
+	$(AM_V_GEN)$(LD) -r -u core_new -u frame_decode -u wire_unpack $(NEXT_WRAPS) \
+		--wrap=duties_news -o %D%/next.all --whole-archive %D%/libdiffers.a \
+		--no-whole-archive %D%/libnext.a && \
 		$(NM) -g --defined-only %D%/next.all | \
 			$(SED) -n 's/.* \([A-Za-z_][A-Za-z0-9_.]*\)$$/\1 next_\1/p' | \
 			sort -u >%D%/next.names && \
