@@ -142,6 +142,9 @@ static void print_node(struct ctl *ctl, const json_t *node, const json_t *fences
 	show_line(table, "member", field_true(node, "member") ? "yes" : "no");
 	show_line(table, "fence", *devices ? devices : "none: its death can not be proven");
 	show_linef(table, "vms", "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
+	if (field_number(node, "feature_max"))
+		show_linef(table, "feature level", "knows up to %" JSON_INTEGER_FORMAT,
+			   field_number(node, "feature_max"));
 	line_of_age(table, node);
 	if (memory > 0)
 		show_linef(table, "memory", "%s used by VMs of %s",

@@ -18,7 +18,8 @@ static const uint64_t topics_of[CHORES] = {
 	[CHORE_CONDUCT] = TOPIC_TABLE(CLUSTER) | TOPIC_TABLE(SETTING) | TOPIC_TABLE(NODE) |
 			  TOPIC_TABLE(VM) | TOPIC_TABLE(FENCE) | TOPIC_TABLE(VOLUME) |
 			  TOPIC_TABLE(OPERATION) | TOPIC_STANDING | TOPIC_OWN | TOPIC_VM,
-	[CHORE_SELF] = TOPIC_TABLE(NODE) | TOPIC_HERE | TOPIC_OWN,
+	/* Of the cluster, the feature level: what it has no place for is not told. */
+	[CHORE_SELF] = TOPIC_TABLE(CLUSTER) | TOPIC_TABLE(NODE) | TOPIC_HERE | TOPIC_OWN,
 	[CHORE_WATCH] = TOPIC_TABLE(VOLUME) | TOPIC_HERE | TOPIC_OWN | TOPIC_VM,
 	/* Nodes, devices and VMs are looked at when a call begins, which is an operation. */
 	[CHORE_FENCES] = TOPIC_TABLE(OPERATION) | TOPIC_STANDING | TOPIC_HERE | TOPIC_OWN,

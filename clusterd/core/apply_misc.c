@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "clusterd/core/apply_context.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/core/settings.h"
 #include "csv/volume.h"
 #include "wire/check.h"
@@ -89,10 +90,11 @@ void apply_setting_set(struct apply *apply)
 	Wire__Setting record = WIRE__SETTING__INIT;
 	uint64_t id;
 	const struct setting *setting = setting_named(set->name, &id);
+	uint32_t level = feature_level(apply->state);
 	char why[300];
 
-	if (!setting) {
-		const struct setting *near = setting_near(set->name);
+	if (!setting || !setting_is_there(setting, level)) {
+		const struct setting *near = setting_near(set->name, level);
 
 		apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
 			     "there is no setting '%s'; %s%s%sclusterctl settings get shows all",

@@ -109,13 +109,18 @@ const struct setting *setting_named(const char *name, uint64_t *ret_id)
 	return NULL;
 }
 
+bool setting_is_there(const struct setting *setting, uint32_t level)
+{
+	return setting->level <= level;
+}
+
 /* "max_downtime": the only one that has this in its name. */
-static const struct setting *setting_with(const char *part)
+static const struct setting *setting_with(const char *part, uint32_t level)
 {
 	const struct setting *found = NULL;
 
 	for (size_t i = 0; strlen(part) >= PART_MIN && i < settings_n; i++)
-		if (strstr(settings[i].name, part)) {
+		if (setting_is_there(&settings[i], level) && strstr(settings[i].name, part)) {
 			if (found)
 				return NULL;
 			found = &settings[i];
@@ -123,14 +128,16 @@ static const struct setting *setting_with(const char *part)
 	return found;
 }
 
-const struct setting *setting_near(const char *name)
+const struct setting *setting_near(const char *name, uint32_t level)
 {
 	const char *names[sizeof(settings) / sizeof(settings[0])], *near;
+	size_t n = 0;
 
 	for (size_t i = 0; i < settings_n; i++)
-		names[i] = settings[i].name;
-	near = nearest_word(name, names, settings_n);
-	return near ? setting_named(near, NULL) : setting_with(name);
+		if (setting_is_there(&settings[i], level))
+			names[n++] = settings[i].name;
+	near = nearest_word(name, names, n);
+	return near ? setting_named(near, NULL) : setting_with(name, level);
 }
 
 static int check_bool(const struct setting *setting, const char *value, char *ret_why, size_t size)

@@ -7,6 +7,7 @@
  * live in the replicated state; this says what they mean.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,7 @@ struct setting {
 	uint64_t min, max;		/* of a number */
 	const char *unit;
 	const char *help;
+	uint32_t level;			/* feature level from which on it is there; 0 = always */
 };
 
 extern const struct setting settings[];
@@ -51,10 +53,15 @@ extern const size_t settings_n;
 
 /* NULL if there is no such setting. Its id in the table of records is its position + 1. */
 const struct setting *setting_named(const char *name, uint64_t *ret_id);
-/* The one that somebody meant who wrote another name, or only a part of it; NULL: nobody knows. */
-const struct setting *setting_near(const char *name);
 /* What a value is as a number: a bool is 0 or 1, and what is neither is 0. */
 uint64_t setting_number(const char *value);
+/* Whether it is there at a feature level: below, it has its default, and nobody may set it. */
+bool setting_is_there(const struct setting *setting, uint32_t level);
+/*
+ * The one of that level which somebody meant who wrote another name, or only a part of it; NULL:
+ * nobody knows.
+ */
+const struct setting *setting_near(const char *name, uint32_t level);
 /* 0, or -EINVAL and a sentence. */
 int setting_check(const struct setting *setting, const char *value, char *ret_why, size_t size);
 

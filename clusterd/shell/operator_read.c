@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "clusterd/core/feature.h"
 #include "clusterd/core/settings.h"
 #include "clusterd/shell/operator_view.h"
 #include "domain/metadata.h"
@@ -198,11 +199,14 @@ static int page_settings(struct reading *reading, const struct view_source *sour
 			 json_t **ret_data, bool *ret_last, struct refusal *ret_refusal)
 {
 	json_t *list = json_array();
+	uint32_t level = feature_level(source->state);
 
 	for (size_t i = 0; i < settings_n; i++) {
 		bool set = state_get(source->state, WIRE__TABLE__TABLE_SETTING, i + 1) != NULL;
 		const char *value = state_setting(source->state, (enum setting_id)i);
 
+		if (!setting_is_there(&settings[i], level))
+			continue;
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}",
 						      "name", settings[i].name,
 						      "value", value ? value : "",

@@ -8,8 +8,9 @@
  * note (`vm set NAME note=TEXT`), and a node tells one fact more.
  *
  * Nothing in the product knows of it. What stands in wire/protocol.c and
- * clusterd/core/feature_table.c is replaced by protocol.c and feature_table.c here, and functions
- * that do more at the new level are wrapped by the linker (hooks.c).
+ * clusterd/core/feature_table.c is replaced by protocol.c and feature_table.c here, functions that
+ * do more at the new level are wrapped by the linker (hooks.c), and what is new in the schema is
+ * put into a copy of it (schema.sed).
  */
 
 #include "clusterd/core/feature.h"
