@@ -196,7 +196,7 @@ static void do_frame(struct member *member, struct fuzz_in *in)
 	uint16_t type = (uint16_t)(FRAME_SYNC_START + fuzz_below(in, FRAME_REJOIN));
 	uint32_t sender = some_sender(in);
 	uint8_t how = fuzz_byte(in);
-	struct frame_header header = { .protocol = FRAME_PROTOCOL, .type = type,
+	struct frame_header header = { .protocol = FRAME_PROTOCOL_ALWAYS, .type = type,
 				       .round = member->round, .epoch = member->epoch,
 				       .boot_id = COMMANDS_BOOT + sender };
 	struct event event = { .kind = EVENT_FRAME };

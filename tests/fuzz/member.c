@@ -231,7 +231,7 @@ static void cluster_uuid(uint8_t uuid[16])
 void member_hear(struct member *member, uint32_t sender, uint16_t type, uint64_t epoch,
 		 const ProtobufCMessage *body)
 {
-	struct frame_header header = { .protocol = FRAME_PROTOCOL, .type = type,
+	struct frame_header header = { .protocol = FRAME_PROTOCOL_ALWAYS, .type = type,
 				       .round = member->round, .epoch = epoch,
 				       .boot_id = COMMANDS_BOOT + sender };
 	struct event event = { .kind = EVENT_FRAME };
@@ -282,7 +282,7 @@ static void hear_hello(struct member *member, uint32_t sender)
 	uint32_t voters[] = { 1, 2, 3 };
 	uint64_t disks[] = { 1, 2, 3 };
 
-	hello.proto_min = hello.proto_max = FRAME_PROTOCOL;
+	hello.proto_min = hello.proto_max = FRAME_PROTOCOL_ALWAYS;
 	hello.promised = hello.last_epoch = position.epoch;
 	hello.last_index = hello.applied = position.index;
 	hello.first_index = position.index + 1;
