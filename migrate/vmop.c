@@ -91,17 +91,33 @@ static enum vmop_gone back_to_source(struct vmop *op)
 	return VMOP_GONE_BACK;
 }
 
-static enum vmop_gone source_gone(struct vmop *op)
+/* The guest may have run on after it was copied: its disks may be newer than the copy. */
+static enum vmop_gone give_up(struct vmop *op)
+{
+	op->owner = 0;
+	if (op->phase != VMOP_ABORTING)
+		vmop_move(op, VMOP_ABORTING);
+	return VMOP_GONE_GIVE_UP;
+}
+
+static enum vmop_gone handed_over_by_source(struct vmop *op)
+{
+	if (op->phase == VMOP_GO) {
+		vmop_move(op, VMOP_RESUMING);
+		return VMOP_GONE_GO_ON;
+	}
+	op->owner = 0;
+	return VMOP_GONE_WAIT;
+}
+
+static enum vmop_gone source_gone(struct vmop *op, bool handed_over)
 {
 	switch (op->phase) {
 	case VMOP_COPYING:
-	case VMOP_ABORTING:
-		/* Whatever the destination has, complete or not, it alone can tell. */
-		op->owner = 0;
-		return VMOP_GONE_WAIT;
 	case VMOP_GO:
-		vmop_move(op, VMOP_RESUMING);
-		return VMOP_GONE_GO_ON;
+		return handed_over ? handed_over_by_source(op) : give_up(op);
+	case VMOP_ABORTING:
+		return give_up(op);
 	case VMOP_SAVING:
 		return stop(op);
 	default:
@@ -129,7 +145,7 @@ static enum vmop_gone destination_gone(struct vmop *op)
 	}
 }
 
-enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node)
+enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node, bool handed_over)
 {
 	if (!holds(op, node))
 		return VMOP_GONE_NOTHING;
@@ -147,7 +163,7 @@ enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node)
 		if (node == op->to)
 			return destination_gone(op);
 		if (node == op->from)
-			return source_gone(op);
+			return source_gone(op, handed_over);
 		return VMOP_GONE_NOTHING;
 	}
 }

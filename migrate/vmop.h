@@ -22,15 +22,19 @@
  * STARTING   owner creates the domain
  * RUN        owner runs it
  * STOPPING   owner shuts it down, then hard
- * COPYING    source owns and runs it; destination receives, paused
- * GO         destination owns it, complete and paused; the source must die first
- * RESUMING   the source is gone; the destination lets it run
- * ABORTING   source owns it (or nobody, if it died); destination destroys its copy
+ * COPYING    source owns and runs it (or nobody, if it handed over); destination receives, paused
+ * GO         destination owns it, complete and paused; the source must hand over first
+ * RESUMING   the source has handed over; the destination lets it run
+ * ABORTING   source owns it (or nobody, if it is gone); destination destroys its copy
  * SAVING     source writes the memory to the volume
  * SAVED      nobody holds it; the image is the VM
  * RESTORING  destination restores, paused
  * CONSUMED   image renamed; destination may have let it run: the image is dead
  * FAILED     given up; waits for the administrator
+ *
+ * A source is gone in one of two ways. It handed over: by its own word the guest stood still there
+ * since its memory was complete. Or it is gone without that word, dead or silent about it: then the
+ * guest may have run on and written to its disks, and no copy of its memory may run any more.
  *
  * Source: the hand-over of migrate/README.md, whose faults are those of libvirt's
  * peer-to-peer protocol (virDomainMigratePerform3 .. Finish3 .. Confirm3).
@@ -74,17 +78,20 @@ void vmop_move(struct vmop *op, enum vmop_phase next);
 
 /*
  * A node is proven not to hold the VM: by its own report or by proof of death. Takes it out
- * of maybe, moves the machine on and returns what that means.
+ * of maybe, moves the machine on and returns what that means. handed_over is its own word that
+ * it is the source of a live move and that the guest has not run there since its memory was
+ * complete; a proof of death never is.
  */
 enum vmop_gone {
 	VMOP_GONE_NOTHING,	/* it had no part */
 	VMOP_GONE_STOPPED,	/* it was running or to run there: it is off now */
-	VMOP_GONE_GO_ON,	/* the hand-over goes on without the source */
-	VMOP_GONE_WAIT,		/* source gone in mid-copy: the destination decides */
+	VMOP_GONE_GO_ON,	/* the source has handed over: the destination may let it run */
+	VMOP_GONE_WAIT,		/* the same, but the destination has yet to say that it is ready */
+	VMOP_GONE_GIVE_UP,	/* source gone without that word: the copy must not run */
 	VMOP_GONE_BACK,		/* destination gone: the source runs it; new right */
 	VMOP_GONE_IMAGE,	/* destination gone before the image was consumed: it is the VM */
 };
-enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node);
+enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node, bool handed_over);
 
 /* The node whose vCPUs may run now, 0 for none. */
 uint32_t vmop_runner(const struct vmop *op);

@@ -91,11 +91,15 @@ void apply_image_unused(struct apply *apply, Wire__Vm *vm);
 /* The volume is being removed: its leftovers are told of, for nobody will remove them. */
 void apply_leftovers_forget(struct apply *apply, const Wire__Volume *volume);
 
-/*
- * A node is proven not to hold a VM any more, for a reason in words. Opens and closes the
- * record itself. death: the node died, the VM did nothing wrong.
- */
-void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, bool death, const char *why);
+/* How it is known that a node does not hold a VM any more. */
+enum vm_end {
+	VM_END_TOLD,		/* the node says so */
+	VM_END_HANDED_OVER,	/* and that the guest stood still since it was copied (migrate/vmop.h) */
+	VM_END_DEATH,		/* the node died, the VM did nothing wrong */
+};
+/* A node is proven not to hold a VM any more, for a reason in words. */
+void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, enum vm_end end,
+		   const char *why);
 /* The same for every VM that the node may hold. */
 void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
 /* No daemon stands behind what the node said of VMs that it looked for. */

@@ -22,6 +22,48 @@ static void begin_restart(struct apply *apply, Wire__Vm *vm, const char *why)
 	vm->op = apply_op_begin(apply, WIRE__OPERATION__KIND__RESTART, vm, vm->last_node, 0, why);
 }
 
+/*
+ * The source of a live move is gone and has not said that the guest stood still there since it was
+ * copied: what is at the destination may be older than the disks.
+ */
+static void memory_lost(struct apply *apply, Wire__Vm *vm, enum vmop_phase before, const char *why)
+{
+	const char *from = node_name(apply->state, vm->from), *to = node_name(apply->state, vm->to);
+
+	/* A right that the destination had is taken back. */
+	vm->generation++;
+	record_textf(&vm->detail, "ended on %s while it was being moved to %s: %s", from, to, why);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm, "%s%s%s%s", vm->detail,
+		       before == VMOP_GO ? "; it may have run on there after it was copied, so the "
+					   "copy on " : "",
+		       before == VMOP_GO ? to : "",
+		       before == VMOP_GO ? ", which may be older than its disks, is given up" : "");
+}
+
+static void stopped(struct apply *apply, Wire__Vm *vm, enum vmop_phase before, bool death,
+		    const char *why)
+{
+	apply_image_unused(apply, vm);
+	vm->seen = WIRE__VM__SEEN__NOTHING;
+	vm->force = vm->cancel = false;
+	/* A reset that was asked of the run before must not strike the next one. */
+	vm->action = WIRE__VM__ACTION__NO_ACTION;
+	if (vm->wanted == WIRE__VM__WANTED__STOPPED &&
+	    (before == VMOP_STOPPING || before == VMOP_RUN || before == VMOP_STARTING)) {
+		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
+		return;
+	}
+	/* A start that was asked for meanwhile begins only now. */
+	if (before == VMOP_STOPPING && vm->op)
+		return;
+	/* It ran: what kept it from starting before that is over. */
+	if (death && before == VMOP_RUN)
+		vm->tries = vm->tried_nodes = 0;
+	if (death || before != VMOP_STARTING)
+		begin_restart(apply, vm, before == VMOP_ABORTING && vm->detail[0] ? vm->detail
+										   : why);
+}
+
 static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 		       enum vmop_phase before, bool death, const char *why)
 {
@@ -30,24 +72,10 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 	case VMOP_GONE_WAIT:
 		return;
 	case VMOP_GONE_STOPPED:
-		apply_image_unused(apply, vm);
-		vm->seen = WIRE__VM__SEEN__NOTHING;
-		vm->force = vm->cancel = false;
-		/* A reset that was asked of the run before must not strike the next one. */
-		vm->action = WIRE__VM__ACTION__NO_ACTION;
-		if (vm->wanted == WIRE__VM__WANTED__STOPPED &&
-		    (before == VMOP_STOPPING || before == VMOP_RUN || before == VMOP_STARTING)) {
-			apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__DONE, why);
-			return;
-		}
-		/* A start that was asked for meanwhile begins only now. */
-		if (before == VMOP_STOPPING && vm->op)
-			return;
-		/* It ran: what kept it from starting before that is over. */
-		if (death && before == VMOP_RUN)
-			vm->tries = vm->tried_nodes = 0;
-		if (death || before != VMOP_STARTING)
-			begin_restart(apply, vm, why);
+		stopped(apply, vm, before, death, why);
+		return;
+	case VMOP_GONE_GIVE_UP:
+		memory_lost(apply, vm, before, why);
 		return;
 	case VMOP_GONE_GO_ON:
 		apply_op_mark(apply, vm->op, "source gone", vm->from, apply->command->time_ms);
@@ -70,7 +98,8 @@ static void after_gone(struct apply *apply, Wire__Vm *vm, enum vmop_gone gone,
 	}
 }
 
-void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, bool death, const char *why)
+void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, enum vm_end end,
+		   const char *why)
 {
 	enum vmop_phase before = (enum vmop_phase)vm->phase;
 	enum vmop_gone gone;
@@ -80,12 +109,12 @@ void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, bool death,
 	if (vm->owner == node && before != VMOP_RESTORING)
 		vm->last_node = node;
 	vm_to_op(vm, &op);
-	gone = vmop_node_gone(&op, node);
+	gone = vmop_node_gone(&op, node, end == VM_END_HANDED_OVER);
 	vm_from_op(vm, &op);
 	if (op.phase != before)
 		vm->since_ms = apply->command->time_ms;
-	after_gone(apply, vm, gone, before, death, why);
-	if (death && gone == VMOP_GONE_STOPPED)
+	after_gone(apply, vm, gone, before, end == VM_END_DEATH, why);
+	if (end == VM_END_DEATH && gone == VMOP_GONE_STOPPED)
 		apply_event_vm(apply, WIRE__EVENT__SEVERITY__WARNING, vm, "was on %s: %s",
 			       node_name(apply->state, node), why);
 }
@@ -101,7 +130,7 @@ void apply_node_gone(struct apply *apply, uint32_t node, const char *why)
 			continue;
 		vm = state_open(apply->state, WIRE__TABLE__TABLE_VM, record->id);
 		snprintf(text, sizeof(text), "%s %s", node_name(apply->state, node), why);
-		apply_vm_gone(apply, vm, node, true, text);
+		apply_vm_gone(apply, vm, node, VM_END_DEATH, text);
 		apply_vm_close(apply, vm);
 	}
 }

@@ -191,13 +191,14 @@ static bool on_absent(struct apply *apply, const struct report *report)
 	Wire__Vm *vm = report->vm;
 	Wire__Vm__Phase before = vm->phase;
 	bool owner = report->owner;
+	bool handed_over = report->from && report->r->cause == WIRE__VM_REPORT__CAUSE__HANDED_OVER;
 	char why[1200];
 
 	if (!vm_holds(vm, report->id))
 		return looked(apply, report);
 	if (owner && before == PHASE(RUN))
 		ended(apply, vm, report);
-	if (report->from && (before == PHASE(COPYING) || before == PHASE(SAVING)))
+	if (report->from && before == PHASE(SAVING))
 		apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm,
 			       "ended on %s while it was being moved to %s: %s",
 			       node_name(apply->state, report->id),
@@ -205,7 +206,7 @@ static bool on_absent(struct apply *apply, const struct report *report)
 	if (owner && (before == PHASE(STARTING) || before == PHASE(RESTORING)))
 		start_failed(apply, vm, report);
 	snprintf(why, sizeof(why), "%s", report->r->text[0] ? report->r->text : "ended");
-	apply_vm_gone(apply, vm, report->id, false, why);
+	apply_vm_gone(apply, vm, report->id, handed_over ? VM_END_HANDED_OVER : VM_END_TOLD, why);
 	if (vm->phase == PHASE(OFF) && vm->tries >= TRIES_BEFORE_TOLD)
 		apply_vm_tell_waiting(apply, vm);
 	if (before == PHASE(STARTING) &&

@@ -38,6 +38,7 @@ struct duty {
 	uint64_t vm;
 	uint64_t moves_generation, moved_ms;	/* of the last ask for a move, and when */
 	unsigned moves;				/* asks for that generation */
+	uint64_t alone_generation, alone_ms;	/* it comes in and its source is gone: since when */
 	bool known;			/* since the agent's last inventory */
 	uint64_t watch;			/* the last Watch that named it; 0 = none of this agent */
 	uint64_t watch_look;		/* the VM's look at that time */

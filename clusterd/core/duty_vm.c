@@ -15,8 +15,10 @@
 #define SAYS(x) WIRE__VM_REPORT__WHAT__##x
 #define CAUSE(x) WIRE__VM_REPORT__CAUSE__##x
 
-/* A destination whose source died is given so long to turn out complete. */
-enum { COMPLETE_GRACE_MS = 2000 };
+/* A destination whose source has handed over is given so long to turn out complete. */
+enum { COMPLETE_GRACE_MS = 10000 };
+/* That a source handed over may be told so long after it is gone. */
+enum { WORD_GRACE_MS = 2000 };
 /* A move that fails within the first second is tried again, twice. */
 enum { MOVES_MAX = 3, MOVE_BEGINS_MS = 1000, MOVE_PAUSE_MS = 500 };
 /* Between two tellings of one live definition. */
@@ -304,6 +306,33 @@ static bool move_again(struct turn *turn, const struct duty_done *done)
 	return true;
 }
 
+/*
+ * The guest is gone from its source. Whether it has run there since it was copied, the agent knows
+ * from the hand-over, from libvirt's event, or from the end of the move, whichever comes first.
+ */
+static bool word_may_come(struct turn *turn)
+{
+	uint64_t until = turn->duty->state_ms + WORD_GRACE_MS;
+
+	if (turn->duty->cause == CAUSE(HANDED_OVER))
+		return false;
+	if (duty_busy(turn, SLOT_SIDE))
+		return true;
+	if (!duty_busy(turn, SLOT_MAIN) || turn->core->now_ms >= until)
+		return false;
+	update_wake(turn->update, until);
+	return true;
+}
+
+static void source_gone(struct turn *turn, const struct duty_done *done)
+{
+	bool handed_over = turn->duty->cause == CAUSE(HANDED_OVER);
+
+	if (!word_may_come(turn))
+		duty_report_absent(turn, turn->duty->cause,
+				   handed_over ? "handed over" : text_of(turn, done));
+}
+
 static void copying_source(struct turn *turn)
 {
 	const struct duty_done *done = duty_done(turn, ASK_MIGRATE);
@@ -313,8 +342,7 @@ static void copying_source(struct turn *turn)
 	if (duty_busy(turn, SLOT_MAIN))
 		return;
 	if (absent(turn)) {
-		/* libvirt finished the move itself, or the guest ended: the destination knows. */
-		duty_report_absent(turn, turn->duty->cause, text_of(turn, done));
+		source_gone(turn, done);
 		return;
 	}
 	if (done && done->code == WIRE__AGENT_REPLY__CODE__OK)
@@ -334,7 +362,7 @@ static void copying_source(struct turn *turn)
 
 static void copying_destination(struct turn *turn)
 {
-	uint64_t patience = turn->duty->state_ms + COMPLETE_GRACE_MS;
+	struct duty *duty = turn->duty;
 
 	if (is(turn, STATE(COMPLETE))) {
 		duty_report(turn, SAYS(READY), CAUSE(UNKNOWN), "");
@@ -342,14 +370,18 @@ static void copying_destination(struct turn *turn)
 	}
 	if (turn->vm->owner != 0)
 		return;
-	/* The source is dead. What has not become whole by now never will. */
+	if (duty->alone_generation != turn->vm->generation) {
+		duty->alone_generation = turn->vm->generation;
+		duty->alone_ms = turn->core->now_ms;
+	}
+	/* The source handed over what is complete here. What is not by then never will be. */
 	if (absent(turn))
 		duty_report_absent(turn, CAUSE(INCOMING_LOST),
-				   "the source died before the memory was complete");
-	else if (turn->core->now_ms >= patience)
+				   "it was handed over, but its copy here is gone");
+	else if (turn->core->now_ms >= duty->alone_ms + COMPLETE_GRACE_MS)
 		ask_once(turn, SLOT_SIDE, ASK_KILL);
 	else
-		update_wake(turn->update, patience);
+		update_wake(turn->update, duty->alone_ms + COMPLETE_GRACE_MS);
 }
 
 static void copying(struct turn *turn)
@@ -371,12 +403,12 @@ static void go(struct turn *turn)
 			duty_report_absent(turn, CAUSE(INCOMING_LOST), text_of(turn, NULL));
 		return;
 	}
-	if (absent(turn)) {
-		duty_report_absent(turn, CAUSE(KILLED), "handed over");
-		return;
-	}
 	if (!me(turn, turn->vm->from)) {
 		no_part(turn);
+		return;
+	}
+	if (absent(turn)) {
+		source_gone(turn, done);
 		return;
 	}
 	if (done && done->code == WIRE__AGENT_REPLY__CODE__RAN_ON)

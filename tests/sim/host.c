@@ -331,6 +331,9 @@ void host_agent_up(struct host *host)
 {
 	host->stuck_us = 0;
 	host->told_hung = false;
+	/* Why something ended, only who saw it knows. */
+	for (size_t i = 0; i < host->guests_n; i++)
+		host->guests[i].cause = CAUSE(UNKNOWN);
 	if (hung(host))
 		world_due(host->world, DUE_LIBVIRT, host->node, NOTICED_US,
 			  host->machine->power_life, 0);
@@ -630,7 +633,7 @@ static void move_finishes(struct host *host, struct job *job, struct guest *gues
 	} else if (job->step == 2) {
 		world_tell(host->world, "n%u: libvirt ends %s, which is on n%u now", host->node,
 			   guest->name, to->node);
-		end(host, guest, CAUSE(UNKNOWN));
+		end(host, guest, CAUSE(HANDED_OVER));
 		done(host, job, CODE(OK), "");
 	} else {
 		give_up_move(host, job, "keepalive timeout");
@@ -662,8 +665,12 @@ static void do_hand_over(struct host *host, struct job *job)
 		done(host, job, CODE(RAN_ON), "it has run since");
 		return;
 	}
-	if (is_here(guest))
-		power_off(host, guest, "is handed over");
+	if (!is_here(guest)) {
+		done(host, job, CODE(ABSENT), "the source was gone already");
+		return;
+	}
+	world_tell(host->world, "n%u: %s is handed over", host->node, guest->name);
+	end(host, guest, CAUSE(HANDED_OVER));
 	done(host, job, CODE(OK), "");
 }
 

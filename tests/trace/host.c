@@ -305,6 +305,9 @@ static void send_facts(struct host *host, bool whole)
 
 void host_agent_begins(struct host *host)
 {
+	/* Why something ended, only who saw it knows. */
+	for (size_t i = 0; i < DOMAINS; i++)
+		host->domains[i].cause = WIRE__VM_REPORT__CAUSE__UNKNOWN;
 	host->agent = true;
 }
 
@@ -493,10 +496,12 @@ static void do_hand_over(struct host *host, struct waiting *waiting)
 		answer(host, waiting, CODE(RAN_ON), "it runs");
 		return;
 	}
-	if (exists(domain)) {
-		tell(host, "%s handed over", domain->name);
-		end(host, domain, WIRE__VM_REPORT__CAUSE__KILLED);
+	if (!exists(domain)) {
+		answer(host, waiting, CODE(ABSENT), "the source was gone already");
+		return;
 	}
+	tell(host, "%s handed over", domain->name);
+	end(host, domain, WIRE__VM_REPORT__CAUSE__HANDED_OVER);
 	answer(host, waiting, CODE(OK), "");
 }
 
