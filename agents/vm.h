@@ -24,6 +24,7 @@
 #include "agents/pool.h"
 #include "domain/metadata.h"
 #include "migrate/driver/outcome.h"
+#include "migrate/driver/process.h"
 #include "migrate/driver/sight.h"
 #include "wire/schema.pb-c.h"
 
@@ -36,9 +37,11 @@ enum {
 /* What the event loop saw of a move away from here; decides the hand-over. */
 struct vm_move {
 	bool active; /* libvirt's job is ours and has not returned */
-	bool paused_before, suspended, resumed, handed_over;
+	bool paused_before, suspended, resumed;
 	pid_t pid;
-	uint64_t suspended_ms, vcpu_ns;
+	uint64_t number; /* of all moves of the agent */
+	uint64_t suspended_ms;
+	struct process_vcpus vcpus; /* when they were stopped, or else when it began */
 	unsigned life; /* agent->life when it began; another one: events were missed */
 };
 
@@ -53,6 +56,7 @@ struct guest {
 	bool look_queued, look_forced, look_live, look_settle;
 	int stopped;   /* VIR_DOMAIN_EVENT_STOPPED_..., -1: none since it last appeared */
 	bool ending;   /* its end was ordered by us */
+	bool handed_over; /* its last move is complete, and it has not run here since, nor will it */
 	unsigned jobs; /* moves and saves of ours on it */
 	atomic_bool cancel;
 	struct vm_move move;
@@ -89,6 +93,7 @@ struct agent {
 	struct guest *guests[VM_DOMAINS_MAX];
 	size_t guests_n;
 	unsigned drops; /* images that are being removed */
+	uint64_t moves; /* begun so far */
 	bool connected;
 	unsigned life;         /* of the connection; +1 with each */
 	char why[VM_WHY_SIZE]; /* not connected: why */
@@ -203,6 +208,11 @@ void request_finish(struct request *request, struct link *link, Wire__AgentReply
 void request_finish_told(struct request *request, Wire__AgentReply__Code code, const char *text,
 			 const char *doubt);
 Wire__AgentReply__Code request_code(enum outcome_code code);
+
+/* ---- vm_vigil.c */
+
+/* From the event loop: the move has just stopped it, as guest->move says. Does not block. */
+void vm_vigil_start(struct agent *agent, struct guest *guest);
 
 /* ---- vm_power.c, vm_move.c, vm_watch.c: one function for each request, called in a worker */
 void vm_do_start(struct request *request, struct link *link);

@@ -15,7 +15,7 @@
 #include "wire/message.h"
 
 enum {
-	STOPPED_TRIES = 20, /* of 5 ms: the event with the reason is on its way */
+	STOPPED_TRIES = 60, /* of 5 ms: the event with the reason is on its way */
 };
 
 /* ---------------------------------------------------------------- the table */
@@ -99,23 +99,38 @@ void guest_unlock(struct guest *guest)
 	pthread_mutex_unlock(&guest->order);
 }
 
-static int read_stopped(struct agent *agent, struct guest *guest, bool *ret_ending)
-{
+/* What is known of its end: libvirt's last word about it, and what we did. */
+struct ending {
 	int stopped;
+	bool ordered, handed_over;
+};
+
+static struct ending read_ending(struct agent *agent, struct guest *guest)
+{
+	struct ending ending;
 
 	pthread_mutex_lock(&agent->lock);
-	stopped = guest->stopped;
-	*ret_ending = guest->ending;
+	ending = (struct ending){ guest->stopped, guest->ending, guest->handed_over };
 	pthread_mutex_unlock(&agent->lock);
-	return stopped;
+	return ending;
 }
 
-/* Why it is gone, from libvirt's last word about it and from what we ordered. */
-static Wire__VmReport__Cause judge_cause(int stopped, bool ending)
+static bool is_explained(const struct ending *ending)
 {
-	if (ending)
+	return ending->stopped >= 0 || ending->ordered || ending->handed_over;
+}
+
+/*
+ * libvirt says MIGRATED of a source only when it confirms a move that the destination has finished.
+ * It ends it then without having let it run.
+ */
+static Wire__VmReport__Cause judge_cause(const struct ending *ending)
+{
+	if (ending->handed_over || ending->stopped == VIR_DOMAIN_EVENT_STOPPED_MIGRATED)
+		return WIRE__VM_REPORT__CAUSE__HANDED_OVER;
+	if (ending->ordered)
 		return WIRE__VM_REPORT__CAUSE__KILLED;
-	switch (stopped) {
+	switch (ending->stopped) {
 	case VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
 		return WIRE__VM_REPORT__CAUSE__GUEST_SHUTDOWN;
 	case VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
@@ -123,7 +138,6 @@ static Wire__VmReport__Cause judge_cause(int stopped, bool ending)
 	case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
 	case VIR_DOMAIN_EVENT_STOPPED_FAILED:
 		return WIRE__VM_REPORT__CAUSE__CRASHED;
-	case VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
 	case VIR_DOMAIN_EVENT_STOPPED_SAVED:
 		return WIRE__VM_REPORT__CAUSE__KILLED;
 	default:
@@ -134,15 +148,14 @@ static Wire__VmReport__Cause judge_cause(int stopped, bool ending)
 /* It is gone. The event that says why may be some milliseconds behind. */
 static void note_absent(struct agent *agent, struct guest *guest)
 {
-	bool ending, fresh = guest->told && guest->last.state != SIGHT_ABSENT &&
-			     guest->last.state != SIGHT_UNKNOWN;
-	int stopped = read_stopped(agent, guest, &ending);
+	bool fresh = guest->present_id >= 0;
+	struct ending ending = read_ending(agent, guest);
 
-	for (int i = 0; i < STOPPED_TRIES && fresh && stopped < 0 && !ending; i++) {
+	for (int i = 0; i < STOPPED_TRIES && fresh && !is_explained(&ending); i++) {
 		process_pause_ms(5);
-		stopped = read_stopped(agent, guest, &ending);
+		ending = read_ending(agent, guest);
 	}
-	guest->cause = judge_cause(stopped, ending);
+	guest->cause = judge_cause(&ending);
 	guest->present_id = guest->arrived_id = guest->ran_id = guest->torn_id = -1;
 	guest->live_told = false;
 }
@@ -153,7 +166,7 @@ static void note_present(struct agent *agent, struct guest *guest, const struct 
 		/* Another life: what is known of the last one's end says nothing about it. */
 		pthread_mutex_lock(&agent->lock);
 		guest->stopped = -1;
-		guest->ending = false;
+		guest->ending = guest->handed_over = false;
 		guest->look_live = true;
 		pthread_mutex_unlock(&agent->lock);
 		guest->present_id = sight->libvirt_id;
@@ -241,9 +254,9 @@ static const char *absent_text(const struct guest *guest, int stopped)
 	case WIRE__VM_REPORT__CAUSE__OUTSIDE:
 		return "it was destroyed by other tools than clusterd";
 	case WIRE__VM_REPORT__CAUSE__KILLED:
-		return stopped == VIR_DOMAIN_EVENT_STOPPED_MIGRATED ? "moved away"
-		       : stopped == VIR_DOMAIN_EVENT_STOPPED_SAVED  ? "saved"
-								    : "";
+		return stopped == VIR_DOMAIN_EVENT_STOPPED_SAVED ? "saved" : "";
+	case WIRE__VM_REPORT__CAUSE__HANDED_OVER:
+		return "handed over";
 	default:
 		return "";
 	}

@@ -37,8 +37,9 @@ static void note_suspended(struct agent *agent, struct guest *guest)
 	pthread_mutex_lock(&agent->lock);
 	guest->move.suspended = true;
 	guest->move.suspended_ms = now_ms;
-	guest->move.vcpu_ns = vcpus.total_ns;
+	guest->move.vcpus = vcpus;
 	pthread_mutex_unlock(&agent->lock);
+	vm_vigil_start(agent, guest);
 }
 
 static void note_event(struct agent *agent, struct guest *guest, int event, int detail)
@@ -48,6 +49,10 @@ static void note_event(struct agent *agent, struct guest *guest, int event, int 
 	pthread_mutex_lock(&agent->lock);
 	if (event == VIR_DOMAIN_EVENT_STOPPED)
 		guest->stopped = detail;
+	if (event == VIR_DOMAIN_EVENT_STARTED || event == VIR_DOMAIN_EVENT_RESUMED) {
+		guest->stopped = -1; /* told late, that was an earlier life's */
+		guest->handed_over = false;
+	}
 	if (event == VIR_DOMAIN_EVENT_RESUMED)
 		guest->move.resumed = true;
 	pthread_mutex_unlock(&agent->lock);

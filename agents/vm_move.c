@@ -11,6 +11,7 @@
 #include "migrate/driver/inactive.h"
 #include "migrate/driver/move.h"
 #include "migrate/driver/process.h"
+#include "migrate/driver/vigil.h"
 
 enum {
 	DROPS_MAX = POOL_STUCK_MAX / 2, /* they are asked for again and again, and may all hang */
@@ -112,27 +113,28 @@ static int begin_move(struct request *request, bool paused)
 {
 	struct guest *guest = request->guest;
 	struct vm_move move = { .active = true, .paused_before = paused };
-	struct process_vcpus vcpus;
 	int r = process_find(guest->uuid, &move.pid);
 
 	if (r < 0)
 		return r;
-	if (process_vcpus_read(move.pid, &vcpus) == 0)
-		move.vcpu_ns = vcpus.total_ns;
+	process_vcpus_read(move.pid, &move.vcpus);
 	pthread_mutex_lock(&request->agent->lock);
 	if (guest->jobs) {
 		r = -EBUSY;
 	} else {
 		move.life = request->agent->life;
+		move.number = ++request->agent->moves;
 		guest->jobs++;
 		guest->move = move;
+		guest->handed_over = false;
 		atomic_store(&guest->cancel, false);
 	}
 	pthread_mutex_unlock(&request->agent->lock);
 	return r;
 }
 
-static bool end_move(struct request *request)
+/* over: libvirt has finished it and ended the guest here. Gives whether it was handed over. */
+static bool end_move(struct request *request, bool over)
 {
 	struct guest *guest = request->guest;
 	bool handed_over;
@@ -140,7 +142,8 @@ static bool end_move(struct request *request)
 	pthread_mutex_lock(&request->agent->lock);
 	guest->jobs--;
 	guest->move.active = false;
-	handed_over = guest->move.handed_over;
+	guest->handed_over |= over;
+	handed_over = guest->handed_over;
 	pthread_mutex_unlock(&request->agent->lock);
 	return handed_over;
 }
@@ -206,7 +209,7 @@ void vm_do_migrate(struct request *request, struct link *link)
 	}
 	run_move(request, conn, &outcome);
 	/* libvirt calls it a failure when we ended the source before it could. */
-	if (end_move(request) && outcome.code == OUTCOME_ABSENT)
+	if (end_move(request, outcome.code == OUTCOME_OK) && outcome.code == OUTCOME_ABSENT)
 		outcome_set(&outcome, OUTCOME_OK, "handed over");
 	if (outcome.code != OUTCOME_OK && outcome.code != OUTCOME_REFUSED)
 		note_failed(request, link, stand.paused);
@@ -215,6 +218,7 @@ void vm_do_migrate(struct request *request, struct link *link)
 
 /* ---------------------------------------------------------------- hand-over */
 
+/* It stands still now, and is killed if there is no doubt: its end may be seen before we are back. */
 static bool ran_on(void *context)
 {
 	struct request *request = context;
@@ -224,6 +228,7 @@ static bool ran_on(void *context)
 
 	pthread_mutex_lock(&agent->lock);
 	doubt = move->resumed || !move->active || !agent->connected || move->life != agent->life;
+	request->guest->handed_over = !doubt;
 	pthread_mutex_unlock(&agent->lock);
 	return doubt;
 }
@@ -245,15 +250,32 @@ static void run_hand_over(struct request *request, virConnectPtr conn, struct ou
 	handover.suspended = guest->move.suspended && guest->move.active;
 	handover.paused_before = guest->move.paused_before && guest->move.active;
 	handover.suspended_ms = guest->move.suspended_ms;
-	handover.vcpu_ns = guest->move.vcpu_ns;
-	guest->ending = guest->move.handed_over = true;
+	handover.vcpus = guest->move.vcpus;
 	pthread_mutex_unlock(&agent->lock);
 	handover_run(conn, &handover, ret);
 	if (ret->code != OUTCOME_RAN_ON)
 		return;
 	pthread_mutex_lock(&agent->lock);
-	guest->ending = guest->move.handed_over = false;
+	guest->handed_over = false;
 	pthread_mutex_unlock(&agent->lock);
+}
+
+/* It ended before it could be ended: whoever kept vigil is about to say how. */
+static bool was_watched(struct request *request)
+{
+	struct agent *agent = request->agent;
+	uint64_t end_ms = process_now_ms() + VIGIL_GAP_MS;
+	bool handed_over;
+
+	do {
+		pthread_mutex_lock(&agent->lock);
+		handed_over = request->guest->handed_over;
+		pthread_mutex_unlock(&agent->lock);
+		if (handed_over)
+			return true;
+		process_pause_ms(1);
+	} while (process_now_ms() < end_ms);
+	return false;
 }
 
 void vm_do_hand_over(struct request *request, struct link *link)
@@ -264,6 +286,8 @@ void vm_do_hand_over(struct request *request, struct link *link)
 	if (!conn)
 		return;
 	run_hand_over(request, conn, &outcome);
+	if (outcome.code == OUTCOME_ABSENT && was_watched(request))
+		outcome.code = OUTCOME_OK;
 	if (outcome.code != OUTCOME_OK) {
 		finish(request, link, &outcome);
 		return;

@@ -20,11 +20,6 @@
 enum {
 	ANSWER_MS = 150, /* for libvirt to say what it thinks */
 	FREEZE_MS = 500,
-	/*
-	 * What each stopped virtual CPU may use: KVM has the thread itself read out its registers.
-	 * Seen under TCG: nothing at all, over 1.5 s; a guest that ran for 20 ms used more than 10.
-	 */
-	VCPU_SLACK_NS = 500 * 1000,
 };
 
 /* ---------------------------------------------------------------- what libvirt thinks */
@@ -85,7 +80,7 @@ static int start_asking(virConnectPtr conn, const struct handover *h, int bell)
 	return -r;
 }
 
-enum answer { ANSWER_NO, ANSWER_YES, ANSWER_GONE };
+enum answer { ANSWER_NONE, ANSWER_NO, ANSWER_YES, ANSWER_GONE };
 
 static enum answer await_answer(int pidfd, int bell)
 {
@@ -105,19 +100,19 @@ static enum answer await_answer(int pidfd, int bell)
 		if (fds[1].revents && eventfd_read(bell, &said) == 0)
 			return said == 2 ? ANSWER_YES : ANSWER_NO;
 	}
-	return ANSWER_NO;
+	return ANSWER_NONE;
 }
 
 /* Before anything is touched. GONE: the process ended while libvirt was asked. */
 static enum answer consult_libvirt(virConnectPtr conn, const struct handover *h, int pidfd)
 {
 	int bell = eventfd(0, EFD_CLOEXEC), theirs = fcntl(bell, F_DUPFD_CLOEXEC, 3);
-	enum answer answer = ANSWER_NO;
+	enum answer answer = ANSWER_NONE;
 
 	if (theirs >= 0 && start_asking(conn, h, theirs) == 0)
 		answer = await_answer(pidfd, bell);
 	/* "No" may be because it was gone by then. */
-	if (answer == ANSWER_NO && process_wait(pidfd, 0) == 0)
+	if (answer != ANSWER_YES && process_wait(pidfd, 0) == 0)
 		answer = ANSWER_GONE;
 	if (bell >= 0)
 		close(bell);
@@ -137,11 +132,27 @@ static const char *find_doubt(const struct handover *h, pid_t pid)
 		return "it has been stopped for so long that libvirtd may have resumed it";
 	if (process_vcpus_read(pid, &vcpus) < 0)
 		return "what its virtual CPUs did cannot be read";
-	if (vcpus.total_ns > h->vcpu_ns + VCPU_SLACK_NS * vcpus.count)
+	if (!process_vcpus_stood(&h->vcpus, &vcpus))
 		return "its virtual CPUs have run since they were stopped";
 	if (h->ran_on(h->context))
 		return "libvirt resumed it, or was away meanwhile";
 	return NULL;
+}
+
+/* It has no virtual CPUs any more. To free a large memory takes seconds. */
+static bool is_ending(pid_t pid)
+{
+	struct process_vcpus vcpus;
+
+	return process_vcpus_read(pid, &vcpus) == -ESRCH;
+}
+
+static void await_end(int pidfd, const struct handover *h, struct outcome *ret)
+{
+	if (process_wait(pidfd, h->timeout_ms) == 0)
+		outcome_set(ret, OUTCOME_ABSENT, "the source was gone already");
+	else
+		outcome_set(ret, OUTCOME_TIMEOUT, "the source is ending, but is not gone yet");
 }
 
 static void finish(int pidfd, const struct handover *h, struct outcome *ret)
@@ -162,12 +173,12 @@ static void end_source(int pidfd, pid_t pid, const struct handover *h, struct ou
 	const char *doubt;
 	int r = process_freeze(pidfd, pid, FREEZE_MS);
 
+	if (r == -ESRCH) {
+		await_end(pidfd, h, ret);
+		return;
+	}
 	if (r < 0) {
-		if (process_wait(pidfd, 0) == 0)
-			outcome_set(ret, OUTCOME_OK, "the source was gone already");
-		else
-			outcome_set(ret, OUTCOME_RAN_ON, "the source cannot be stopped: %s",
-				    strerror(-r));
+		outcome_set(ret, OUTCOME_RAN_ON, "the source cannot be stopped: %s", strerror(-r));
 		return;
 	}
 	doubt = find_doubt(h, pid);
@@ -186,7 +197,7 @@ void handover_run(virConnectPtr conn, const struct handover *h, struct outcome *
 	int pidfd, r = process_open(h->uuid, &pidfd, &pid);
 
 	if (r == -ESRCH) {
-		outcome_set(ret, OUTCOME_OK, "the source was gone already");
+		outcome_set(ret, OUTCOME_ABSENT, "the source was gone already");
 		return;
 	}
 	if (r < 0) {
@@ -194,10 +205,12 @@ void handover_run(virConnectPtr conn, const struct handover *h, struct outcome *
 		return;
 	}
 	answer = consult_libvirt(conn, h, pidfd);
-	if (answer == ANSWER_GONE)
-		outcome_set(ret, OUTCOME_OK, "the source was gone already");
+	if (answer == ANSWER_GONE || (answer != ANSWER_YES && is_ending(pid)))
+		await_end(pidfd, h, ret);
 	else if (!h->suspended && !h->paused_before)
 		outcome_set(ret, OUTCOME_RAN_ON, "the move has not stopped the source");
+	else if (answer == ANSWER_NONE)
+		outcome_set(ret, OUTCOME_TIMEOUT, "libvirt does not say how the source is");
 	else if (answer == ANSWER_NO)
 		outcome_set(ret, OUTCOME_RAN_ON,
 			    "libvirt does not take the source for stopped by the move");

@@ -18,6 +18,7 @@
 #include <libvirt/libvirt.h>
 
 #include "migrate/driver/outcome.h"
+#include "migrate/driver/process.h"
 
 struct handover {
 	const char *uuid;
@@ -25,17 +26,21 @@ struct handover {
 	bool suspended;        /* libvirt told that the move stopped its virtual CPUs */
 	bool paused_before;    /* they were stopped before the move began */
 	uint64_t suspended_ms; /* process_now_ms() when that was told */
-	uint64_t vcpu_ns;      /* what they had run by then */
+	struct process_vcpus vcpus; /* what they had run by then */
 	uint32_t guard_ms;     /* libvirtd may resume it after so long */
 	uint32_t timeout_ms;   /* to wait for the process to be gone */
-	/* Asked while it stands still: was it resumed, or may it have been without our knowing? */
+	/*
+	 * Asked while it stands still: was it resumed, or may it have been without our knowing? If
+	 * not, it does not run any more, whatever becomes of it, unless the outcome is RAN_ON.
+	 */
 	bool (*ran_on)(void *context);
 	void *context;
 };
 
 /*
- * OK: no process is left. RAN_ON: it was left running, or continued as it was. TIMEOUT: killed, but
- * not gone; it will not run again.
+ * OK: it had not run on, and no process is left. ABSENT: it was gone before that could be seen.
+ * RAN_ON: it was left running, or continued as it was. TIMEOUT: nothing was found out yet, or it is
+ * ending but not gone: ask again.
  */
 void handover_run(virConnectPtr conn, const struct handover *handover, struct outcome *ret);
 

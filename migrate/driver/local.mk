@@ -25,7 +25,9 @@ noinst_LIBRARIES += %D%/libmigratedriver.a
 	%D%/process.c \
 	%D%/process.h \
 	%D%/sight.c \
-	%D%/sight.h
+	%D%/sight.h \
+	%D%/vigil.c \
+	%D%/vigil.h
 
 EXTRA_DIST += %D%/README.md
 
@@ -35,4 +37,5 @@ unit_tests += \
 	tests/unit/test_driver_link \
 	tests/unit/test_driver_move \
 	tests/unit/test_driver_power \
-	tests/unit/test_driver_process
+	tests/unit/test_driver_process \
+	tests/unit/test_driver_vigil

@@ -51,6 +51,9 @@ struct process_vcpus {
 };
 int process_vcpus_read(pid_t pid, struct process_vcpus *ret);
 
+/* Have they stood still between two such readings, but for 0.5 ms each, which is let pass? */
+bool process_vcpus_stood(const struct process_vcpus *before, const struct process_vcpus *now);
+
 /* Stops all virtual CPUs by SIGSTOP and waits until they are; on failure it is continued. */
 int process_freeze(int pidfd, pid_t pid, uint64_t timeout_ms);
 int process_thaw(int pidfd);
