@@ -88,6 +88,8 @@ noinst_LIBRARIES += %D%/libcore.a
 
 unit_tests += tests/unit/test_core_life
 tests_unit_test_core_life_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_handover
+tests_unit_test_core_handover_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_leftover
 tests_unit_test_core_leftover_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_census

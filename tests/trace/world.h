@@ -94,6 +94,9 @@ void world_run_by_hand(struct world *world, unsigned node, const char *vm, bool 
 void world_pause_by_hand(struct world *world, unsigned node, const char *vm);
 /* A guest ends by itself. */
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause);
+/* What is there of it on that node ends, whether it runs or not. */
+void world_copy_ends(struct world *world, const char *vm, unsigned node,
+		     Wire__VmReport__Cause cause);
 
 /*
  * An administrator at a node. The verdict's text, "" if it was carried out without a word;

@@ -229,10 +229,16 @@ void world_pause_by_hand(struct world *world, unsigned node, const char *vm)
 	host_pause_outside(world->machines[node].host, world_vm(world, vm)->id);
 }
 
+void world_copy_ends(struct world *world, const char *vm, unsigned node,
+		     Wire__VmReport__Cause cause)
+{
+	host_guest_ends(world->machines[node].host, world_vm(world, vm)->id, cause);
+}
+
 void world_guest_dies(struct world *world, const char *vm, Wire__VmReport__Cause cause)
 {
 	unsigned node = world_runs(world, vm);
 
 	assert(node);
-	host_guest_ends(world->machines[node].host, world_vm(world, vm)->id, cause);
+	world_copy_ends(world, vm, node, cause);
 }
