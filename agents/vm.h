@@ -56,7 +56,7 @@ struct guest {
 	bool look_queued, look_forced, look_live, look_settle;
 	int stopped;   /* VIR_DOMAIN_EVENT_STOPPED_..., -1: none since it last appeared */
 	bool ending;   /* its end was ordered by us */
-	bool handed_over; /* its last move is complete, and it has not run here since, nor will it */
+	bool handed_over; /* since its last move stopped it, it has not run here, nor will it */
 	unsigned jobs; /* moves and saves of ours on it */
 	atomic_bool cancel;
 	struct vm_move move;

@@ -218,7 +218,7 @@ void vm_do_migrate(struct request *request, struct link *link)
 
 /* ---------------------------------------------------------------- hand-over */
 
-/* It stands still now, and is killed if there is no doubt: its end may be seen before we are back. */
+/* It stands still, and is killed if there is no doubt: its end may be seen before we are back. */
 static bool ran_on(void *context)
 {
 	struct request *request = context;

@@ -91,10 +91,10 @@ void apply_image_unused(struct apply *apply, Wire__Vm *vm);
 /* The volume is being removed: its leftovers are told of, for nobody will remove them. */
 void apply_leftovers_forget(struct apply *apply, const Wire__Volume *volume);
 
-/* How it is known that a node does not hold a VM any more. */
+/* How it is known that a node does not hold a VM any more (migrate/vmop.h). */
 enum vm_end {
 	VM_END_TOLD,		/* the node says so */
-	VM_END_HANDED_OVER,	/* and that the guest stood still since it was copied (migrate/vmop.h) */
+	VM_END_HANDED_OVER,	/* and that the guest stood still since it was copied */
 	VM_END_DEATH,		/* the node died, the VM did nothing wrong */
 };
 /* A node is proven not to hold a VM any more, for a reason in words. */

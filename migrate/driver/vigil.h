@@ -3,9 +3,9 @@
  * Vigil: watching that the source of a live move stands still, from when the move has stopped its
  * virtual CPUs to its end.
  *
- * When all goes well, libvirtd ends the source itself, some milliseconds after its memory is complete
- * at the destination, but says so only 200 ms later, and as long the guest stands still. Whoever has
- * seen it stand still all the time until its end need not wait for that word.
+ * When all goes well, libvirtd ends the source itself, some milliseconds after its memory is
+ * complete at the destination, but says so only 200 ms later, and for as long the guest would stand
+ * still. Whoever has seen it stand still all the time until its end need not wait for that.
  */
 #ifndef MIGRATE_DRIVER_VIGIL_H
 #define MIGRATE_DRIVER_VIGIL_H
