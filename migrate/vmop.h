@@ -14,7 +14,7 @@
  *    |          |         |                                              |
  *    |          +-> OFF   +--> COPYING --> GO --> RESUMING --> RUN       |
  *    v                    |       |         |                            |
- *  FAILED                 |       +-> ABORTING --> RUN                   |
+ *  FAILED                 |       +-> ABORTING --> RUN, OFF              |
  *                         |                                              |
  *                         +--> SAVING --> SAVED --> RESTORING --> CONSUMED
  *

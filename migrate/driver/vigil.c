@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdint.h>
 
-enum { LOOK_MS = 2 };
+enum {
+	LOOK_MS = 2,
+	HEAR_MS = 5, /* that it was resumed, libvirt may just be telling */
+};
 
 enum look { STANDS, RAN, GONE };
 
@@ -35,5 +38,8 @@ bool vigil_keep(const struct vigil *vigil)
 		stood_ms = begun_ms;
 		begun_ms = process_now_ms();
 	}
-	return seen != RAN && is_lately(stood_ms) && !vigil->over(vigil->context);
+	if (seen == RAN || !is_lately(stood_ms))
+		return false;
+	process_pause_ms(HEAR_MS);
+	return !vigil->over(vigil->context);
 }
