@@ -138,7 +138,7 @@ TESTS += %D%/fault/powercut
 # Memory that fails at every n, in a cluster of cores.
 check_PROGRAMS += %D%/fault/everyn
 %C%_fault_everyn_SOURCES = %D%/fault/everyn.c
-%C%_fault_everyn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=abort,--wrap=core_step,--wrap=apply_entry \
+%C%_fault_everyn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=abort,--wrap=core_step,--wrap=apply_command \
 	-Wl,--wrap=twin_differs
 %C%_fault_everyn_LDADD = %D%/fault/libfault.a %D%/trace/libtrace.a $(DAEMON_LIBS) $(DAEMON_EXT)
 TESTS += %D%/fault/everyn

@@ -57,10 +57,12 @@ static _Noreturn void wrong(const char *what, unsigned key, unsigned n)
 
 void __real_core_step(struct core *core, const struct event *event, struct update *update);
 void __wrap_core_step(struct core *core, const struct event *event, struct update *update);
-void __real_apply_entry(struct state *state, const Wire__Entry *entry, struct update *update,
-			Wire__Verdict **ret_verdict, uint64_t *ret_request);
-void __wrap_apply_entry(struct state *state, const Wire__Entry *entry, struct update *update,
-			Wire__Verdict **ret_verdict, uint64_t *ret_request);
+void __real_apply_command(struct state *state, const Wire__Command *command, uint64_t index,
+			  uint64_t epoch, struct update *update, Wire__Verdict **ret_verdict,
+			  uint64_t *ret_request);
+void __wrap_apply_command(struct state *state, const Wire__Command *command, uint64_t index,
+			  uint64_t epoch, struct update *update, Wire__Verdict **ret_verdict,
+			  uint64_t *ret_request);
 
 /* Twins prove something else, and one of a core that died would not know. */
 const char *__wrap_twin_differs(struct core *twin, const struct event *event,
@@ -77,18 +79,13 @@ static void note(unsigned key)
 		test.first[key] = test.step;
 }
 
-void __wrap_apply_entry(struct state *state, const Wire__Entry *entry, struct update *update,
-			Wire__Verdict **ret_verdict, uint64_t *ret_request)
+void __wrap_apply_command(struct state *state, const Wire__Command *command, uint64_t index,
+			  uint64_t epoch, struct update *update, Wire__Verdict **ret_verdict,
+			  uint64_t *ret_request)
 {
-	Wire__Command *command;
-
-	if (test.looking) {
-		command = wire_parse(&wire__command__descriptor, entry->command.data,
-				     entry->command.len);
+	if (test.looking && command)
 		note(COMMAND + command->body_case);
-		wire_free(command);
-	}
-	__real_apply_entry(state, entry, update, ret_verdict, ret_request);
+	__real_apply_command(state, command, index, epoch, update, ret_verdict, ret_request);
 }
 
 struct step {
@@ -383,6 +380,7 @@ static void tell_story(void)
 	ask("{'node_set': {'name': 'n3', 'changes': [{'key': 'placement', 'value': 'no'}]}}");
 	pass(20000);
 	ask("{'note': {'severity': 'info', 'subject': 'cluster', 'text': 'noted'}}");
+	ask("{'feature_raise': {'level': 1}}");
 	ask("{'node_freeze': {'freeze_ms': 5000}}");
 	ask("{'vm_want': {'name': 'bb', 'wanted': 'stopped'}}");
 	pass(20000);

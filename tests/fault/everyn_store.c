@@ -88,9 +88,11 @@ static struct persist put(uint64_t id, const char *name)
 {
 	struct persist persist = { .kind = PERSIST_PUT, .table = WIRE__TABLE__TABLE_VM, .id = id };
 	Wire__Vm vm = WIRE__VM__INIT;
+	Wire__Essence essence = WIRE__ESSENCE__INIT;
 
 	vm.id = id;
 	vm.name = (char *)name;
+	vm.essence = &essence;
 	wire_pack(&vm.base, &persist.data);
 	return persist;
 }
