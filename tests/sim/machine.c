@@ -336,7 +336,7 @@ bool machine_turn_back(struct machine *machine)
 	bool was_lost = machine->lost;
 
 	assert(!machine->core);
-	if (!machine->copy)
+	if (!machine->copy || !truth_is_settled(world->truth, old))
 		return false;
 	machine->disk = machine->copy;
 	machine->lost = true;

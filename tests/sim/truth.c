@@ -175,6 +175,11 @@ bool truth_survives(struct truth *truth)
 	return true;
 }
 
+bool truth_is_settled(const struct truth *truth, const struct disk *disk)
+{
+	return disk_last(disk) <= truth->n && disk->promised <= truth->last_epoch;
+}
+
 static void check_disks(struct truth *truth)
 {
 	if (truth->n > 1 && !truth_survives(truth))

@@ -25,6 +25,7 @@
 #include "clusterd/core/update.h"
 #include "clusterd/core/state.h"
 
+struct disk;
 struct machine;
 struct truth;
 struct world;
@@ -41,6 +42,11 @@ void truth_daemon_started(struct truth *truth, struct machine *machine);
 void truth_disk_changed(struct truth *truth, const struct machine *machine);
 /* If the mains failed now, and a majority of voters came back: would anything be lost? */
 bool truth_survives(struct truth *truth);
+/*
+ * Has that disk nothing that was told of and is not decided yet? What it acknowledged may still be
+ * committed, and a round that counts on its promise may still open an epoch.
+ */
+bool truth_is_settled(const struct truth *truth, const struct disk *disk);
 /* Everything that is looked at only now and then. */
 void truth_all(struct truth *truth);
 /* What is committed; NULL before there is anything. */
