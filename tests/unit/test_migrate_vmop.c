@@ -25,7 +25,12 @@ static void test_gone(void)
 	} cases[] = {
 		{ { VMOP_OFF, 0, 0, 0, BIT(1) }, 1, false, VMOP_GONE_NOTHING, VMOP_OFF, 0 },
 		{ { VMOP_STARTING, 1, 0, 1, BIT(1) }, 1, false, VMOP_GONE_STOPPED, VMOP_OFF, 0 },
-		{ { VMOP_STARTING, 1, 0, 1, BIT(1) }, 2, false, VMOP_GONE_NOTHING, VMOP_STARTING, 1 },
+		{ { VMOP_STARTING, 1, 0, 1, BIT(1) },
+		  2,
+		  false,
+		  VMOP_GONE_NOTHING,
+		  VMOP_STARTING,
+		  1 },
 		{ { VMOP_RUN, 1, 0, 0, BIT(1) }, 1, false, VMOP_GONE_STOPPED, VMOP_OFF, 0 },
 		{ { VMOP_RUN, 1, 0, 0, BOTH }, 2, false, VMOP_GONE_NOTHING, VMOP_RUN, 1 },
 		{ { VMOP_STOPPING, 1, 0, 0, BIT(1) }, 1, false, VMOP_GONE_STOPPED, VMOP_OFF, 0 },
