@@ -88,6 +88,8 @@ void census_hear(struct core *core, const Wire__Command *command, uint64_t index
 	if (check->index < census->index)
 		return;
 	if (check->index > census->index) {
+		census->asked_before = census->index_epoch == epoch;
+		census->told_before = census->asked_before ? census->told_before | census->told : 0;
 		census->index = check->index;
 		census->index_epoch = epoch;
 		census->told = census->independent = census->entries = 0;
@@ -338,6 +340,12 @@ static void judge(struct core *core, uint64_t own, uint64_t majority, struct upd
 		census->outvoted = 0;
 }
 
+/* It was not ready yet when the others agreed, and waits for a majority to tell it once more. */
+static bool is_late(const struct census *census)
+{
+	return census->asked_before && (census->told & ~census->told_before) != 0;
+}
+
 /* There may be none: too few have told so far, or copies differ. */
 static void look_for_dispute(struct core *core, uint64_t own, struct update *update)
 {
@@ -345,7 +353,7 @@ static void look_for_dispute(struct core *core, uint64_t own, struct update *upd
 
 	if (differ(census, own))
 		census->disputed |= census->told | vmop_bit(core->node);
-	if (census->disputed || census->agreed != core->standing.epoch)
+	if (census->disputed || census->agreed != core->standing.epoch || is_late(census))
 		tell(core, own, update);
 	if (census->disputed && all_have_told(core))
 		note(core, CENSUS_DISPUTED, update);

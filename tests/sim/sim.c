@@ -4,7 +4,7 @@
  *
  *	sim [--seeds N] [--first S] [--nodes K] [--events E] [--twice] [--shrink RUNS] [--json]
  *	    [--story]
- *	sim [--shrink RUNS] [--story] FILE...
+ *	sim [--twice] [--shrink RUNS] [--story] FILE...
  *
  * Without --nodes: clusters of 3, 5, 7 and 16 nodes, so many seeds each. After so many events the
  * faults stop, and the cluster has to come together and do what it is there for. --twice runs each
@@ -22,8 +22,11 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "tests/sim/play.h"
+
+#define DIFFERS "the same seed gave two different runs"
 
 enum { SHOWN = 20 };			/* seeds that went wrong, of each size */
 
@@ -104,7 +107,7 @@ static void run_seeds(const struct options *options, uint32_t nodes, struct sum 
 		if (outcome.wrong)
 			say_wrong(options, &play, outcome.wrong, sum);
 		else if (options->twice && again.digest != outcome.digest)
-			say_wrong(options, &play, "the same seed gave two different runs", sum);
+			say_wrong(options, &play, DIFFERS, sum);
 		outcome_free(&outcome);
 		outcome_free(&again);
 	}
@@ -131,7 +134,7 @@ static void report(const struct options *options, const struct sum *sum, uint32_
 
 static uint64_t replay(const struct options *options, const char *path)
 {
-	struct outcome outcome;
+	struct outcome outcome, again = { 0 };
 	struct play play;
 	struct buf story = { 0 };
 	unsigned line;
@@ -144,12 +147,18 @@ static uint64_t replay(const struct options *options, const char *path)
 	}
 	play_run(&play, options->story ? &story : NULL, NULL, &outcome);
 	fputs(buf_str(&story), stdout);
+	play.eager = true;
+	if (options->twice)
+		play_run(&play, NULL, NULL, &again);
+	if (options->twice && !outcome.wrong && again.digest != outcome.digest)
+		outcome.wrong = mem_strdup(DIFFERS);
 	printf("%s: %s\n", path, outcome.wrong ? outcome.wrong : "ok");
 	if (outcome.wrong && options->shrink)
 		show_why(options, &play, outcome.wrong);
 	bad = outcome.wrong != NULL;
 	buf_free(&story);
 	outcome_free(&outcome);
+	outcome_free(&again);
 	play_free(&play);
 	return bad;
 }
