@@ -7,9 +7,10 @@
  * digests are equal; else a disk, a memory or this program is at fault somewhere, or a disk was
  * turned back to an older copy. The leader commits the digest of its copy (CHECK), first thing in
  * each epoch and regularly after that. In a new epoch every voter commits its own for the same
- * index; later only if somebody differs, or has come too late for that and tells for the first time. What a majority of voters has is right: a member that
- * differs sets its store aside and starts over from the others. It is never more than a minority
- * that does so, and never on the word of the leader alone.
+ * index; later only if somebody differs, or has come too late for that and tells for the first
+ * time. What a majority of voters has is right: a member that differs sets its store aside and
+ * starts over from the others. It is never more than a minority that does so, and never on the
+ * word of the leader alone.
  *
  * Nor on that of a copy. A voter that took another node's snapshot has what that node has, right
  * or wrong, and says nothing about it: its digest counts only if all voters of the epoch, and all
