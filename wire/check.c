@@ -55,6 +55,7 @@ static const struct limit limits[] = {
 
 	{ "Watch", "domains", 0, 1024, false },
 	{ "FenceTarget", "told", 0, 4, false },
+	{ "Hello", "pending", 0, 2, false },
 
 	{ NULL, "name", WIRE_NAME_MAX, 0, false },
 	{ NULL, "node_name", WIRE_NAME_MAX, 0, false },

@@ -48,6 +48,9 @@ static apply_fn *const handlers[] = {
 	[WIRE__COMMAND__BODY_SETTING_SET] = apply_setting_set,
 	[WIRE__COMMAND__BODY_NOTE] = apply_note,
 	[WIRE__COMMAND__BODY_FEATURE_RAISE] = apply_feature_raise,
+	[WIRE__COMMAND__BODY_VOTERS_SET] = apply_voters_set,
+	[WIRE__COMMAND__BODY_NODE_ADD] = apply_node_add,
+	[WIRE__COMMAND__BODY_NODE_REMOVE] = apply_node_remove,
 };
 
 void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)

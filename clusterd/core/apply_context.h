@@ -38,6 +38,7 @@ apply_fn apply_fence_add, apply_fence_remove, apply_fence_test, apply_fence_begi
 apply_fn apply_volume_add, apply_volume_remove, apply_setting_set, apply_note;
 apply_fn apply_leftover_report;
 apply_fn apply_feature_raise;
+apply_fn apply_voters_set, apply_node_add, apply_node_remove;
 
 /* Is the cluster at this feature's level (feature.h)? The one thing by which apply may differ. */
 bool apply_has(const struct apply *apply, uint32_t feature);
@@ -102,6 +103,18 @@ void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, enum vm_end
 		   const char *why);
 /* The same for every VM that the node may hold. */
 void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
+/*
+ * No VM is on the node, may be on it or is bound to it. Else why not, as "NAME WHAT: …", and what
+ * to do.
+ */
+bool apply_node_unbound(struct apply *apply, const Wire__Node *node, const char *what,
+			char *ret_why, size_t size);
+/* Nodes that were to be removed and are no voters any more. */
+void apply_leaving_finish(struct apply *apply);
+/* Refuses what is neither a host name nor an IP address. */
+bool apply_address_ok(struct apply *apply, const char *value);
+/* A voter has taken part for the first time: it is one with this disk. Nothing for others. */
+void apply_voter_joins(struct apply *apply, uint32_t node, uint64_t disk);
 /* No daemon stands behind what the node said of VMs that it looked for. */
 void apply_looks_forget(struct apply *apply, uint32_t node);
 /* The node is no longer one that fence devices are asked about in vain. */

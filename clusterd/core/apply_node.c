@@ -8,6 +8,7 @@
 #include "clusterd/core/apply_context.h"
 #include "clusterd/core/elapsed.h"
 #include "clusterd/core/feature.h"
+#include "wire/check.h"
 
 static Wire__Node *node_open(struct apply *apply, uint32_t node)
 {
@@ -132,6 +133,27 @@ static void take_facts(struct apply *apply, Wire__Node *node, const Wire__NodeFa
 	record_message((ProtobufCMessage **)&node->facts, &facts->base);
 }
 
+/* Another node had the id, and was removed: nothing on that disk is this one's. */
+static bool gone_disk(struct apply *apply, Wire__Node *node, uint64_t disk)
+{
+	const Wire__NodeGone *gone = state_node_gone(apply->state, (uint32_t)node->id, disk);
+
+	if (!gone)
+		return false;
+	apply_refuse(apply, WIRE__VERDICT__CODE__DENIED,
+		     "it came with the store of %s, which was removed: stop clusterd there, move "
+		     "the store away and start it again", gone->name);
+	if (strcmp(node->reason, apply->text) != 0) {
+		record_text(&node->reason, apply->text);
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__ERROR, (uint32_t)node->id, "%s",
+				 apply->text);
+		node_close(apply, node);
+	} else {
+		record_free(node);
+	}
+	return true;
+}
+
 void apply_node_report(struct apply *apply)
 {
 	const Wire__NodeReport *report = apply->command->node_report;
@@ -145,6 +167,8 @@ void apply_node_report(struct apply *apply)
 		record_free(node);
 		return;
 	}
+	if (gone_disk(apply, node, report->disk_id))
+		return;
 	was_up = node->state == WIRE__NODE__STATE__UP;
 	same_kernel = strcmp(node->kernel_boot_id, report->kernel_boot_id) == 0;
 	if (!same_kernel)
@@ -158,6 +182,7 @@ void apply_node_report(struct apply *apply)
 		elapsed_tie(apply->state, node, apply->command->up_ms);
 	record_text(&node->kernel_boot_id, report->kernel_boot_id);
 	node->boot_id = apply->command->boot_id;
+	apply_voter_joins(apply, (uint32_t)node->id, report->disk_id);
 	node->disk_id = report->disk_id;
 	node->feature_max = report->feature_max ? report->feature_max : FEATURE_FIRST;
 	if (report->facts)
@@ -269,34 +294,69 @@ static bool address_ok(const char *value)
 	return n > 0 && value[n] == '\0' && value[0] != '-' && n <= 253;
 }
 
+bool apply_address_ok(struct apply *apply, const char *value)
+{
+	if (address_ok(value))
+		return true;
+	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+		     "'%s' is no address: give a host name or an IP address", value);
+	return false;
+}
+
+/* Whoever takes VMs is not about to go; a removal that waits is called off. */
+static bool set_placement(struct apply *apply, Wire__Node *node, const char *value)
+{
+	static const char *const words[] = { "yes", "no" };
+
+	node->drained = strcmp(value, "no") == 0;
+	if (!node->drained && strcmp(value, "yes") != 0) {
+		apply_refuse_word(apply, "placement", value, words, ARRAY_SIZE(words));
+		return false;
+	}
+	if (!node->drained)
+		record_text(&node->leaving, "");
+	return true;
+}
+
+static bool set_witness(struct apply *apply, Wire__Node *node, const char *value)
+{
+	static const char *const words[] = { "yes", "no" };
+	bool yes = strcmp(value, "yes") == 0;
+	char why[WIRE_TEXT_MAX];
+
+	if (!yes && strcmp(value, "no") != 0) {
+		apply_refuse_word(apply, "witness", value, words, ARRAY_SIZE(words));
+		return false;
+	}
+	if (yes && !node->witness &&
+	    !apply_node_unbound(apply, node, "cannot become a witness, which runs no VMs", why,
+				sizeof(why))) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__WRONG_STATE, "%s", why);
+		return false;
+	}
+	node->witness = yes;
+	return true;
+}
+
 static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param *change)
 {
-	static const char *const yes_no[] = { "yes", "no" };
-
 	if (strcmp(change->key, "address") == 0) {
-		if (!address_ok(change->value)) {
-			apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
-				     "'%s' is no address: give a host name or an IP address",
-				     change->value);
+		if (!apply_address_ok(apply, change->value))
 			return false;
-		}
 		record_text(&node->address, change->value);
 		return true;
 	}
-	if (strcmp(change->key, "placement") == 0) {
-		node->drained = strcmp(change->value, "no") == 0;
-		if (node->drained || strcmp(change->value, "yes") == 0)
-			return true;
-		apply_refuse_word(apply, "placement", change->value, yes_no, ARRAY_SIZE(yes_no));
-		return false;
-	}
+	if (strcmp(change->key, "placement") == 0)
+		return set_placement(apply, node, change->value);
+	if (strcmp(change->key, "witness") == 0)
+		return set_witness(apply, node, change->value);
 	if (strcmp(change->key, "domain") == 0) {
 		record_text(&node->failure_domain, change->value);
 		return true;
 	}
 	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
-		     "a node has no %s=%s; there are address=ADDR, domain=NAME and "
-		     "placement=yes|no (no: takes no VMs)",
+		     "a node has no %s=%s; there are address=ADDR, domain=NAME, "
+		     "placement=yes|no (no: takes no VMs) and witness=yes|no (yes: never does)",
 		     change->key, change->value);
 	return false;
 }
@@ -306,6 +366,7 @@ void apply_node_set(struct apply *apply)
 	const Wire__NodeSet *set = apply->command->node_set;
 	const Wire__Node *record = state_node_named(apply->state, set->name);
 	Wire__Node *node;
+	bool was_leaving;
 
 	if (!record) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
@@ -313,6 +374,7 @@ void apply_node_set(struct apply *apply)
 		return;
 	}
 	node = record_copy(&record->base);
+	was_leaving = node->leaving[0] != '\0';
 	for (size_t i = 0; i < set->n_changes; i++)
 		if (!node_change(apply, node, set->changes[i])) {
 			record_free(node);
@@ -323,5 +385,8 @@ void apply_node_set(struct apply *apply)
 		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
 				 "%s=%s, by %s", set->changes[i]->key, set->changes[i]->value,
 				 apply->command->who);
+	if (was_leaving && !node->leaving[0])
+		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
+				 "is not removed: that was called off by %s", apply->command->who);
 	node_close(apply, node);
 }

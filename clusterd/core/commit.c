@@ -48,11 +48,12 @@ static void wait_in_line(struct replica *replica, const void *command, size_t si
 static void append(struct replica *replica, const void *command, size_t size,
 		   struct update *update)
 {
-	if (replica->round.phase == PHASE_SYNC)
+	if (replica->round.phase == PHASE_SYNC) {
 		wait_in_line(replica, command, size, update);
-	else
-		rlog_append(&replica->log, replica->round.epoch, command, size, replica->batch,
-			    update);
+		return;
+	}
+	rlog_append(&replica->log, replica->round.epoch, command, size, replica->batch, update);
+	change_appended(replica, rlog_last(&replica->log), command, size);
 }
 
 void commit_open(struct replica *replica, struct update *update)
@@ -109,6 +110,8 @@ int replica_propose(struct replica *replica, const struct buf *command, uint64_t
 		return -EBUSY;
 	if (command->len == 0)
 		return -EINVAL;
+	if (!change_timely(replica, command))
+		return -ESTALE;
 	body.command.data = command->data;
 	body.command.len = command->len;
 	r = replica_encode(replica, FRAME_APPEND, request, &body.base, &frame);
@@ -188,23 +191,6 @@ void commit_take_ack(struct replica *replica, const struct delivery *delivery)
 
 /* ---------------------------------------------------------------- committing */
 
-/* The highest index that a majority of voters has on disk. */
-static uint64_t majority_has(const struct round *round)
-{
-	uint64_t sorted[REPLICA_NODE_MAX];
-	size_t n = 0;
-
-	for (uint64_t left = round->counted; left; left &= left - 1) {
-		uint64_t acked = round->acked[nodes_lowest(left) - 1];
-		size_t at = n++;
-
-		for (; at > 0 && sorted[at - 1] < acked; at--)
-			sorted[at] = sorted[at - 1];
-		sorted[at] = acked;
-	}
-	return n >= round->majority ? sorted[round->majority - 1] : 0;
-}
-
 static void apply(struct replica *replica, struct update *update)
 {
 	const struct replica_config *config = &replica->config;
@@ -238,7 +224,7 @@ static uint64_t trim_limit(const struct replica *replica)
 
 void commit_advance(struct replica *replica, struct update *update)
 {
-	const struct round *round = &replica->round;
+	struct round *round = &replica->round;
 	uint64_t index;
 
 	/*
@@ -248,11 +234,13 @@ void commit_advance(struct replica *replica, struct update *update)
 	 */
 	if (!round->open || round->phase != PHASE_READY)
 		return;
-	index = majority_has(round);
-	if (index <= round->base || index <= replica->committed)
-		return;
-	assert(index <= rlog_last(&replica->log));
-	replica->committed = index;
-	apply(replica, update);
+	do {
+		index = change_committable(round);
+		if (index <= round->base || index <= replica->committed)
+			break;
+		assert(index <= rlog_last(&replica->log));
+		replica->committed = index;
+		apply(replica, update);
+	} while (!replica->gone && change_settle(round, replica->committed));
 	rlog_trim(&replica->log, trim_limit(replica), update);
 }

@@ -43,6 +43,7 @@ struct conductor {
 	uint64_t placed_ms;		/* VMs were given their places last */
 	bool place_again;		/* something has changed since */
 	uint64_t place_wake_ms;		/* if not, this is when they are to be placed again */
+	uint64_t voters_ms;		/* other voters were proposed last */
 	uint64_t tests_ms;		/* a fence test without an executor was ended last */
 };
 
@@ -96,6 +97,9 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 		   struct update *update);
 /* Fence tests whose executors are gone. */
 void conduct_tests(struct core *core, struct update *update);
+
+/* conduct_voters.c: other voters, when there should be. */
+void conduct_voters(struct core *core, struct update *update);
 
 /* conduct_vm.c: starts, restores, stops; of those VMs for which something may be to be done. */
 void conduct_vms(struct core *core, struct update *update);

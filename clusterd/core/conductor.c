@@ -44,7 +44,7 @@ static void forget_proposals(struct conductor *conductor)
 {
 	struct watched_vm *watched;
 
-	conductor->placed_ms = 0;
+	conductor->placed_ms = conductor->voters_ms = 0;
 	for (size_t i = 0; i < sizeof(conductor->nodes) / sizeof(conductor->nodes[0]); i++)
 		conductor->nodes[i].proposed_ms = 0;
 	idmap_each(&conductor->vms, i, watched)
@@ -70,6 +70,7 @@ static void conduct(struct core *core, struct update *update)
 	/* These come last, for VMs that are to start ask for newer proofs. */
 	conduct_nodes(core, update);
 	conduct_tests(core, update);
+	conduct_voters(core, update);
 }
 
 void conductor_run(struct core *core, struct update *update)

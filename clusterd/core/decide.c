@@ -11,15 +11,32 @@
 /* Epochs and indices beyond this are nonsense; sums of two are still numbers. */
 static const uint64_t number_max = UINT64_C(1) << 62;
 
+static bool pending_fit(const Wire__Hello *body)
+{
+	uint64_t below = body->applied;
+	struct voters voters;
+
+	if (body->n_pending > 2)
+		return false;
+	for (size_t i = 0; i < body->n_pending; i++) {
+		const Wire__Voters *pending = body->pending[i];
+
+		if (pending->index <= below || pending->index > body->last_index ||
+		    !voters_fill(&voters, pending->index, pending->nodes, pending->n_nodes,
+				 pending->disks, pending->n_disks) || !voters_known(&voters))
+			return false;
+		below = pending->index;
+	}
+	return true;
+}
+
 static bool voters_fit(const Wire__Hello *body)
 {
-	if (body->n_voters > REPLICA_NODE_MAX || body->n_voters != body->n_voter_disks)
-		return false;
-	for (size_t i = 0; i < body->n_voters; i++)
-		if (body->voters[i] == 0 || body->voters[i] > REPLICA_NODE_MAX ||
-		    (i > 0 && body->voters[i] <= body->voters[i - 1]))
-			return false;
-	return true;
+	struct voters voters;
+
+	return voters_fill(&voters, body->voters_index, body->voters, body->n_voters,
+			   body->voter_disks, body->n_voter_disks) &&
+	       body->voters_index <= body->applied && pending_fit(body);
 }
 
 bool round_hello_fits(const Wire__Hello *body)
@@ -44,41 +61,35 @@ bool round_hello_fits(const Wire__Hello *body)
 
 void round_learn_voters(struct round *round, uint32_t node, const Wire__Hello *body)
 {
-	struct voters *voters = &round->voters;
+	struct hello *hello = &round->hello[node - 1];
 
+	for (size_t i = 0; i < body->n_pending; i++)
+		voters_fill(&hello->pending[hello->pending_n++], body->pending[i]->index,
+			    body->pending[i]->nodes, body->pending[i]->n_nodes,
+			    body->pending[i]->disks, body->pending[i]->n_disks);
 	if (body->n_voters == 0)
 		return;
-	if (voters->told_by &&
-	    (body->applied < voters->applied ||
-	     (body->applied == voters->applied && node > voters->told_by)))
+	if (round->voters_by && (body->applied < round->voters_applied ||
+				 (body->applied == round->voters_applied &&
+				  node > round->voters_by)))
 		return;
-	*voters = (struct voters){
-		.applied = body->applied, .told_by = node, .n = body->n_voters,
-	};
-	memcpy(voters->nodes, body->voters, body->n_voters * sizeof(voters->nodes[0]));
-	memcpy(voters->disks, body->voter_disks, body->n_voters * sizeof(voters->disks[0]));
-}
-
-static bool all_voters_in(const struct voters *voters, uint64_t nodes)
-{
-	for (size_t i = 0; i < voters->n; i++)
-		if (!(nodes & node_bit(voters->nodes[i])))
-			return false;
-	return true;
+	voters_fill(&round->voters, body->voters_index, body->voters, body->n_voters,
+		    body->voter_disks, body->n_voter_disks);
+	round->voters_applied = body->applied;
+	round->voters_by = node;
 }
 
 /*
- * Voters of these nodes, with the disk they are known to have joined with. One that lost its
- * disk has forgotten what it acknowledged: it only learns until its new disk is committed.
+ * Voters of these nodes, with the disk they became voters with. One that lost its disk has
+ * forgotten what it acknowledged: it only learns until a change of voters names its new one.
  *
  * In a young cluster no disk is known yet. Whether an empty one is new or was lost cannot be
  * told then, so it counts only while all voters are here: whatever any disk still holds is
  * heard of.
  */
-static uint64_t counted_of(const struct round *round, uint64_t able)
+static uint64_t counted_of(const struct round *round, const struct voters *voters, uint64_t able)
 {
-	const struct voters *voters = &round->voters;
-	bool all = all_voters_in(voters, able);
+	bool all = (voters_nodes(voters) & ~able) == 0;
 	uint64_t nodes = 0;
 
 	for (size_t i = 0; i < voters->n; i++) {
@@ -131,8 +142,8 @@ static uint64_t who_speak(const struct round *round, uint64_t nodes, uint16_t pr
 /* Most voters; then most nodes; then the higher protocol. */
 static bool is_better(const struct round *round, const struct able *a, const struct able *b)
 {
-	size_t votes_a = nodes_count(counted_of(round, a->nodes));
-	size_t votes_b = nodes_count(counted_of(round, b->nodes));
+	size_t votes_a = nodes_count(counted_of(round, &round->voters, a->nodes));
+	size_t votes_b = nodes_count(counted_of(round, &round->voters, b->nodes));
 
 	if (votes_a != votes_b)
 		return votes_a > votes_b;
@@ -162,19 +173,54 @@ struct able round_able(const struct round *round)
 
 /* ---------------------------------------------------------------- quorum, source, epoch */
 
-uint64_t round_counted(const struct round *round)
+/* Who can take part: by CLOSE that is settled. */
+static uint64_t able_nodes(const struct round *round)
 {
-	return counted_of(round, round_able(round).nodes);
+	return round->able.nodes ? round->able.nodes : round_able(round).nodes;
 }
 
-static size_t majority(const struct round *round)
+uint64_t round_counted(const struct round *round, const struct voters *voters)
 {
-	return round->voters.n / 2 + 1;
+	return counted_of(round, voters, able_nodes(round));
 }
 
-bool round_quorate(const struct round *round)
+static void electorate_add(struct electorate *electorate, const struct round *round,
+			   const struct voters *voters)
 {
-	return round->voters.n > 0 && nodes_count(round_counted(round)) >= majority(round);
+	if (electorate->n == 2) {
+		electorate->voters[0] = electorate->voters[1];
+		electorate->counted[0] = electorate->counted[1];
+		electorate->n = 1;
+	}
+	electorate->voters[electorate->n] = *voters;
+	electorate->counted[electorate->n++] = round_counted(round, voters);
+}
+
+/*
+ * What anybody has applied is committed. A change in the source's log that nobody has applied may
+ * be committed or not: the old voters must agree that nothing else was, and the new ones will have
+ * to go on with it. Of changes in other logs nothing follows: if they were committed, they are in
+ * the source's as well.
+ */
+void round_electorate(const struct round *round, uint32_t source, struct electorate *ret)
+{
+	const struct hello *hello = source ? &round->hello[source - 1] : NULL;
+
+	*ret = (struct electorate){ 0 };
+	if (round->voters_by)
+		electorate_add(ret, round, &round->voters);
+	for (size_t i = 0; hello && i < hello->pending_n; i++)
+		if (!round->voters_by || hello->pending[i].index > round->voters.index)
+			electorate_add(ret, round, &hello->pending[i]);
+}
+
+bool electorate_has(const struct electorate *electorate, uint64_t nodes)
+{
+	for (size_t i = 0; i < electorate->n; i++)
+		if (nodes_count(nodes & electorate->counted[i]) <
+		    voters_majority(&electorate->voters[i]))
+			return false;
+	return electorate->n > 0;
 }
 
 /* The source has the newest log: last epoch, then last index; the lowest of equals. */
@@ -211,34 +257,60 @@ static uint64_t next_epoch(const struct round *round)
 }
 
 /* Does a majority hold what this node's log excludes? They found out when it was the source. */
-static bool outvoted(const struct round *round, uint32_t node)
+static bool outvoted(const struct round *round, const struct electorate *electorate, uint32_t node)
 {
-	size_t n = 0;
+	uint64_t against = 0;
 
-	for (uint64_t left = round->counted; left; left &= left - 1)
-		n += (round->hello[nodes_lowest(left) - 1].against & node_bit(node)) != 0;
-	return n >= round->majority;
+	for (uint64_t left = round->heard; left; left &= left - 1)
+		if (round->hello[nodes_lowest(left) - 1].against & node_bit(node))
+			against |= node_bit(nodes_lowest(left));
+	return electorate_has(electorate, against);
 }
 
-void round_decide(struct round *round)
+void round_electorate_so_far(const struct round *round, struct electorate *ret)
+{
+	round_electorate(round, choose_source(round, able_nodes(round)), ret);
+}
+
+bool round_quorate(const struct round *round)
+{
+	struct electorate electorate;
+
+	round_electorate_so_far(round, &electorate);
+	return electorate_has(&electorate, able_nodes(round));
+}
+
+/*
+ * The newest log has all that was ever committed, if no disk was turned back. Where one was, those
+ * who hold what a majority excludes must not keep all others from going on. If that is everybody,
+ * no log is better than the newest one.
+ */
+static uint32_t decide_source(const struct round *round)
 {
 	uint64_t candidates = round->able.nodes;
-	const struct hello *source;
+	struct electorate electorate;
 
-	round->nodes = round->able.nodes;
-	round->counted = round_counted(round);
-	round->majority = majority(round);
-	/*
-	 * The newest log has all that was ever committed, if no disk was turned back. Where one
-	 * was, those who hold what a majority excludes must not keep all others from going on.
-	 * If that is everybody, no log is better than the newest one.
-	 */
-	for (uint64_t left = round->nodes; left; left &= left - 1)
-		if (outvoted(round, nodes_lowest(left)))
+	round_electorate_so_far(round, &electorate);
+	for (uint64_t left = round->able.nodes; left; left &= left - 1)
+		if (outvoted(round, &electorate, nodes_lowest(left)))
 			candidates &= ~node_bit(nodes_lowest(left));
-	round->source = choose_source(round, candidates ? candidates : round->nodes);
-	source = &round->hello[round->source - 1];
+	return choose_source(round, candidates ? candidates : round->able.nodes);
+}
+
+bool round_decide(struct round *round)
+{
+	uint32_t source_node = round_quorate(round) ? decide_source(round) : 0;
+	const struct hello *source = source_node ? &round->hello[source_node - 1] : NULL;
+	struct electorate electorate;
+
+	round_electorate(round, source_node, &electorate);
+	if (!source || !electorate_has(&electorate, round->able.nodes))
+		return false;
+	round->electorate = electorate;
+	round->nodes = round->able.nodes;
+	round->source = source_node;
 	round->base = source->last_index;
 	round->base_epoch = source->last_epoch;
 	round->epoch = next_epoch(round);
+	return true;
 }

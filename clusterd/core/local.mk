@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply_fence.c \
 	%D%/apply_fence_device.c \
 	%D%/apply_leftover.c \
+	%D%/apply_member.c \
 	%D%/apply_misc.c \
 	%D%/apply_node.c \
 	%D%/apply_possession.c \
@@ -24,8 +25,10 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply_vm_report.c \
 	%D%/apply_vm_set.c \
 	%D%/apply_vm_want.c \
+	%D%/apply_voters.c \
 	%D%/census.c \
 	%D%/census.h \
+	%D%/change.c \
 	%D%/clients.c \
 	%D%/commit.c \
 	%D%/conduct.c \
@@ -34,6 +37,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/conduct_fence.c \
 	%D%/conduct_node.c \
 	%D%/conduct_vm.c \
+	%D%/conduct_voters.c \
 	%D%/conductor.c \
 	%D%/conductor.h \
 	%D%/core.c \
@@ -53,6 +57,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/duty_watch.c \
 	%D%/elapsed.c \
 	%D%/elapsed.h \
+	%D%/elect.c \
+	%D%/elect.h \
 	%D%/event.h \
 	%D%/feature.c \
 	%D%/feature.h \
@@ -84,6 +90,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/sync.h \
 	%D%/update.c \
 	%D%/update.h \
+	%D%/voters.c \
+	%D%/voters.h \
 	%D%/why.c
 
 unit_tests += tests/unit/test_core_life
@@ -113,6 +121,8 @@ unit_tests += tests/unit/test_core_asks
 unit_tests += tests/unit/test_core_log
 unit_tests += tests/unit/test_core_hello
 tests_unit_test_core_hello_LDADD = tests/sim/libsim.a $(LDADD)
+unit_tests += tests/unit/test_core_voters
+tests_unit_test_core_voters_LDADD = tests/sim/libsim.a $(LDADD)
 unit_tests += tests/unit/test_core_hostile
 tests_unit_test_core_hostile_LDADD = tests/sim/libsim.a $(LDADD)
 unit_tests += tests/unit/test_core_replica

@@ -36,25 +36,11 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 	wire_free(verdict);
 }
 
-static size_t on_voters(void *above, uint32_t *ret_voters, size_t max)
+static void on_voters(void *above, struct voters *ret_voters)
 {
 	struct core *core = above;
-	const Wire__Cluster *cluster = state_cluster(core->state);
-	size_t n = cluster ? cluster->n_voters : 0;
 
-	if (n > max)
-		n = max;
-	if (n)
-		memcpy(ret_voters, cluster->voters, n * sizeof(*ret_voters));
-	return n;
-}
-
-static uint64_t on_disk_of(void *above, uint32_t node)
-{
-	struct core *core = above;
-	const Wire__Node *record = state_node(core->state, node);
-
-	return record ? record->disk_id : 0;
+	state_voters(core->state, ret_voters);
 }
 
 static void on_position(void *above, uint64_t *ret_index, uint64_t *ret_epoch)
@@ -193,7 +179,6 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 const struct replica_ops machine_ops = {
 	.apply = on_apply,
 	.voters = on_voters,
-	.disk_of = on_disk_of,
 	.position = on_position,
 	.level = on_level,
 	.cluster = machine_cluster,

@@ -230,6 +230,13 @@ uint32_t replica_feature_max(const struct replica *replica, uint32_t node)
 							     : 0;
 }
 
+uint64_t replica_disk_id(const struct replica *replica, uint32_t node)
+{
+	const struct round *round = &replica->round;
+
+	return round->nodes & node_bit(node) ? round->hello[node - 1].disk_id : 0;
+}
+
 void replica_frame(struct replica *replica, const struct event *event, struct update *update)
 {
 	const struct event_frame *frame = &event->frame;
@@ -316,7 +323,7 @@ void replica_standing(const struct replica *replica, struct replica_standing *re
 		.refused = replica->refused,
 	};
 	if (ret_standing->ready) {
-		ret_standing->leader = nodes_lowest(round->ready & round->counted);
+		ret_standing->leader = nodes_lowest(round->ready & round->electorate.counted[0]);
 		return;
 	}
 	round_why(replica, replica->why, WHY_MAX);

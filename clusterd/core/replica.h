@@ -23,6 +23,7 @@
 
 #include "clusterd/core/event.h"
 #include "clusterd/core/update.h"
+#include "clusterd/core/voters.h"
 
 enum { REPLICA_NODE_MAX = 64 };		/* node ids are 1 … 64: sets of them are 64 bits */
 
@@ -36,10 +37,11 @@ struct replica_ops {
 	 * update. May set update->leave: then nothing more is applied.
 	 */
 	void (*apply)(void *above, const Wire__Entry *entry, struct update *update);
-	/* Voters as the applied state has them; returns how many (0: empty node). */
-	size_t (*voters)(void *above, uint32_t *ret_voters, size_t max);
-	/* The disk id under which a node is known to have joined; 0 = never. */
-	uint64_t (*disk_of)(void *above, uint32_t node);
+	/*
+	 * Voters as the applied state has them; none on an empty node. Apply makes a change of
+	 * voters the state's, as voters.h tells, whenever its base is theirs.
+	 */
+	void (*voters)(void *above, struct voters *ret_voters);
 	/* Position of the applied state. */
 	void (*position)(void *above, uint64_t *ret_index, uint64_t *ret_epoch);
 	/* The feature level of the applied state; 0 on an empty node. */
@@ -101,8 +103,10 @@ void replica_finish(struct replica *replica, struct update *update);
 
 /*
  * Multicast a packed command for appending. -EAGAIN if no epoch is open here, -EBUSY if too
- * many entries wait for their commit, -EMSGSIZE if it is larger than a command may be. Success
- * says nothing about the outcome: the caller waits for apply, and proposes again later.
+ * many entries wait for their commit, -EMSGSIZE if it is larger than a command may be; -ESTALE
+ * for a change of voters that is not based on the present ones, or whose new ones have no
+ * majority that is READY here: it might never be committed, and neither anything after it.
+ * Success says nothing about the outcome: the caller waits for apply, and proposes again later.
  */
 int replica_propose(struct replica *replica, const struct buf *command, uint64_t request,
 		    struct update *update);
@@ -121,6 +125,8 @@ struct replica_standing {
 };
 /* Of the daemon that takes part in the round for that node; 0 if none does. */
 uint64_t replica_boot_id(const struct replica *replica, uint32_t node);
+/* Of the disk that it has; 0 as well. */
+uint64_t replica_disk_id(const struct replica *replica, uint32_t node);
 /* Why a node of left_out is, and what to do, in words for people. */
 void replica_say_left_out(const struct replica *replica, uint32_t node, struct buf *text);
 /* The highest feature level that a node of the open epoch knows; 0: it is not of it. */

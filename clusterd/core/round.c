@@ -69,8 +69,9 @@ static void invariant(const struct replica *replica)
 	if (!in_epoch)
 		return;
 	assert(round->nodes & self);
-	assert(!(round->counted & ~round->nodes) && !(round->ready & ~round->nodes));
-	assert(nodes_count(round->counted) >= round->majority && round->majority > 0);
+	assert(!(round->electorate.counted[0] & ~round->nodes) && !(round->ready & ~round->nodes));
+	assert(nodes_count(round->electorate.counted[0]) >=
+	       voters_majority(&round->electorate.voters[0]) && round->electorate.n > 0);
 	if (round->phase == PHASE_SYNC)
 		return;
 	assert(replica->promised == round->epoch && rlog_last(log) >= round->base);
@@ -251,8 +252,8 @@ static void say_hello(struct replica *replica, struct update *update)
 	const struct replica_config *config = &replica->config;
 	const struct rlog *log = &replica->log;
 	Wire__Hello body = WIRE__HELLO__INIT;
-	uint32_t voters[REPLICA_NODE_MAX];
-	uint64_t disks[REPLICA_NODE_MAX];
+	struct voters voters, pending[2];
+	Wire__Voters wire[2], *list[2] = { &wire[0], &wire[1] };
 
 	body.proto_min = frame_protocols.min;
 	body.proto_max = frame_protocols.max;
@@ -266,13 +267,20 @@ static void say_hello(struct replica *replica, struct update *update)
 	body.applied = replica_applied(replica);
 	body.disk_id = config->disk_id;
 	body.against = replica->against;
-	body.n_voters = config->ops->voters(config->above, voters, ARRAY_SIZE(voters));
-	assert(body.n_voters <= ARRAY_SIZE(voters));
-	for (size_t i = 0; i < body.n_voters; i++)
-		disks[i] = config->ops->disk_of(config->above, voters[i]);
-	body.voters = voters;
-	body.n_voter_disks = body.n_voters;
-	body.voter_disks = disks;
+	config->ops->voters(config->above, &voters);
+	body.voters_index = voters.index;
+	body.n_voters = body.n_voter_disks = voters.n;
+	body.voters = voters.nodes;
+	body.voter_disks = voters.disks;
+	body.n_pending = change_pending(replica, pending);
+	body.pending = list;
+	for (size_t i = 0; i < body.n_pending; i++) {
+		wire__voters__init(&wire[i]);
+		wire[i].index = pending[i].index;
+		wire[i].n_nodes = wire[i].n_disks = pending[i].n;
+		wire[i].nodes = pending[i].nodes;
+		wire[i].disks = pending[i].disks;
+	}
 	replica_send(replica, FRAME_HELLO, &body.base, update);
 	replica->round.said_hello = true;
 }
@@ -371,7 +379,10 @@ void round_take_close(struct replica *replica, const struct delivery *delivery)
 		move(replica, PHASE_OUT, delivery->now_ms);
 		return;
 	}
-	round_decide(round);
+	if (!round_decide(round)) {
+		move(replica, PHASE_WAIT, delivery->now_ms);
+		return;
+	}
 	move(replica, PHASE_SYNC, delivery->now_ms);
 	if (replica_applied(replica) > round->base) {
 		round_contradict(replica, "this node has applied entries that are missing there",
@@ -420,7 +431,7 @@ static void check_open(struct replica *replica, struct update *update)
 {
 	struct round *round = &replica->round;
 
-	if (round->open || nodes_count(round->ready & round->counted) < round->majority)
+	if (round->open || !electorate_has(&round->electorate, round->ready))
 		return;
 	round->open = true;
 	update->opened = true;

@@ -11,6 +11,7 @@
  *	why.c		why nothing is open, in words
  *	sync.c		log and snapshot chunks, from the source to those behind
  *	commit.c	an open epoch: appending, acknowledging, committing, applying
+ *	change.c	whose acknowledgements count, as the log changes the voters
  *	log.c		the entries in memory
  */
 
@@ -28,6 +29,9 @@ struct hello {
 	uint64_t boot_id, disk_id;
 	uint64_t promised, last_epoch, last_index, applied, first_index;
 	uint64_t against;			/* sources whose logs it contradicts */
+	/* Changes of voters in its log above what it has applied: the last two, oldest first. */
+	struct voters pending[2];
+	size_t pending_n;
 	uint16_t proto_min, proto_max;
 	uint32_t feature_max, feature_level;
 	char version[32];			/* of its program; "" = not told */
@@ -40,13 +44,15 @@ struct able {
 	uint32_t level;				/* of features, that a member has to know */
 };
 
-/* The voters as the member knows them that has applied most of all who answered. */
-struct voters {
-	uint64_t applied;
-	uint32_t told_by;			/* 0 = nobody knows a cluster */
-	size_t n;
-	uint32_t nodes[REPLICA_NODE_MAX];
-	uint64_t disks[REPLICA_NODE_MAX];
+/*
+ * Whose majorities decide: the voters, and, while a change of them is in the log and not known to
+ * be committed, the new ones as well.
+ */
+struct electorate {
+	size_t n;				/* 0: nobody knows a cluster */
+	struct voters voters[2];		/* the change is the second */
+	/* Of these, the ones that take part with the disk they became voters with. */
+	uint64_t counted[2];
 };
 
 /* Sets of nodes are bits, node n is bit n - 1; arrays of nodes are indexed the same way. */
@@ -61,13 +67,16 @@ struct round {
 	uint64_t close_at_ms;			/* opener: a majority answered, the rest is late */
 	uint64_t heard;				/* whose HELLO came */
 	struct hello hello[REPLICA_NODE_MAX];
+	/* As the member knows them that has applied most of all who answered. */
 	struct voters voters;
+	uint64_t voters_applied;
+	uint32_t voters_by;			/* 0 = nobody knows a cluster */
 
 	/* decided by CLOSE, the same on every member */
 	struct able able;			/* nodes 0: not closed yet */
 	uint64_t nodes;				/* who takes part */
-	uint64_t counted;			/* of those, voters with their known disk */
-	size_t majority;			/* of all voters */
+	/* Then it follows the log: of a READY member, all that was delivered. */
+	struct electorate electorate;
 	uint32_t source;
 	uint64_t base, base_epoch;		/* the source's last entry */
 	uint64_t epoch;
@@ -191,12 +200,31 @@ void round_learn_voters(struct round *round, uint32_t node, const Wire__Hello *b
  * with most nodes, and then the highest. Whoever is left out waits for another view.
  */
 struct able round_able(const struct round *round);
-/* Voters that answered and can take part, with the disk they are known to have joined with. */
-uint64_t round_counted(const struct round *round);
-/* They are a majority of all voters. */
+/* Voters that answered and can take part, with the disk they became voters with. */
+uint64_t round_counted(const struct round *round, const struct voters *voters);
+/* Whose majorities decide, if the log is this node's; by the HELLOs so far. */
+void round_electorate(const struct round *round, uint32_t source, struct electorate *ret);
+/* The nodes have a majority of each set of voters. */
+bool electorate_has(const struct electorate *electorate, uint64_t nodes);
+/* The same if the newest log that was told of so far is the source's. */
+void round_electorate_so_far(const struct round *round, struct electorate *ret);
+/* Those who answered decide something, by what they told so far. */
 bool round_quorate(const struct round *round);
-/* Who takes part, the source, its last entry, the epoch. */
-void round_decide(struct round *round);
+/* The same at CLOSE; and then who takes part, the source, its last entry, the epoch. */
+bool round_decide(struct round *round);
+
+/* ---------------------------------------------------------------- change.c */
+
+/* The last two changes of voters that are in this node's log above its state; returns how many. */
+size_t change_pending(const struct replica *replica, struct voters ret_pending[2]);
+/* An entry was appended in the open epoch. */
+void change_appended(struct replica *replica, uint64_t index, const void *command, size_t size);
+/* What the electorate has committed by its acknowledgements, which may change it in turn. */
+uint64_t change_committable(const struct round *round);
+/* Entries up to this one are committed. True: the electorate is another one now. */
+bool change_settle(struct round *round, uint64_t committed);
+/* Whether a command may be proposed: all but changes of voters that cannot be right now. */
+bool change_timely(const struct replica *replica, const struct buf *command);
 
 /* ---------------------------------------------------------------- why.c */
 

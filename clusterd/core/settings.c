@@ -10,6 +10,8 @@
 #include "base/nearest.h"
 #include "base/text.h"
 
+static const char *const voters_words[] = { "auto", "3", "5", NULL };
+
 enum { PART_MIN = 4 };			/* letters by which a setting can be known */
 
 const struct setting settings[] = {
@@ -94,6 +96,15 @@ const struct setting settings[] = {
 		"daemon.grace_ms", SETTING_NUMBER, "3000", 0, 600000, "ms",
 		"time for a node's daemon to come back before the node is shown as daemon-down",
 	},
+	[SET_CLUSTER_VOTERS] = {
+		"cluster.voters", SETTING_WORD, "auto", 0, 0, "",
+		"nodes whose disks decide what is committed: 3, 5, or auto (5 from five nodes on)",
+		.words = voters_words,
+	},
+	[SET_VOTERS_REPLACE_S] = {
+		"voters.replace_s", SETTING_NUMBER, "600", 10, 86400, "s",
+		"a voter proven dead for so long gives its vote to another node",
+	},
 };
 const size_t settings_n = sizeof(settings) / sizeof(settings[0]);
 _Static_assert(ARRAY_SIZE(settings) == SETTINGS, "a row for each setting");
@@ -153,6 +164,19 @@ static int check_bool(const struct setting *setting, const char *value, char *re
 	return -EINVAL;
 }
 
+static int check_word(const struct setting *setting, const char *value, char *ret_why, size_t size)
+{
+	_cleanup_(buf_free) struct buf why = { 0 };
+	size_t n = 0;
+
+	for (; setting->words[n]; n++)
+		if (strcmp(value, setting->words[n]) == 0)
+			return 0;
+	nearest_explain(setting->name, value, setting->words, n, &why);
+	snprintf(ret_why, size, "%s", buf_str(&why));
+	return -EINVAL;
+}
+
 static int check_uri(const char *value, char *ret_why, size_t size)
 {
 	const char *hole = strstr(value, "%s");
@@ -184,6 +208,8 @@ int setting_check(const struct setting *setting, const char *value, char *ret_wh
 		return check_uri(value, ret_why, size);
 	case SETTING_BOOL:
 		return check_bool(setting, value, ret_why, size);
+	case SETTING_WORD:
+		return check_word(setting, value, ret_why, size);
 	case SETTING_NUMBER:
 		if (text_parse_uint(value, setting->min, setting->max, &number) == 0)
 			return 0;

@@ -33,10 +33,12 @@ enum setting_id {
 	SET_NODE_FREEZE_S,
 	SET_NODE_JOIN_GRACE_S,
 	SET_DAEMON_GRACE_MS,
+	SET_CLUSTER_VOTERS,
+	SET_VOTERS_REPLACE_S,
 	SETTINGS
 };
 
-enum setting_kind { SETTING_NUMBER, SETTING_BOOL, SETTING_URI };
+enum setting_kind { SETTING_NUMBER, SETTING_BOOL, SETTING_URI, SETTING_WORD };
 
 struct setting {
 	const char *name;
@@ -46,6 +48,7 @@ struct setting {
 	const char *unit;
 	const char *help;
 	uint32_t level;			/* feature level from which on it is there; 0 = always */
+	const char *const *words;	/* of a word, NULL after the last */
 };
 
 extern const struct setting settings[];

@@ -229,6 +229,38 @@ bool state_voter(const struct state *state, uint32_t node)
 	return false;
 }
 
+void state_voters(const struct state *state, struct voters *ret_voters)
+{
+	const Wire__Cluster *cluster = state_cluster(state);
+	uint64_t disks[VOTERS_MAX] = { 0 };
+	size_t n = cluster ? cluster->n_voters : 0;
+
+	*ret_voters = (struct voters){ 0 };
+	if (n > VOTERS_MAX)
+		return;
+	/* A cluster that began before their disks were on record has them with its nodes. */
+	for (size_t i = 0; i < n; i++) {
+		const Wire__Node *node = state_node(state, cluster->voters[i]);
+
+		disks[i] = cluster->n_voter_disks == n ? cluster->voter_disks[i] :
+			   node			       ? node->disk_id :
+							 0;
+	}
+	if (n)
+		voters_fill(ret_voters, cluster->voters_index, cluster->voters, n, disks, n);
+}
+
+const Wire__NodeGone *state_node_gone(const struct state *state, uint32_t node, uint64_t disk)
+{
+	const Wire__Cluster *cluster = state_cluster(state);
+
+	for (size_t i = cluster ? cluster->n_gone : 0; i-- > 0;)
+		if (cluster->gone[i]->id == node && cluster->gone[i]->disk_id &&
+		    cluster->gone[i]->disk_id == disk)
+			return cluster->gone[i];
+	return NULL;
+}
+
 /* ------------------------------------------------------------------ writers */
 
 /* A record's share in the digest: what tells it apart, and its bytes. */

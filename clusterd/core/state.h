@@ -15,6 +15,7 @@
 #include "base/idmap.h"
 #include "clusterd/core/settings.h"
 #include "clusterd/core/update.h"
+#include "clusterd/core/voters.h"
 #include "wire/schema.pb-c.h"
 
 struct state;
@@ -66,6 +67,10 @@ const Wire__Operation *state_running_at(const struct state *state, size_t positi
 const char *state_setting(const struct state *state, enum setting_id setting);
 uint64_t state_setting_number(const struct state *state, enum setting_id setting);
 bool state_voter(const struct state *state, uint32_t node);
+/* The node that was removed with this id and this disk; NULL if none was, or it is long ago. */
+const Wire__NodeGone *state_node_gone(const struct state *state, uint32_t node, uint64_t disk);
+/* All of them; none without a cluster. */
+void state_voters(const struct state *state, struct voters *ret_voters);
 
 /* Writers, for apply and for loading. A record passed in is copied by packing it. */
 void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufCMessage *record,

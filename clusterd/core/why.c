@@ -22,23 +22,14 @@ static void say_nodes(struct buf *text, uint64_t nodes)
 	}
 }
 
-static uint64_t voter_nodes(const struct round *round)
-{
-	uint64_t nodes = 0;
-
-	for (size_t i = 0; i < round->voters.n; i++)
-		nodes |= node_bit(round->voters.nodes[i]);
-	return nodes;
-}
-
 /* Voters of whose disk nobody knows yet. */
-static uint64_t new_voters(const struct round *round)
+static uint64_t new_voters(const struct voters *voters)
 {
 	uint64_t nodes = 0;
 
-	for (size_t i = 0; i < round->voters.n; i++)
-		if (round->voters.disks[i] == 0)
-			nodes |= node_bit(round->voters.nodes[i]);
+	for (size_t i = 0; i < voters->n; i++)
+		if (voters->disks[i] == 0)
+			nodes |= node_bit(voters->nodes[i]);
 	return nodes;
 }
 
@@ -72,18 +63,17 @@ static void say_unable(const struct round *round, struct buf *text)
 	}
 }
 
-static void say_waiting(const struct replica *replica, struct buf *text)
+/* Of a set of voters that has no majority here. */
+static void say_lack(const struct round *round, const struct electorate *electorate, size_t set,
+		     struct buf *text)
 {
-	const struct round *round = &replica->round;
-	uint64_t voters = voter_nodes(round), anew = new_voters(round);
-	uint64_t here = round_counted(round) | (anew & round->able.nodes);
+	uint64_t voters = voters_nodes(&electorate->voters[set]);
+	uint64_t anew = new_voters(&electorate->voters[set]);
+	uint64_t here = electorate->counted[set] | (anew & round->able.nodes);
 	uint64_t forgetful = voters & round->able.nodes & ~here;
 
-	if (round->voters.n == 0) {
-		buf_append_str(text, "no cluster yet: this node waits to learn of one");
-		return;
-	}
-	buf_append_str(text, "no quorum: of the voters, ");
+	buf_printf(text, "no quorum: of the %svoters, ",
+		   set == 1 ? "new " : electorate->n == 2 ? "old " : "");
 	say_nodes(text, voters);
 	buf_append_str(text, here ? ", only " : ", ");
 	say_nodes(text, here);
@@ -97,7 +87,36 @@ static void say_waiting(const struct replica *replica, struct buf *text)
 		say_nodes(text, anew);
 		buf_append_str(text, " took part once");
 	}
+	if (electorate->n == 2)
+		buf_append_str(text, "; a change of voters is under way and needs both");
+}
+
+static void say_waiting(const struct replica *replica, struct buf *text)
+{
+	const struct round *round = &replica->round;
+	struct electorate electorate;
+	size_t set = 0;
+
+	round_electorate_so_far(round, &electorate);
+	if (electorate.n == 0) {
+		buf_append_str(text, "no cluster yet: this node waits to learn of one");
+		return;
+	}
+	if (electorate.n == 2 && nodes_count(electorate.counted[0]) >=
+					 voters_majority(&electorate.voters[0]))
+		set = 1;
+	say_lack(round, &electorate, set, text);
 	say_unable(round, text);
+}
+
+/* Voters that the epoch waits for. */
+static uint64_t missing_voters(const struct round *round)
+{
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < round->electorate.n; i++)
+		nodes |= round->electorate.counted[i];
+	return nodes & ~round->ready;
 }
 
 static void say_phase(const struct replica *replica, struct buf *text)
@@ -155,7 +174,7 @@ static void say_phase(const struct replica *replica, struct buf *text)
 		break;
 	case PHASE_READY:
 		buf_append_str(text, "waiting until a majority of voters is ready; missing: ");
-		say_nodes(text, round->counted & ~round->ready);
+		say_nodes(text, missing_voters(round));
 		break;
 	}
 }

@@ -19,33 +19,40 @@ static bool disk_newer(const struct disk *a, const struct disk *b)
 	return epoch_a > epoch_b || (epoch_a == epoch_b && last_a > last_b);
 }
 
-/*
- * If the mains failed now: whichever majority of voters came back, the newest log among their
- * disks would have to hold the last entry that was ever committed, and with it all others.
- */
-static void check_disks(struct swarm *swarm)
+/* Whichever majority of these voters comes back: has the newest log among their disks the entry? */
+static void check_majorities(struct swarm *swarm, const struct voters *voters, uint64_t index)
 {
-	uint64_t index = swarm->truth_n;
-
-	if (swarm->disks_may_vanish || index < 2)
-		return;
-	for (uint64_t back = 1; back < UINT64_C(1) << swarm->voters_n; back++) {
+	for (uint64_t back = 1; back < UINT64_C(1) << voters->n; back++) {
 		const struct disk *newest = NULL;
 
-		if (nodes_count(back) != swarm->voters_n / 2 + 1)
+		if (nodes_count(back) != voters_majority(voters))
 			continue;
 		for (uint64_t left = back; left; left &= left - 1) {
-			const struct disk *disk = swarm_node(swarm, nodes_lowest(left))->disk;
+			uint32_t node = voters->nodes[nodes_lowest(left) - 1];
+			const struct disk *disk = swarm_node(swarm, node)->disk;
 
 			if (!newest || disk_newer(disk, newest))
 				newest = disk;
 		}
 		if (!disk_has(newest, index, swarm->truth[index - 1].epoch)) {
-			swarm_fail(swarm, "entry %" PRIu64 " would be lost to nodes %" PRIx64,
-				   index, back);
+			swarm_fail(swarm, "entry %" PRIu64 " would be lost to voters %" PRIx64
+				   " of %" PRIx64, index, back, voters_nodes(voters));
 			return;
 		}
 	}
+}
+
+/*
+ * If the mains failed now: the voters would have to hold the last entry that was ever committed,
+ * and with it all others; and those before them, that they are voters no more.
+ */
+static void check_disks(struct swarm *swarm)
+{
+	if (swarm->disks_may_vanish || swarm->truth_n < 2)
+		return;
+	check_majorities(swarm, &swarm->voters, swarm->truth_n);
+	if (swarm->voters_before.n > 0)
+		check_majorities(swarm, &swarm->voters_before, swarm->voters.index);
 }
 
 void oracle_learn(struct swarm *swarm, struct swarm_truth truth)
@@ -74,8 +81,14 @@ void oracle_applied(void *context, const struct toy *toy, uint64_t index, uint64
 	struct swarm *swarm = node->swarm;
 	const struct swarm_truth *truth;
 
-	if (index == swarm->truth_n + 1)
+	if (index == swarm->truth_n + 1) {
+		if (toy->voters.index == index) {
+			swarm->voters_before = swarm->voters;
+			swarm->counts.changes++;
+		}
+		swarm->voters = toy->voters;
 		oracle_learn(swarm, (struct swarm_truth){ epoch, digest, toy->digest });
+	}
 	if (index > swarm->truth_n) {
 		swarm_fail(swarm, "n%u applied %" PRIu64 " before anybody applied %zu", node->id,
 			   index, swarm->truth_n + 1);
@@ -132,7 +145,15 @@ static void check_epoch(struct swarm *swarm, struct swarm_node *node)
 	}
 	if (!round_same(opener, &round->id))
 		swarm_fail(swarm, "epoch %" PRIu64 " was opened twice", round->epoch);
-	if (round->phase != PHASE_READY || node->checked_epoch == round->epoch)
+	if (round->phase != PHASE_READY)
+		return;
+	/* What it has not applied yet it may know from others. */
+	if (node->toy->voters.index > round->electorate.voters[0].index ||
+	    (node->toy->voters.index < round->electorate.voters[0].index &&
+	     node->replica->committed >= round->electorate.voters[0].index))
+		swarm_fail(swarm, "n%u: entry %" PRIu64 " chose the voters, not %" PRIu64, node->id,
+			   node->toy->voters.index, round->electorate.voters[0].index);
+	if (node->checked_epoch == round->epoch)
 		return;
 	node->checked_epoch = round->epoch;
 	check_log(swarm, node, round->epoch);

@@ -29,7 +29,7 @@ enum {
 
 /* How often what happens, per mille of steps. */
 struct mix {
-	uint32_t view, crash, blackout, start, propose, sync, lose, wipe, ghost, jump, ring;
+	uint32_t view, crash, blackout, start, propose, change, sync, lose, wipe, ghost, jump, ring;
 };
 
 struct sim {
@@ -60,6 +60,7 @@ static void mix_choose(struct sim *sim)
 	mix->blackout = rng_below(rng, 3) ? 0 : 1 + rng_below(rng, 8);
 	mix->start = 2 + 2 * mix->crash + 6 * mix->blackout;
 	mix->propose = 10 + rng_below(rng, 100);
+	mix->change = rng_below(rng, 3) ? 1 + rng_below(rng, 30) : 0;
 	mix->sync = rng_below(rng, 3) ? 20 + rng_below(rng, 300) : 1 + rng_below(rng, 30);
 	mix->jump = rng_below(rng, 6);
 	mix->ring = rng_below(rng, 4);
@@ -109,8 +110,7 @@ static void crash(struct sim *sim, uint32_t node)
 	if (!swarm->nodes[node - 1].up)
 		return;
 	swarm_crash(swarm, node, rng_below(&swarm->rng, 3));
-	if (rng_permille(&swarm->rng, sim->mix.wipe) && node <= swarm->voters_n &&
-	    swarm->voters_n >= 3 && swarm_may_wipe(swarm, node))
+	if (rng_permille(&swarm->rng, sim->mix.wipe) && swarm_may_wipe(swarm, node))
 		swarm_wipe(swarm, node);
 }
 
@@ -154,6 +154,23 @@ static void some_work(struct sim *sim, uint32_t node)
 			return;
 }
 
+/* As a leader would who replaces a node or its disk; or as nobody in his senses would. */
+static bool change_voters(struct sim *sim, uint32_t node)
+{
+	struct swarm *swarm = &sim->swarm;
+	struct rng *rng = &swarm->rng;
+	uint64_t voters = voters_nodes(&swarm->voters);
+	uint32_t what = rng_below(rng, 6);
+
+	if (what == 0)
+		voters = rng_next(rng) & all_nodes(swarm);
+	if (what == 1 || what == 2)
+		voters |= node_bit(some_node(sim));
+	if (what == 2 || what == 3)
+		voters &= ~node_bit(some_node(sim));
+	return swarm_change(swarm, node, voters);
+}
+
 static void step(struct sim *sim)
 {
 	const struct mix *mix = &sim->mix;
@@ -173,7 +190,9 @@ static void step(struct sim *sim)
 		swarm->now_ms += rng_below(&swarm->rng, 6000);
 	else if ((what -= mix->jump) < mix->ring)
 		swarm_ring(swarm, node);
-	else if ((what -= mix->ring) >= mix->propose)
+	else if ((what -= mix->ring) < mix->change)
+		change_voters(sim, node);
+	else if ((what -= mix->change) >= mix->propose)
 		some_work(sim, node);
 	else if (rng_below(&swarm->rng, 4) || !swarm_report(swarm, node))
 		swarm_propose(swarm, node);
@@ -215,11 +234,29 @@ static void say_who_is_missing(struct swarm *swarm, const char *what)
 	swarm_fail(swarm, "%s: the nodes differ", what);
 }
 
+/* A new command, and other voters: neither may be stuck. */
+static void try_all(struct sim *sim)
+{
+	struct swarm *swarm = &sim->swarm;
+	size_t before = swarm->truth_n;
+	uint64_t changes = swarm->counts.changes;
+
+	if (!swarm_propose(swarm, some_node(sim)))
+		swarm_fail(swarm, "a ready node takes no proposal");
+	swarm_run(swarm, swarm->now_ms + COMMIT_MS);
+	if (swarm->truth_n <= before || !all_together(swarm))
+		say_who_is_missing(swarm, "a new command is not committed everywhere");
+	if (!change_voters(sim, some_node(sim)))
+		return;
+	swarm_run(swarm, swarm->now_ms + COMMIT_MS);
+	if (swarm->counts.changes == changes || !all_together(swarm))
+		say_who_is_missing(swarm, "new voters are not committed everywhere");
+}
+
 static void heal(struct sim *sim)
 {
 	struct swarm *swarm = &sim->swarm;
 	bool all_up = true;
-	size_t before;
 
 	for (uint32_t node = 1; node <= swarm->nodes_n; node++)
 		all_up &= swarm->nodes[node - 1].up;
@@ -237,12 +274,7 @@ static void heal(struct sim *sim)
 		say_who_is_missing(swarm, "not together again");
 		return;
 	}
-	before = swarm->truth_n;
-	if (!swarm_propose(swarm, some_node(sim)))
-		swarm_fail(swarm, "a ready node takes no proposal");
-	swarm_run(swarm, swarm->now_ms + COMMIT_MS);
-	if (swarm->truth_n <= before || !all_together(swarm))
-		say_who_is_missing(swarm, "a new command is not committed everywhere");
+	try_all(sim);
 }
 
 static void run(struct sim *sim, uint64_t seed, uint32_t voters, uint64_t steps, struct buf *trace)
@@ -250,8 +282,8 @@ static void run(struct sim *sim, uint64_t seed, uint32_t voters, uint64_t steps,
 	struct swarm *swarm = &sim->swarm;
 	struct rng first = { seed };
 
-	/* Every fourth cluster has a node more, that only learns. */
-	swarm_init(swarm, seed, voters + (rng_below(&first, 4) == 0), voters);
+	/* Most clusters have some nodes more, that only learn until they are chosen. */
+	swarm_init(swarm, seed, voters + rng_below(&first, 4), voters);
 	swarm->trace = trace;
 	mix_choose(sim);
 	begin(sim);
@@ -283,7 +315,7 @@ static int parse(int argc, char **argv, struct options *options)
 		if (c == 'v')
 			options->verbose = true;
 		else if (c == 'n')
-			r = text_parse_uint(optarg, 1, SWARM_NODES_MAX - 1, &options->voters);
+			r = text_parse_uint(optarg, 1, SWARM_NODES_MAX - 3, &options->voters);
 		else if (c == 's')
 			r = text_parse_uint(optarg, 1, 1000000, &options->steps);
 		else if (c == 'f')
@@ -310,9 +342,9 @@ static void report(const struct options *options, uint32_t voters,
 {
 	printf("repsim: voters=%" PRIu32 " seeds=%" PRIu64 " events=%" PRIu64 " views=%" PRIu64
 	       " crashes=%" PRIu64 " wipes=%" PRIu64 " epochs=%" PRIu64 " committed=%" PRIu64
-	       " snapshots=%" PRIu64 " cuts=%" PRIu64 " bad=%" PRIu64 "\n",
+	       " changes=%" PRIu64 " snapshots=%" PRIu64 " cuts=%" PRIu64 " bad=%" PRIu64 "\n",
 	       voters, options->seeds, sum->steps, sum->views, sum->crashes, sum->wipes,
-	       sum->opened, sum->committed, sum->snapshots, sum->cuts, bad);
+	       sum->opened, sum->committed, sum->changes, sum->snapshots, sum->cuts, bad);
 }
 
 /* Returns how many seeds went wrong. */

@@ -75,6 +75,7 @@ void swarm_free(struct swarm *swarm)
 	}
 	evs_free(swarm->evs);
 	idmap_free(&swarm->epochs, free);
+	free(swarm->changes);
 	free(swarm->truth);
 }
 
@@ -243,6 +244,7 @@ void swarm_genesis(struct swarm *swarm, uint64_t nodes, bool known)
 			toy = toy_new();
 			toy_load(toy, swarm_node(swarm, id)->disk);
 		}
+	swarm->voters = toy->voters;
 	oracle_learn(swarm, (struct swarm_truth){ 1, toy_digest(&command), toy->digest });
 	toy_free(toy);
 }
@@ -357,7 +359,7 @@ static bool propose(struct swarm_node *node, Wire__Command *command)
 	if (!node->up)
 		return false;
 	update_init(&update);
-	command->request = swarm_new_id(node->swarm);
+	command->request = command->voters_set ? 0 : swarm_new_id(node->swarm);
 	command->node = node->id;
 	r = wire_command_pack(command, &packed, NULL);
 	assert(r == 0);
@@ -384,12 +386,79 @@ bool swarm_report(struct swarm *swarm, uint32_t id)
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
 
-	if (!node->up || node->toy->disks[id - 1] == node->disk->id)
+	if (!node->up)
 		return false;
 	report.disk_id = node->disk->id;
 	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
 	command.node_report = &report;
 	return propose(node, &command);
+}
+
+static uint64_t known_disk(const struct voters *voters, uint32_t node)
+{
+	for (size_t i = 0; i < voters->n; i++)
+		if (voters->nodes[i] == node)
+			return voters->disks[i];
+	return 0;
+}
+
+/* More disks of them are lost by now than they can spare, and the proposer cannot know. */
+static bool beyond_help(struct swarm *swarm, const struct voters *voters)
+{
+	size_t lost = 0;
+
+	for (size_t i = 0; i < voters->n; i++)
+		lost += voters->disks[i] != swarm_node(swarm, voters->nodes[i])->disk->id;
+	return lost > voters->n - voters_majority(voters);
+}
+
+static void remember_change(struct swarm *swarm, uint64_t base, const struct voters *voters)
+{
+	if (swarm->changes_n == swarm->changes_cap) {
+		swarm->changes_cap = swarm->changes_cap ? swarm->changes_cap * 2 : 16;
+		swarm->changes = mem_resize(swarm->changes, swarm->changes_cap,
+					    sizeof(*swarm->changes));
+	}
+	swarm->changes[swarm->changes_n++] = (struct swarm_change){ base, *voters };
+}
+
+bool swarm_change(struct swarm *swarm, uint32_t id, uint64_t nodes)
+{
+	struct swarm_node *node = swarm_node(swarm, id);
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VotersSet set = WIRE__VOTERS_SET__INIT;
+	struct voters present, next = { 0 };
+
+	if (!node->up)
+		return false;
+	present = node->toy->voters;
+	for (uint64_t left = nodes; left; left &= left - 1) {
+		uint32_t voter = nodes_lowest(left);
+		uint64_t disk = replica_disk_id(node->replica, voter);
+
+		if (!disk)
+			disk = known_disk(&present, voter);
+		if (!disk || next.n == VOTERS_MAX)
+			continue;
+		next.nodes[next.n] = voter;
+		next.disks[next.n++] = disk;
+	}
+	if (next.n == present.n &&
+	    memcmp(next.nodes, present.nodes, sizeof(next.nodes)) == 0 &&
+	    memcmp(next.disks, present.disks, sizeof(next.disks)) == 0)
+		return false;
+	set.after = present.index;
+	set.n_voters = set.n_disks = next.n;
+	set.voters = next.nodes;
+	set.disks = next.disks;
+	command.body_case = WIRE__COMMAND__BODY_VOTERS_SET;
+	command.voters_set = &set;
+	if (next.n == 0 || beyond_help(swarm, &next) || !propose(node, &command))
+		return false;
+	remember_change(swarm, set.after, &next);
+	tell(swarm, "n%u proposes voters %" PRIx64 " after %" PRIu64, id, voters_nodes(&next),
+	     set.after);
+	return true;
 }
 
 /* ---------------------------------------------------------------- looking and running */
@@ -452,30 +521,59 @@ void swarm_gather(struct swarm *swarm)
 	evs_regroup(swarm->evs, of, false, 0, 0);
 }
 
-/* Voters on whose disk this one is on record, durably. */
-static uint32_t known_by(const struct swarm *swarm, uint32_t id)
+/* Of these voters, those on whose disk the node's present one is on record. */
+static size_t known_by(struct swarm *swarm, const struct voters *voters, uint32_t id)
 {
-	uint32_t n = 0;
+	size_t n = 0;
 
-	for (uint32_t i = 0; i < swarm->voters_n; i++) {
+	for (size_t i = 0; i < voters->n; i++) {
 		struct toy *toy = toy_new();
 
-		toy_load(toy, swarm->nodes[i].disk);
-		n += toy->disks[id - 1] == swarm->nodes[id - 1].disk->id;
+		toy_load(toy, swarm_node(swarm, voters->nodes[i])->disk);
+		n += known_disk(&toy->voters, id) == swarm_node(swarm, id)->disk->id;
 		toy_free(toy);
 	}
 	return n;
 }
 
-bool swarm_may_wipe(const struct swarm *swarm, uint32_t id)
+/* A majority of these voters would be left without the node's disk. */
+static bool can_spare(struct swarm *swarm, const struct voters *voters, uint32_t id)
 {
-	uint32_t majority = swarm->voters_n / 2 + 1, lost = 0, holders = 0;
+	size_t majority = voters_majority(voters), lost = 0;
 
-	for (uint32_t i = 1; i <= swarm->voters_n; i++) {
-		const struct swarm_node *node = &swarm->nodes[i - 1];
+	if (!(voters_nodes(voters) & node_bit(id)))
+		return true;
+	for (size_t i = 0; i < voters->n; i++) {
+		const struct swarm_node *node = swarm_node(swarm, voters->nodes[i]);
+		bool other = voters->disks[i] && voters->disks[i] != node->disk->id;
 
-		lost += i != id && node->lost && known_by(swarm, i) < majority;
-		holders += i != id && node->disk->applied > 0;
+		lost += node->id == id || other ||
+			(node->lost && known_by(swarm, voters, node->id) < majority);
 	}
-	return lost + 1 <= swarm->voters_n - majority && holders > 0;
+	return lost <= voters->n - majority;
+}
+
+/* Voters who may not know yet that others took their place. */
+static bool still_believed(struct swarm *swarm)
+{
+	const struct voters *voters = &swarm->voters;
+	size_t n = 0;
+
+	for (size_t i = 0; i < voters->n; i++)
+		n += swarm_node(swarm, voters->nodes[i])->disk->applied >= voters->index;
+	return n < voters_majority(voters);
+}
+
+bool swarm_may_wipe(struct swarm *swarm, uint32_t id)
+{
+	bool may = can_spare(swarm, &swarm->voters, id), holders = false;
+
+	if (still_believed(swarm))
+		may = may && can_spare(swarm, &swarm->voters_before, id);
+	for (size_t i = 0; may && i < swarm->changes_n; i++)
+		if (swarm->changes[i].base == swarm->voters.index)
+			may = can_spare(swarm, &swarm->changes[i].voters, id);
+	for (uint32_t i = 1; i <= swarm->nodes_n; i++)
+		holders |= i != id && swarm->nodes[i - 1].disk->applied > 0;
+	return may && holders;
 }

@@ -8,9 +8,11 @@
  * it against every node after every event:
  *
  *	- what was committed once stays, at its index, for ever, even if all power fails now and
- *	  just a majority of voters comes back;
+ *	  just a majority of voters comes back; and a change of voters, if that is a majority of
+ *	  the voters before it;
  *	- an epoch is opened by one round only, and holds all that was committed before it;
  *	- commands are applied in order, and states at the same index are the same;
+ *	- a replica and the state above it agree on who the voters are;
  *	- no node is told to leave.
  */
 
@@ -47,8 +49,15 @@ struct swarm_truth {
 	uint64_t epoch, digest, state;
 };
 
+/* A change of voters that was sent, and may have got into a log. */
+struct swarm_change {
+	uint64_t base;
+	struct voters voters;
+};
+
 struct swarm_counts {
-	uint64_t steps, views, crashes, wipes, opened, committed, snapshots, cuts, refused;
+	uint64_t steps, views, crashes, wipes, opened, committed, changes, snapshots, cuts,
+		refused;
 };
 
 struct swarm {
@@ -61,6 +70,10 @@ struct swarm {
 	struct swarm_node nodes[SWARM_NODES_MAX];
 	struct swarm_truth *truth;	/* entry 1, 2, … */
 	size_t truth_n, truth_cap;
+	struct voters voters;		/* the last ones that are committed */
+	struct voters voters_before;	/* whom they replaced */
+	struct swarm_change *changes;
+	size_t changes_n, changes_cap;
 	struct idmap epochs;		/* who opened which */
 	uint64_t last_id;		/* for boot ids, disk ids, requests */
 	struct swarm_counts counts;
@@ -89,8 +102,13 @@ bool swarm_tick(struct swarm *swarm, uint32_t node);
 bool swarm_ring(struct swarm *swarm, uint32_t node);
 /* A command that is not like any other; false if the replica does not take it. */
 bool swarm_propose(struct swarm *swarm, uint32_t node);
-/* The node's NodeReport, by which its disk becomes known. */
+/* The node's NodeReport, by which the disk of a voter becomes known that never took part. */
 bool swarm_report(struct swarm *swarm, uint32_t node);
+/*
+ * A change to these voters (bit n - 1: node n) as far as anything is known of their disks; what is
+ * here counts. False as well if it would change nothing.
+ */
+bool swarm_change(struct swarm *swarm, uint32_t node, uint64_t voters);
 
 void swarm_standing(struct swarm *swarm, uint32_t node, struct replica_standing *ret_standing);
 /* The next deadline of a node that is up; 0 = none. */
@@ -103,10 +121,10 @@ void swarm_run(struct swarm *swarm, uint64_t until_ms);
 /* One view of all nodes that are up. */
 void swarm_gather(struct swarm *swarm);
 /*
- * This voter's disk may be lost too: with it, those whose new disk no majority knows are still a
- * minority, and somebody else knows of the cluster.
+ * This node's disk may be lost too: with it, those whose new disk no majority knows are still a
+ * minority of each set of voters that may have a say, and somebody else knows of the cluster.
  */
-bool swarm_may_wipe(const struct swarm *swarm, uint32_t id);
+bool swarm_may_wipe(struct swarm *swarm, uint32_t id);
 
 void swarm_fail(struct swarm *swarm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -43,25 +43,38 @@ uint64_t toy_digest(const struct buf *command)
 
 /* ---------------------------------------------------------------- what commands mean */
 
-static void set_disk(struct toy *toy, uint64_t node, uint64_t disk)
+static void begin(struct toy *toy, const Wire__Genesis *genesis)
 {
-	if (node >= 1 && node <= TOY_VOTERS_MAX)
-		toy->disks[node - 1] = disk;
+	uint64_t disks[VOTERS_MAX];
+	bool fits;
+
+	assert(genesis->n_nodes <= VOTERS_MAX);
+	for (size_t i = 0; i < genesis->n_nodes; i++)
+		disks[i] = genesis->nodes[i]->disk_id;
+	fits = voters_fill(&toy->voters, 0, genesis->cluster->voters, genesis->cluster->n_voters,
+			   disks, genesis->n_nodes);
+	assert(fits);
 }
 
-static void carry_out(struct toy *toy, const Wire__Command *command)
+static void join(struct toy *toy, uint32_t node, uint64_t disk)
 {
-	const Wire__Genesis *genesis = command->genesis;
+	for (size_t i = 0; i < toy->voters.n; i++)
+		if (toy->voters.nodes[i] == node && toy->voters.disks[i] == 0)
+			toy->voters.disks[i] = disk;
+}
 
-	if (command->body_case == WIRE__COMMAND__BODY_NODE_REPORT)
-		set_disk(toy, command->node, command->node_report->disk_id);
-	if (command->body_case != WIRE__COMMAND__BODY_GENESIS)
-		return;
-	toy->voters_n = genesis->cluster->n_voters;
-	assert(toy->voters_n <= TOY_VOTERS_MAX);
-	memcpy(toy->voters, genesis->cluster->voters, toy->voters_n * sizeof(toy->voters[0]));
-	for (size_t i = 0; i < genesis->n_nodes; i++)
-		set_disk(toy, genesis->nodes[i]->id, genesis->nodes[i]->disk_id);
+static void carry_out(struct toy *toy, uint64_t index, const Wire__Command *command)
+{
+	const Wire__VotersSet *set = command->voters_set;
+
+	if (command->body_case == WIRE__COMMAND__BODY_GENESIS)
+		begin(toy, command->genesis);
+	else if (command->body_case == WIRE__COMMAND__BODY_NODE_REPORT)
+		join(toy, command->node, command->node_report->disk_id);
+	else if (command->body_case == WIRE__COMMAND__BODY_VOTERS_SET &&
+		 set->after == toy->voters.index)
+		voters_fill(&toy->voters, index, set->voters, set->n_voters, set->disks,
+			    set->n_disks);
 }
 
 static void add(struct toy *toy, uint64_t index, uint64_t epoch, const void *data, size_t size)
@@ -80,7 +93,7 @@ static void add(struct toy *toy, uint64_t index, uint64_t epoch, const void *dat
 	toy->index = index;
 	toy->epoch = epoch;
 	if (wire_command_unpack(data, size, &command) == 0)
-		carry_out(toy, command);
+		carry_out(toy, index, command);
 	wire_free(command);
 }
 
@@ -137,20 +150,9 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 		toy->applied(toy->context, toy, entry->index, entry->epoch, command->digest);
 }
 
-static size_t on_voters(void *above, uint32_t *ret_voters, size_t max)
+static void on_voters(void *above, struct voters *ret_voters)
 {
-	const struct toy *toy = above;
-
-	assert(toy->voters_n <= max);
-	memcpy(ret_voters, toy->voters, toy->voters_n * sizeof(*ret_voters));
-	return toy->voters_n;
-}
-
-static uint64_t on_disk_of(void *above, uint32_t node)
-{
-	const struct toy *toy = above;
-
-	return node >= 1 && node <= TOY_VOTERS_MAX ? toy->disks[node - 1] : 0;
+	*ret_voters = ((const struct toy *)above)->voters;
 }
 
 static void on_position(void *above, uint64_t *ret_index, uint64_t *ret_epoch)
@@ -165,7 +167,7 @@ static bool on_cluster(void *above, uint8_t ret_uuid[16])
 {
 	const struct toy *toy = above;
 
-	if (toy->voters_n == 0)
+	if (toy->voters.n == 0)
 		return false;
 	memset(ret_uuid, 12, 16);
 	return true;
@@ -252,7 +254,6 @@ const struct replica_ops toy_ops = {
 	.level = on_level,
 	.apply = on_apply,
 	.voters = on_voters,
-	.disk_of = on_disk_of,
 	.position = on_position,
 	.cluster = on_cluster,
 	.snap_fill = on_snap_fill,

@@ -4,8 +4,9 @@
 
 /*
  * A toy is the least state machine that can stand above a replica: the list of all commands
- * it has applied, a record each, with their digest. It takes voters from a Genesis and disk
- * ids from Genesis and NodeReport; all other commands mean nothing to it.
+ * it has applied, a record each, with their digest. It takes voters from a Genesis and from changes
+ * of voters, and the disk id of one that has taken part for the first time from its NodeReport; all
+ * other commands mean nothing to it.
  */
 
 #include <stdbool.h>
@@ -13,8 +14,6 @@
 
 #include "clusterd/core/replica.h"
 #include "tests/sim/disk.h"
-
-enum { TOY_VOTERS_MAX = 16 };
 
 struct toy_command {
 	uint64_t epoch, digest;
@@ -24,9 +23,7 @@ struct toy_command {
 struct toy {
 	struct idmap commands;			/* of struct toy_command, by index: no gap */
 	uint64_t index, epoch, digest;
-	uint32_t voters[TOY_VOTERS_MAX];
-	size_t voters_n;
-	uint64_t disks[TOY_VOTERS_MAX];		/* by node id - 1 */
+	struct voters voters;
 	struct toy *incoming;			/* a snapshot, aside */
 
 	/* Told of every command applied, if set. */

@@ -217,8 +217,9 @@ static void test_voters_of_the_most_applied(void)
 	rig_frame(&rig, 1, FRAME_HELLO, 0, &body.base);
 	rig_simple(&rig, 1, FRAME_CLOSE, 0);
 	CU_ASSERT_EQUAL(rig.replica->round.source, 1);
-	CU_ASSERT_EQUAL(rig.replica->round.counted, 6);
-	CU_ASSERT_EQUAL(rig.replica->round.majority, 2);
+	CU_ASSERT_EQUAL(rig.replica->round.electorate.n, 1);
+	CU_ASSERT_EQUAL(rig.replica->round.electorate.counted[0], 6);
+	CU_ASSERT_EQUAL(rig.replica->round.electorate.voters[0].n, 2);
 	rig_free(&rig);
 }
 

@@ -129,7 +129,7 @@ static void test_late_member(void)
 
 	fall_behind(&rig);
 	rig.replica->round.nodes |= 4;		/* node 3 takes part too */
-	rig.replica->round.counted |= 4;
+	rig.replica->round.electorate.counted[0] |= 4;
 	rig.replica->round.hello[2].boot_id = RIG_BOOT + 3;
 	rig_simple(&rig, 1, FRAME_READY, 4);
 	rig_simple(&rig, 3, FRAME_READY, 4);
