@@ -8,6 +8,8 @@
 #include "clusterctl/params.h"
 #include "clusterctl/show.h"
 
+enum { NODE_ID_MAX = 64 };
+
 static char *node_fences(const json_t *fences, json_int_t node)
 {
 	struct buf out = { 0 };
@@ -138,7 +140,9 @@ static void print_node(struct ctl *ctl, const json_t *node, const json_t *fences
 	show_line(table, "domain", field_text(node, "failure_domain"));
 	show_line(table, "placement", field_true(node, "drained") ? "no" : "yes");
 	show_line(table, "witness", field_true(node, "witness") ? "yes" : "no");
-	show_line(table, "voter", field_true(node, "voter") ? "yes" : "no");
+	show_line(table, "voter", field_true(node, "voter")	? "yes"
+				  : field_true(node, "no_vote") ? "no (vote=no)"
+								: "no");
 	show_line(table, "member", field_true(node, "member") ? "yes" : "no");
 	show_line(table, "fence", *devices ? devices : "none: its death can not be proven");
 	show_linef(table, "vms", "%" JSON_INTEGER_FORMAT, field_number(node, "vms"));
@@ -182,4 +186,43 @@ int cmd_node_set(struct ctl *ctl, const struct cli_call *call)
 		ctl, "node_set",
 		json_pack("{s:s,s:o}", "name", change.name, "changes", params_changes(call, 1)),
 		&change);
+}
+
+int cmd_node_add(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { .name = cli_word(call, 0), .done = "%s is added" };
+	const char *address = cli_value(call, "address"), *id = cli_value(call, "id");
+	struct ctl_error error;
+	uint64_t number = 0;
+	json_t *fields;
+
+	if (!address || !*address) {
+		error = ctl_error_make(EXIT_USAGE, "invalid",
+				       "the node needs an address: give --address with a host "
+				       "name or an IP address that the other nodes reach");
+		return ctl_fail(ctl, &error);
+	}
+	if (id && text_parse_uint(id, 1, NODE_ID_MAX, &number) < 0) {
+		error = ctl_error_make(EXIT_USAGE, "invalid",
+				       "'%s' is no node id: give Corosync's nodeid, 1 to %d", id,
+				       NODE_ID_MAX);
+		return ctl_fail(ctl, &error);
+	}
+	fields = json_pack("{s:s,s:s}", "name", change.name, "address", address);
+	if (cli_value(call, "domain"))
+		json_object_set_new(fields, "domain", json_string(cli_value(call, "domain")));
+	if (cli_has(call, "witness"))
+		json_object_set_new(fields, "witness", json_true());
+	if (cli_has(call, "learner"))
+		json_object_set_new(fields, "no_vote", json_true());
+	if (number)
+		json_object_set_new(fields, "id", json_integer((json_int_t)number));
+	return change_command(ctl, "node_add", fields, &change);
+}
+
+int cmd_node_remove(struct ctl *ctl, const struct cli_call *call)
+{
+	struct change change = { .name = cli_word(call, 0), .done = "%s is removed" };
+
+	return change_command(ctl, "node_remove", json_pack("{s:s}", "name", change.name), &change);
 }

@@ -23,6 +23,8 @@ static const struct cli_key node_keys[] = {
 	{ "address", NULL, "where other nodes send guests to" },
 	{ "domain", NULL, "failure domain, like rack1" },
 	{ "placement", YES_NO, "no: it takes no VMs; those it has stay" },
+	{ "witness", YES_NO, "yes: it never runs VMs, but may vote" },
+	{ "vote", YES_NO, "no: it never votes, and only learns what the others decide" },
 	{ 0 },
 };
 
@@ -106,6 +108,40 @@ static const struct cli_command commands[] = {
 		.help = "Changes one or more things about a node. placement=no keeps VMs away "
 			"from it without touching those it runs.",
 		.example = "  clusterctl node set n2 domain=rack1 placement=no",
+	},
+	{
+		.words = "node add",
+		.args = { { "NAME", CLI_TEXT, CLI_ONE } },
+		.options = {
+			{ "address", "ADDRESS", "where other nodes send guests to" },
+			{ "domain", "NAME", "failure domain, like rack1" },
+			{ "witness", NULL, "it never runs VMs, but may vote" },
+			{ "learner", NULL, "it never votes, and only learns" },
+			{ "id", "ID", "Corosync's nodeid, 1 to 64; else the lowest that is free" },
+		},
+		.flags = CLI_CHANGES,
+		.run = cmd_node_add,
+		.brief = "let one more node be of the cluster",
+		.help = "Makes a node known to the cluster. corosync.conf is not changed by that: "
+			"the node must be in it, with the same nodeid, on all nodes; then its "
+			"clusterd, with an empty store, learns what the others know. Whether it "
+			"becomes a voter the cluster decides (cluster.voters).",
+		.example = "  clusterctl node add n4 --address 10.0.0.4 --domain rack2",
+	},
+	{
+		.words = "node remove",
+		.args = { { "NAME", CLI_NODE, CLI_ONE } },
+		.flags = CLI_CHANGES,
+		.run = cmd_node_remove,
+		.brief = "let a node be of the cluster no more",
+		.help = "Removes a node that has nothing: no VM may be on it or bound to it, no "
+			"fence device be for it, and while it is up it must be drained "
+			"(placement=no). A voter first gives its vote to another node. A removed "
+			"node that comes back does nothing and says why. To replace a node, "
+			"remove it and add another; one that only lost its disk comes back by "
+			"itself.",
+		.example = "  clusterctl node set n2 placement=no\n"
+			   "  clusterctl node remove n2",
 	},
 
 	/* ---- VMs ---- */

@@ -13,7 +13,7 @@ typedef int command_fn(struct ctl *ctl, const struct cli_call *call);
 
 command_fn cmd_status;
 command_fn cmd_cluster_upgrade;
-command_fn cmd_node_list, cmd_node_show, cmd_node_set;
+command_fn cmd_node_list, cmd_node_show, cmd_node_set, cmd_node_add, cmd_node_remove;
 command_fn cmd_vm_list, cmd_vm_show, cmd_vm_dumpxml;
 command_fn cmd_vm_add, cmd_vm_edit, cmd_vm_remove, cmd_vm_set;
 command_fn cmd_vm_start, cmd_vm_stop, cmd_vm_reset, cmd_vm_reboot, cmd_vm_pause, cmd_vm_resume;

@@ -116,6 +116,8 @@ static void judge_quorum(struct judging *judging, const json_t *status)
 	if (!json_is_object(json_object_get(status, "cluster")))
 		found(judging, STATUS_CRITICAL, "cluster",
 		      "this node has not learnt of a cluster yet");
+	else if (*field_text(standing, "outside"))
+		found(judging, STATUS_CRITICAL, "cluster", "%s", field_text(standing, "outside"));
 	else if (strncmp(why, "no quorum", strlen("no quorum")) == 0 ||
 		 strncmp(why, "left out", strlen("left out")) == 0)
 		found(judging, STATUS_CRITICAL, "cluster", "%s", why);

@@ -198,6 +198,7 @@ void apply_node_remove(struct apply *apply)
 {
 	const char *name = apply->command->node_remove->name;
 	const Wire__Node *record = state_node_named(apply->state, name);
+	const char *who = apply->command->who[0] ? apply->command->who : "clusterd";
 	char why[WIRE_TEXT_MAX];
 	Wire__Node *node;
 
@@ -218,15 +219,21 @@ void apply_node_remove(struct apply *apply)
 	node = record_copy(&record->base);
 	apply->id = node->id;
 	if (!state_voter(apply->state, (uint32_t)node->id)) {
-		remove_node(apply, node, apply->command->who);
-	} else if (!node->leaving[0]) {
+		remove_node(apply, node, who);
+	} else {
 		/* It must not get VMs while it waits. */
 		node->drained = true;
-		record_text(&node->leaving, apply->command->who);
+		if (!node->leaving[0])
+			apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
+					 "is to be removed, by %s: as soon as it votes no more",
+					 who);
+		record_text(&node->leaving, who);
 		put_node(apply, node);
-		apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node->id,
-				 "is to be removed, by %s: as soon as it is no voter any more",
-				 apply->command->who);
+		snprintf(apply->text, sizeof(apply->text),
+			 "%s is a voter: it is removed as soon as the others go on without its "
+			 "vote, which takes a moment, or waits for a node to take its place "
+			 "(clusterctl node list); clusterctl node set %s placement=yes calls it "
+			 "off", name, name);
 	}
 	record_free(node);
 }
@@ -310,9 +317,13 @@ void apply_node_add(struct apply *apply)
 	node.address = add->address;
 	node.failure_domain = add->domain;
 	node.witness = add->witness;
+	node.no_vote = add->no_vote;
 	node.since_ms = apply->command->time_ms;
 	put_node(apply, &node);
 	apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, (uint32_t)node.id,
 			 "is added with id %u and address %s%s, by %s", (unsigned)node.id,
 			 node.address, node.witness ? ", as a witness" : "", apply->command->who);
+	snprintf(apply->text, sizeof(apply->text),
+		 "%s is added with id %u: give it that nodeid in the corosync.conf of all nodes, "
+		 "then start corosync and clusterd there", node.name, (unsigned)node.id);
 }

@@ -318,6 +318,17 @@ static bool set_placement(struct apply *apply, Wire__Node *node, const char *val
 	return true;
 }
 
+static bool set_vote(struct apply *apply, Wire__Node *node, const char *value)
+{
+	static const char *const words[] = { "yes", "no" };
+
+	node->no_vote = strcmp(value, "no") == 0;
+	if (node->no_vote || strcmp(value, "yes") == 0)
+		return true;
+	apply_refuse_word(apply, "vote", value, words, ARRAY_SIZE(words));
+	return false;
+}
+
 static bool set_witness(struct apply *apply, Wire__Node *node, const char *value)
 {
 	static const char *const words[] = { "yes", "no" };
@@ -348,6 +359,8 @@ static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param
 	}
 	if (strcmp(change->key, "placement") == 0)
 		return set_placement(apply, node, change->value);
+	if (strcmp(change->key, "vote") == 0)
+		return set_vote(apply, node, change->value);
 	if (strcmp(change->key, "witness") == 0)
 		return set_witness(apply, node, change->value);
 	if (strcmp(change->key, "domain") == 0) {
@@ -356,7 +369,8 @@ static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param
 	}
 	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 		     "a node has no %s=%s; there are address=ADDR, domain=NAME, "
-		     "placement=yes|no (no: takes no VMs) and witness=yes|no (yes: never does)",
+		     "placement=yes|no (no: takes no VMs), witness=yes|no (yes: never does) and "
+		     "vote=yes|no (no: never votes)",
 		     change->key, change->value);
 	return false;
 }

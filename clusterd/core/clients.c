@@ -226,6 +226,8 @@ static bool prepare_pending(struct core *core, struct pending *pending, struct u
 			     pending->command.len);
 	if (core->census.disputed)
 		snprintf(why, sizeof(why), "nothing was changed: %s", CENSUS_DISPUTED);
+	else if (core->outside[0])
+		snprintf(why, sizeof(why), "nothing was changed: %s", core->outside);
 	else if (!is_above(core, command, why, sizeof(why)))
 		code = prepare(core, command, why, sizeof(why));
 

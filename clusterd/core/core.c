@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -305,6 +306,27 @@ static void note_changes(struct core *core, const struct replica_standing *was)
 	agenda_hear(&core->agenda, topics);
 }
 
+/* A node that was removed, or was never added, holds the log and does nothing else. */
+static void note_outside(struct core *core)
+{
+	const Wire__Cluster *cluster = state_cluster(core->state);
+	const Wire__NodeGone *gone;
+
+	core->outside[0] = '\0';
+	if (!cluster || state_node(core->state, core->node))
+		return;
+	gone = state_node_gone(core->state, core->node, core->disk_id);
+	if (gone)
+		snprintf(core->outside, sizeof(core->outside),
+			 "this node was removed from the cluster by %s, as %s: it does nothing. To "
+			 "use it again, stop clusterd here, move its store away, and add the node "
+			 "with clusterctl node add on another one", gone->who, gone->name);
+	else
+		snprintf(core->outside, sizeof(core->outside),
+			 "this node is none of the cluster's: it does nothing. Add it with "
+			 "clusterctl node add NAME --id %u on another one", (unsigned)core->node);
+}
+
 void core_step(struct core *core, const struct event *event, struct update *update)
 {
 	struct replica_standing was = core->standing;
@@ -318,6 +340,7 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 		update->opened = true;
 	note_epoch(core);
 	note_changes(core, &was);
+	note_outside(core);
 	census_run(core, update);
 	clients_run(core, update);
 	run_leave(core, update);
@@ -355,6 +378,7 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 		.left_out = standing->left_out,
 		.agent_ok = duties_agent_ok(core),
 		.disputed = core->census.disputed ? CENSUS_DISPUTED : NULL,
+		.outside = core->outside[0] ? core->outside : NULL,
 	};
 }
 

@@ -67,6 +67,7 @@ struct core_standing {
 	uint64_t left_out;		/* members whose version keeps them out */
 	bool agent_ok;
 	const char *disputed;		/* copies of the state differ: a sentence; NULL: no */
+	const char *outside;		/* this node is not of the cluster: a sentence; or NULL */
 };
 void core_standing(const struct core *core, struct core_standing *ret_standing);
 

@@ -44,6 +44,7 @@ struct core {
 	uint64_t grace_ms;		/* until then, nodes that were not seen may still come */
 	uint64_t closed_ms;		/* since when no epoch is open here; 0 = one is */
 	bool left;
+	char outside[400];		/* why this node is none of the cluster's; "": it is */
 };
 
 /* machine.c: what the replica asks for, with the core as `above`. */

@@ -10,9 +10,10 @@ enum { NODE_MAX = 64, FIVE_FROM = 5 };
 
 /* ---------------------------------------------------------------- what is there */
 
+/* Is it wanted as a voter? */
 static bool stays(const Wire__Node *node)
 {
-	return !node->leaving[0];
+	return !node->leaving[0] && !node->no_vote;
 }
 
 size_t elect_wanted(const struct state *state)
@@ -150,8 +151,9 @@ static bool replace(const struct state *state, const struct elect_sight *sight, 
 	*nodes = (*nodes & ~vmop_bit(id)) | vmop_bit(heir);
 	snprintf(ret_why, size, "%s takes the place of %s, which %s", node_name(state, heir),
 		 node_name(state, id),
-		 !node || !stays(node) ? "is to be removed"
-				       : "was proven dead and did not come back");
+		 !node || node->leaving[0] ? "is to be removed"
+		 : node->no_vote	   ? "is to vote no more"
+					   : "was proven dead and did not come back");
 	return true;
 }
 

@@ -6,12 +6,14 @@
  * Who should vote. A cluster has 1, 3 or 5 voters: an even number survives no more failures than
  * one less. `cluster.voters` says 3, 5 or auto, which is 5 from five nodes on; with fewer nodes
  * there are as many as can be: one voter of two nodes, because each of two would stop the cluster
- * when it fails. They are spread over failure domains, as far as nodes are there for it.
+ * when it fails. They are spread over failure domains, as far as nodes are there for it. Nodes that
+ * are set vote=no do not count.
  *
  * One step at a time, each one change of voters (voters.h), the first that is due:
  *
  *	a voter with a new disk is one with that disk;
- *	one that is to be removed, or was proven dead for long, makes room for another node;
+ *	one that is to be removed or to vote no more (vote=no), or was proven dead for long,
+ *	makes room for another node;
  *	there are two more or two fewer, towards the number that should be;
  *	one in a crowded domain makes room for a node in another, while all are here.
  *

@@ -148,6 +148,7 @@ static Wire__Node *make_node(const struct genesis_node *from)
 	wire_set(&node->address, from->address);
 	wire_set(&node->failure_domain, from->domain);
 	node->witness = from->witness;
+	node->no_vote = from->learner;
 	return node;
 }
 

@@ -159,6 +159,8 @@ static void why_up(const struct view_source *source, const Wire__Node *node, cha
 							 : "its VM agent does not answer");
 	else if (node->drained)
 		snprintf(ret_why, size, "takes no VMs (placement=no)");
+	if (node->leaving[0])
+		snprintf(ret_why, size, "is removed as soon as it votes no more");
 }
 
 void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,

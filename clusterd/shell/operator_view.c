@@ -326,6 +326,7 @@ static json_t *status_standing(const struct view_source *source)
 	set_text(json, "leader_name", judge_name(source->state, standing->leader));
 	set_text(json, "why_not", standing->why_not);
 	set_text(json, "disputed", standing->disputed);
+	set_text(json, "outside", standing->outside);
 	set_bool(json, "agent_ok", standing->agent_ok);
 	return json;
 }

@@ -177,6 +177,7 @@ static const char *const bodies[] = {
 	"vm_remove", "vm_set", "vm_want", "vm_move", "vm_cancel", "vm_accept", "fence_remove",
 	"fence_test", "volume_add", "volume_remove", "setting_set", "node_set",
 	"feature_raise",
+	"node_add", "node_remove",
 };
 
 /* A change that is a list of nodes, "n1,n2", with each of them once. */

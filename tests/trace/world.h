@@ -66,6 +66,8 @@ void world_spoil(struct world *world, unsigned node);
 /* A copy is made of a node's disk; later, while its daemon is down, the copy takes its place. */
 void world_copy_disk(struct world *world, unsigned node);
 void world_turn_back_disk(struct world *world, unsigned node);
+/* While its daemon is down, the node gets a new, empty disk. */
+void world_new_disk(struct world *world, unsigned node);
 /* The node's history is another one than that of the others: their states are not compared. */
 void world_expect_other_state(struct world *world, unsigned node);
 

@@ -163,6 +163,16 @@ void world_turn_back_disk(struct world *world, unsigned node)
 	machine->copy = (struct disk){ 0 };
 }
 
+void world_new_disk(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	assert(!machine->core);
+	disk_wipe(&machine->disk);
+	machine->disk.promised = machine->disk.index = machine->disk.epoch = 0;
+	machine->disk.id += 100;
+}
+
 void world_expect_other_state(struct world *world, unsigned node)
 {
 	world->machines[node].spoiled = true;

@@ -93,6 +93,43 @@ static void test_volume_add(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+static void test_node_member(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "node add n4 --address 10.0.0.4",
+		  .script = { { "{\"do\":\"command\",\"command\":{\"node_add\":"
+				"{\"name\":\"n4\","
+				"\"address\":\"10.0.0.4\"}}}",
+				{ OK("{\"record\":4,"
+				     "\"text\":\"n4 is added with id 4: and so on\"}") } } },
+		  .err = "n4 is added with id 4: and so on\n" },
+		{ .line = "node add n4 --address a --domain r2 --witness --learner --id 7 --json",
+		  .script = { { "{\"do\":\"command\",\"command\":{\"node_add\":"
+				"{\"name\":\"n4\","
+				"\"address\":\"a\",\"domain\":\"r2\",\"witness\":true,"
+				"\"no_vote\":true,\"id\":7}}}",
+				{ OK("{\"record\":7,\"text\":\"\"}") } } },
+		  .out = "{\n  \"record\": 7,\n  \"text\": \"\"\n}\n",
+		  .err = "n4 is added\n" },
+		{ .line = "node add n4", .exit = 2, .err = "the node needs an address" },
+		{ .line = "node add n4 --address a --id 65", .exit = 2,
+		  .err = "'65' is no node id: give Corosync's nodeid, 1 to 64" },
+		{ .line = "node remove n4",
+		  .script = { { "{\"do\":\"command\",\"command\":{\"node_remove\":{\"name\":"
+				"\"n4\"}}}",
+				{ OK("{\"record\":4,\"text\":\"\"}") } } },
+		  .err = "n4 is removed\n" },
+		{ .line = "node remove n4",
+		  .script = { { "{\"do\":\"command\",\"command\":{\"node_remove\":{\"name\":"
+				"\"n4\"}}}",
+				{ NO("wrong-state", "n4 cannot be removed: VM a is there") } } },
+		  .exit = 1,
+		  .err = "n4 cannot be removed: VM a is there" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 /* What is so already is done, for every command that wants a state. */
 static void test_already(void)
 {
@@ -601,4 +638,4 @@ UNIT_MAIN("clusterctl/change", { "changes", test_changes }, { "restart", test_re
 	  { "fence-tests", test_fence_tests }, { "fence-add", test_fence_add },
 	  { "already", test_already }, { "cluster-upgrade", test_cluster_upgrade },
 	  { "start-failed", test_start_failed }, { "warnings", test_warnings },
-	  { "volume-add", test_volume_add })
+	  { "volume-add", test_volume_add }, { "node-add and remove", test_node_member })

@@ -129,7 +129,7 @@ static void test_bad(void)
 		{ "node drain n1", "unknown command 'node drain'; did you mean 'node set'?\n" },
 		{ "node set n1 drained=yes",
 		  "unknown key 'drained'; did you mean 'placement' (no: it takes no VMs; those it "
-		  "has stay)?\nKeys: address domain placement\n" },
+		  "has stay)?\nKeys: address domain placement witness vote\n" },
 		{ "node set drained=yes", "did you mean 'placement' (no: it takes no VMs" },
 		{ "node set drained=yes", "clusterctl: node set: NAME is missing before "
 					  "'drained=yes'\n" },

@@ -191,6 +191,8 @@ static void test_node_state(void)
 		{ { .state = WIRE__NODE__STATE__UP }, true, false, true, "up", "" },
 		{ { .state = WIRE__NODE__STATE__UP, .drained = 1 }, true, false, true,
 		  "up, drained", "takes no VMs (placement=no)" },
+		{ { .state = WIRE__NODE__STATE__UP, .drained = 1, .leaving = (char *)"root" }, true,
+		  false, true, "up, drained", "is removed as soon as it votes no more" },
 		{ { .state = WIRE__NODE__STATE__UP, .witness = 1 }, false, false, true,
 		  "up, witness", "" },
 		{ { .state = WIRE__NODE__STATE__UP }, false, false, true, "up, libvirt not ready",
@@ -221,6 +223,7 @@ static void test_node_state(void)
 		facts.agent_ok = cases[i].agent;
 		facts.agent_reason = (char *)"no socket";
 		node.id = 5;
+		node.leaving = node.leaving ? node.leaving : (char *)"";
 		node.facts = &facts;
 		node.reason = (char *)"because";
 		node.left_out = node.left_out ? node.left_out : (char *)"";
