@@ -113,6 +113,7 @@ EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants %D%/sim/campaign %D%/regress
 check_PROGRAMS += %D%/bench/core
 %C%_bench_core_SOURCES = %D%/bench/core.c
 %C%_bench_core_LDADD = clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) $(COMMON_EXT)
+EXTRA_DIST += %D%/models/README.md %D%/models/run %D%/models/solo.pml
 
 # The store on a disk that fails and lies. What the store asks of the system is taken to the crashfs.
 check_LIBRARIES += %D%/fault/libfault.a
