@@ -359,11 +359,8 @@ void machine_copy_disk(struct machine *machine)
 
 bool machine_disks_known(const struct world *world)
 {
-	const struct state *state = truth_state(world->truth);
-	const Wire__Cluster *cluster = state_cluster(state);
+	struct voters voters;
 
-	for (size_t i = 0; i < cluster->n_voters; i++)
-		if (!state_node(state, cluster->voters[i])->disk_id)
-			return false;
-	return true;
+	state_voters(truth_state(world->truth), &voters);
+	return voters_known(&voters);
 }

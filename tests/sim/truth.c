@@ -88,19 +88,16 @@ static const struct disk *disk_of(const struct truth *truth, uint32_t node)
 	return truth->world->machines[node].disk;
 }
 
-/* A voter counts with the disk that it is known to have joined with. */
+/* A voter counts with the disk that it became one with. */
 static uint64_t countable(const struct truth *truth)
 {
-	const Wire__Cluster *cluster = state_cluster(truth->state);
+	struct voters voters;
 	uint64_t nodes = 0;
 
-	for (size_t i = 0; cluster && i < cluster->n_voters; i++) {
-		const Wire__Node *node = state_node(truth->state, cluster->voters[i]);
-
-		if (node && (!node->disk_id ||
-			     node->disk_id == disk_of(truth, cluster->voters[i])->id))
-			nodes |= node_bit(cluster->voters[i]);
-	}
+	state_voters(truth->state, &voters);
+	for (size_t i = 0; i < voters.n; i++)
+		if (!voters.disks[i] || voters.disks[i] == disk_of(truth, voters.nodes[i])->id)
+			nodes |= node_bit(voters.nodes[i]);
 	return nodes;
 }
 
@@ -433,12 +430,14 @@ static void check_epoch(struct truth *truth, const struct machine *machine)
 	check_log(truth, machine, round->epoch);
 }
 
-/* It has all that was committed, and the others know its disk. */
+/* It has all that was committed, and if it votes, then with this disk. */
 static void find_disk(struct truth *truth, struct machine *machine)
 {
 	const Wire__Node *node = state_node(truth->state, machine->id);
+	bool counts = !state_voter(truth->state, machine->id) ||
+		      (countable(truth) & node_bit(machine->id));
 
-	if (truth->ready_us[machine->id] && node && node->disk_id == machine->disk->id &&
+	if (truth->ready_us[machine->id] && node && node->disk_id == machine->disk->id && counts &&
 	    machine->disk->promised >= truth->last_epoch)
 		machine->lost = false;
 }
