@@ -72,10 +72,19 @@ static uint64_t holds_up_since(const struct core *core, uint32_t node)
 	return since;
 }
 
+/* Could another node vote in the place of this one, if it were proven dead? */
+static bool holds_up_vote(const struct core *core, const Wire__Node *node)
+{
+	return node->state == WIRE__NODE__STATE__LOST &&
+	       state_voter(core->state, (uint32_t)node->id) &&
+	       state_count(core->state, WIRE__TABLE__TABLE_NODE) >
+		       state_cluster(core->state)->n_voters;
+}
+
 /*
  * A node that is not here cannot look. If it is off, nothing runs there: its device is asked,
- * and no more than that, for that a new VM could run there is no reason to cut its power. It is
- * asked at once for each new reason, a device that was added among them; from then on seldom, as
+ * and no more than that, for that a new VM could run there is no reason to cut its power; and
+ * neither is a vote that another node could have. It is asked at once for each new reason, a device that was added among them; from then on seldom, as
  * whoever is only asked costs nothing but lines in the history by waiting.
  */
 static void ask_whether_off(struct core *core, const Wire__Node *node, struct watched_node *watched,
@@ -89,6 +98,8 @@ static void ask_whether_off(struct core *core, const Wire__Node *node, struct wa
 	/* A proof that has grown old since it was asked for is a reason, too. */
 	if (watched->too_old > since)
 		since = watched->too_old;
+	if (!since && holds_up_vote(core, node))
+		since = 1;
 	if (!since || !node_may_be_fenced(node, true))
 		return;
 	since = conduct_newest_device(core, (uint32_t)node->id, since);

@@ -172,7 +172,7 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 	if (node->state == WIRE__NODE__STATE__UP) {
 		ret_why[0] = '\0';
 		why_up(source, node, ret_why, size);
-	} else if (node->state == WIRE__NODE__STATE__NEW) {
+	} else if (node->state == WIRE__NODE__STATE__NEW && !node->reason[0]) {
 		snprintf(ret_why, size, "its clusterd has never reported");
 	} else if (node->state == WIRE__NODE__STATE__LOST) {
 		say_fencing(source, node, fencing, sizeof(fencing));

@@ -203,8 +203,9 @@ static void test_node_state(void)
 		  "not seen by this node now, though its corosync is; it was up" },
 		{ { .state = WIRE__NODE__STATE__UP }, true, false, false, "not seen",
 		  "not seen by this node now; it is waited for" },
-		{ { .state = WIRE__NODE__STATE__NEW }, false, false, false, "new",
-		  "its clusterd has never reported" },
+		{ { .state = WIRE__NODE__STATE__NEW, .reason = (char *)"" }, false, false, false,
+		  "new", "its clusterd has never reported" },
+		{ { .state = WIRE__NODE__STATE__NEW }, false, false, false, "new", "because" },
 		{ { .state = WIRE__NODE__STATE__DAEMON_DOWN }, true, false, true, "daemon-down",
 		  "because" },
 		{ { .state = WIRE__NODE__STATE__DAEMON_DOWN, .left_out = (char *)"too old" }, true,
@@ -225,7 +226,7 @@ static void test_node_state(void)
 		node.id = 5;
 		node.leaving = node.leaving ? node.leaving : (char *)"";
 		node.facts = &facts;
-		node.reason = (char *)"because";
+		node.reason = node.reason ? node.reason : (char *)"because";
 		node.left_out = node.left_out ? node.left_out : (char *)"";
 		source.standing.open = !cases[i].closed;
 		source.standing.ring |= cases[i].ring ? 1 << 4 : 0;

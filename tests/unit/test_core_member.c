@@ -410,10 +410,25 @@ static void test_dead_voter(void)
 	world_free(world);
 }
 
+/* Nothing runs on it, so its power is not cut: but whether it is off is asked, for its vote. */
+static void test_dead_voter_without_guests(void)
+{
+	struct world *world = world_new(4);
+
+	world_kill_node(world, 3);
+	world_settle(world, 60000);
+	CU_ASSERT_EQUAL(state_node(core_state(world_core(world, 1)), 3)->state,
+			WIRE__NODE__STATE__OFF);
+	world_settle(world, DEAD_MS);
+	CU_ASSERT_EQUAL(voters_on(world, 1), 11);
+	world_free(world);
+}
+
 UNIT_MAIN("core/member", { "a node is added", test_add },
 	  { "a node that has something stays", test_remove_refused },
 	  { "a voter is removed", test_remove_voter }, { "an id again", test_id_again },
 	  { "the disk of a voter", test_voter_disk },
 	  { "a voter is replaced", test_replace_voter },
 	  { "a voter loses its disk", test_lost_disk },
-	  { "a voter is dead", test_dead_voter })
+	  { "a voter is dead", test_dead_voter },
+	  { "a voter without guests is dead", test_dead_voter_without_guests })
