@@ -84,8 +84,9 @@ static bool holds_up_vote(const struct core *core, const Wire__Node *node)
 /*
  * A node that is not here cannot look. If it is off, nothing runs there: its device is asked,
  * and no more than that, for that a new VM could run there is no reason to cut its power; and
- * neither is a vote that another node could have. It is asked at once for each new reason, a device that was added among them; from then on seldom, as
- * whoever is only asked costs nothing but lines in the history by waiting.
+ * neither is a vote that another node could have. It is asked at once for each new reason, a
+ * device that was added among them; from then on seldom, as whoever is only asked costs nothing
+ * but lines in the history by waiting.
  */
 static void ask_whether_off(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			    struct update *update)

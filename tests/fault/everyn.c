@@ -378,6 +378,8 @@ static void tell_story(void)
 	ask("{'volume_remove': {'name': 'other'}}");
 	ask("{'setting_set': {'name': 'vm.stop_timeout_s', 'value': '200'}}");
 	ask("{'node_set': {'name': 'n3', 'changes': [{'key': 'placement', 'value': 'no'}]}}");
+	ask("{'node_add': {'name': 'n9', 'address': '10.0.0.9', 'id': 9}}");
+	ask("{'node_remove': {'name': 'n9'}}");
 	pass(20000);
 	ask("{'note': {'severity': 'info', 'subject': 'cluster', 'text': 'noted'}}");
 	ask("{'feature_raise': {'level': 1}}");
