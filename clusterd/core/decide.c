@@ -209,6 +209,9 @@ void round_electorate(const struct round *round, uint32_t source, struct elector
 	*ret = (struct electorate){ 0 };
 	if (round->voters_by)
 		electorate_add(ret, round, &round->voters);
+	/* The first change of all is in a log, and those who voted before it are here unknown. */
+	else if (!hello || hello->pending_n < 2)
+		return;
 	for (size_t i = 0; hello && i < hello->pending_n; i++)
 		if (!round->voters_by || hello->pending[i].index > round->voters.index)
 			electorate_add(ret, round, &hello->pending[i]);

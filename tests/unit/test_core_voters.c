@@ -77,7 +77,8 @@ struct told {
 	uint64_t pending[2];		/* {1, 2, 4} and {1, 4, 5}, in this order */
 };
 
-static void tell(struct rig *rig, uint32_t node, const struct told *told)
+/* voters: how many it has applied, 3 or none. */
+static void tell_of(struct rig *rig, uint32_t node, const struct told *told, size_t voters)
 {
 	static uint32_t first[] = { 1, 2, 3 }, second[] = { 1, 2, 4 }, third[] = { 1, 4, 5 };
 	static uint64_t disks_first[] = { 11, 12, 13 }, disks_second[] = { 11, 12, 14 },
@@ -88,7 +89,7 @@ static void tell(struct rig *rig, uint32_t node, const struct told *told)
 
 	body.applied = told->applied;
 	body.voters_index = told->index;
-	body.n_voters = body.n_voter_disks = 3;
+	body.n_voters = body.n_voter_disks = voters;
 	body.voters = told->index == 0 ? first : told->index == 6 ? second : third;
 	body.voter_disks = told->index == 0   ? disks_first
 			   : told->index == 6 ? disks_second
@@ -102,6 +103,11 @@ static void tell(struct rig *rig, uint32_t node, const struct told *told)
 	body.n_pending = told->pending_n;
 	body.pending = list;
 	rig_frame(rig, node, FRAME_HELLO, 0, &body.base);
+}
+
+static void tell(struct rig *rig, uint32_t node, const struct told *told)
+{
+	tell_of(rig, node, told, 3);
 }
 
 /*
@@ -163,6 +169,29 @@ static void test_electorate(void)
 				rig_why_not(&rig),
 				"no quorum: of the new voters, nodes 1, 4 and 5, only node 1 is "
 				"here; a change of voters is under way and needs both");
+		rig_free(&rig);
+	}
+}
+
+/*
+ * Nobody here has applied even the first entry: of two members whose logs hold a change to them
+ * and one more, nobody knows whom it replaces, and whether these would have agreed.
+ */
+static void test_unknown_predecessors(void)
+{
+	static const struct told told = { 0, 6, 0, 1, { 6 } };
+
+	for (unsigned known = 0; known < 2; known++) {
+		struct rig rig;
+		struct electorate electorate;
+
+		rig_init(&rig, !known);
+		rig_meet(&rig);
+		tell_of(&rig, 1, &told, 0);
+		round_electorate_so_far(&rig.replica->round, &electorate);
+		CU_ASSERT_EQUAL(electorate.n, known ? 2 : 0);
+		rig_simple(&rig, 1, FRAME_CLOSE, 0);
+		CU_ASSERT_EQUAL(rig.replica->round.phase, known ? PHASE_SYNC : PHASE_WAIT);
 		rig_free(&rig);
 	}
 }
@@ -472,6 +501,7 @@ static void test_elect(void)
 
 UNIT_MAIN("core/voters", { "what is a change of voters", test_read },
 	  { "whose majorities decide", test_electorate },
+	  { "whom the first change replaces", test_unknown_predecessors },
 	  { "changes in a log are told", test_pending_told },
 	  { "changes in a log that cannot be", test_pending_that_cannot_be },
 	  { "when a change may be proposed", test_timely },
