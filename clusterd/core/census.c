@@ -88,11 +88,9 @@ void census_hear(struct core *core, const Wire__Command *command, uint64_t index
 	if (check->index < census->index)
 		return;
 	if (check->index > census->index) {
-		census->asked_before = census->index_epoch == epoch;
-		census->told_before = census->asked_before ? census->told_before | census->told : 0;
 		census->index = check->index;
 		census->index_epoch = epoch;
-		census->told = census->independent = census->entries = 0;
+		census->told = census->independent = census->waiting = census->entries = 0;
 		census->proposed_ms = 0;
 		/* A dispute goes on over many checks. */
 		census->noted = census->disputed ? census->noted : 0;
@@ -102,6 +100,8 @@ void census_hear(struct core *core, const Wire__Command *command, uint64_t index
 	census->independent &= ~vmop_bit(command->node);
 	if (check->disk_id)
 		census->independent |= vmop_bit(command->node);
+	if (check->waiting)
+		census->waiting |= vmop_bit(command->node);
 	/* Of what older epochs disputed, nobody knows here whether it was settled since. */
 	if (epoch == core->standing.epoch)
 		census->disputed |= check->disputed & voters_of(core);
@@ -186,6 +186,7 @@ static void propose(struct core *core, uint64_t index, uint64_t digest, struct u
 	check.digest = digest;
 	check.disk_id = core->census.copied ? 0 : core->disk_id;
 	check.disputed = core->census.disputed;
+	check.waiting = core->census.agreed != core->standing.epoch;
 	command.body_case = WIRE__COMMAND__BODY_CHECK;
 	command.check = &check;
 	core_propose(core, &command, update);
@@ -340,12 +341,6 @@ static void judge(struct core *core, uint64_t own, uint64_t majority, struct upd
 		census->outvoted = 0;
 }
 
-/* It was not ready yet when the others agreed, and waits for a majority to tell it once more. */
-static bool is_late(const struct census *census)
-{
-	return census->asked_before && (census->told & ~census->told_before) != 0;
-}
-
 /* There may be none: too few have told so far, or copies differ. */
 static void look_for_dispute(struct core *core, uint64_t own, struct update *update)
 {
@@ -353,7 +348,8 @@ static void look_for_dispute(struct core *core, uint64_t own, struct update *upd
 
 	if (differ(census, own))
 		census->disputed |= census->told | vmop_bit(core->node);
-	if (census->disputed || census->agreed != core->standing.epoch || is_late(census))
+	/* Who was not ready when the others agreed needs to hear it from a majority, too. */
+	if (census->disputed || census->agreed != core->standing.epoch || census->waiting)
 		tell(core, own, update);
 	if (census->disputed && all_have_told(core))
 		note(core, CENSUS_DISPUTED, update);

@@ -7,10 +7,10 @@
  * digests are equal; else a disk, a memory or this program is at fault somewhere, or a disk was
  * turned back to an older copy. The leader commits the digest of its copy (CHECK), first thing in
  * each epoch and regularly after that. In a new epoch every voter commits its own for the same
- * index; later only if somebody differs, or has come too late for that and tells for the first
- * time. What a majority of voters has is right: a member that differs sets its store aside and
- * starts over from the others. It is never more than a minority that does so, and never on the
- * word of the leader alone.
+ * index; later only if somebody differs, or was not there then and says that it waits for it. What
+ * a majority of voters has is right: a member that differs sets its store aside and starts over
+ * from the others. It is never more than a minority that does so, and never on the word of the
+ * leader alone.
  *
  * Nor on that of a copy. A voter that took another node's snapshot has what that node has, right
  * or wrong, and says nothing about it: its digest counts only if all voters of the epoch, and all
@@ -49,8 +49,7 @@ struct census {
 	uint64_t agreed;		/* last epoch in which a majority told what is here */
 	uint64_t asked_ms, asked_index, asked_epoch;	/* leader: its last CHECK */
 	uint64_t told;			/* nodes that have told theirs */
-	bool asked_before;		/* about another index, in the same epoch */
-	uint64_t told_before;		/* nodes that told theirs then */
+	uint64_t waiting;		/* of those, the ones that wait for a majority */
 	uint64_t independent;		/* of those, the ones that copied no other node's state */
 	uint64_t entries;		/* CHECKs about it */
 	uint64_t digests[65];		/* by node, of those */
