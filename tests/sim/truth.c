@@ -287,6 +287,7 @@ static void tell_entry(struct truth *truth, const Wire__Entry *entry, const Wire
 
 static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest)
 {
+	uint64_t before = state_digest(truth->state);
 	struct update update;
 	Wire__Verdict *verdict = NULL;
 	uint64_t request = 0;
@@ -303,6 +304,9 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 	};
 	if (request && !idmap_get(&truth->requests, request))
 		idmap_put(&truth->requests, request, (void *)(uintptr_t)entry->index);
+	else if (request && before != state_digest(truth->state))
+		world_fail(truth->world, "entry %" PRIu64 " carries out a request once more",
+			   entry->index);
 	tell_entry(truth, entry, verdict);
 	check_budget(truth, verdict->op);
 	wire_free(verdict);
