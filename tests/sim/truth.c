@@ -522,7 +522,11 @@ void truth_asked(struct truth *truth, struct machine *machine, const struct ask 
 {
 	const Wire__DomainRef *ref = ask->request->domain;
 	const Wire__Vm *vm = ref ? state_vm(truth->state, ref->vm) : NULL;
+	const struct round *round = &machine->core->replica->round;
 
+	if (!round->open || round->phase != PHASE_READY)
+		world_fail(truth->world, "n%u wants something done, and takes part in no epoch",
+			   machine->id);
 	if (ask->agent == AGENT_FENCE) {
 		check_fence(truth, machine, ask);
 		return;

@@ -14,8 +14,9 @@
  *	  its disk: each time a guest begins to run its disk gets a new stamp, which it and
  *	  what is made of its memory carry on; whoever runs with another one would destroy
  *	  data;
- *	- nothing is asked of hypervisors and power devices but what is committed; no power is
- *	  cut by a node that sees the other in the ring, nor more often than the budget allows.
+ *	- nothing is asked of hypervisors and power devices but what is committed, and by a
+ *	  node that is READY in an open epoch; no power is cut by a node that sees the other in
+ *	  the ring, nor more often than the budget allows.
  */
 
 #include <stdbool.h>
