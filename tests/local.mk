@@ -162,4 +162,6 @@ TESTS += %D%/fault/everyn_parse
 
 EXTRA_DIST += %D%/fault/README.md %D%/fault/mutants
 
-EXTRA_DIST += %D%/README.md %D%/lab %D%/bench
+EXTRA_DIST += %D%/README.md %D%/lab
+# Each by itself: of a folder, what was built there would be taken, too.
+EXTRA_DIST += %D%/bench/README.md %D%/bench/benchlib.py %D%/bench/failover %D%/bench/migrate
