@@ -67,22 +67,10 @@ bool apply_node_unbound(struct apply *apply, const Wire__Node *node, const char 
 	return false;
 }
 
-static const Wire__Fence *device_of(const struct state *state, uint64_t node)
-{
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
-		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
-
-		for (size_t t = 0; t < fence->n_targets; t++)
-			if (fence->targets[t]->node == node)
-				return fence;
-	}
-	return NULL;
-}
-
 /* Whether nothing would be lost with it, by the records. */
 static bool may_go(struct apply *apply, const Wire__Node *node, char *ret_why, size_t size)
 {
-	const Wire__Fence *fence = device_of(apply->state, node->id);
+	const Wire__Fence *fence = node_device(apply->state, node->id);
 
 	if (node->state == WIRE__NODE__STATE__UP && !node->witness && !node->drained) {
 		snprintf(ret_why, size, "%s is up and takes VMs: first let it take no more, with "

@@ -173,6 +173,18 @@ bool vm_allows_node(const Wire__Vm *vm, uint32_t node)
 	return false;
 }
 
+const Wire__Fence *node_device(const struct state *state, uint64_t node)
+{
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
+		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
+
+		for (size_t t = 0; t < fence->n_targets; t++)
+			if (fence->targets[t]->node == node)
+				return fence;
+	}
+	return NULL;
+}
+
 bool node_may_be_fenced(const Wire__Node *node, bool status_only)
 {
 	return node->state == WIRE__NODE__STATE__LOST ||

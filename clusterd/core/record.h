@@ -50,6 +50,9 @@ const char *node_name(const struct state *state, uint32_t node);
  */
 bool node_may_be_fenced(const Wire__Node *node, bool status_only);
 
+/* The first fence device that has the node among its targets; NULL if none has. */
+const Wire__Fence *node_device(const struct state *state, uint64_t node);
+
 /*
  * Half of the cluster or more, gone for one cause: then the cause is not those nodes, and they
  * are not fenced. Looks at the ring (bit n-1 = node n) as well, because verdicts are committed

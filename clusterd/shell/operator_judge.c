@@ -74,18 +74,6 @@ const char *judge_node_state(const struct view_source *source, const Wire__Node 
 	}
 }
 
-static const Wire__Fence *device_of(const struct state *state, uint64_t node)
-{
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
-		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
-
-		for (size_t t = 0; t < fence->n_targets; t++)
-			if (fence->targets[t]->node == node)
-				return fence;
-	}
-	return NULL;
-}
-
 /* The last call of a device against this life of a node; NULL if there was none. */
 static const Wire__Operation *last_fencing(const struct state *state, const Wire__Node *node)
 {
@@ -106,7 +94,7 @@ static const Wire__Operation *last_fencing(const struct state *state, const Wire
 static const char *say_fencing(const struct view_source *source, const Wire__Node *node, char *ret,
 			       size_t size)
 {
-	const Wire__Fence *device = device_of(source->state, node->id), *used = NULL;
+	const Wire__Fence *device = node_device(source->state, node->id), *used = NULL;
 	const Wire__Operation *op = last_fencing(source->state, node);
 	bool half = half_is_lost(source->state, source->standing.ring);
 
