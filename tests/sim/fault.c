@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+enum { AT_MAX_MS = 1000 * 1000 * 1000 };
+
 /* How a kind is written, how often it is drawn, and what its numbers are: 0 … max, or a set. */
 static const struct kind {
 	const char *name;
@@ -148,7 +150,8 @@ int fault_read(const char *line, struct fault *ret_fault)
 		   &fault.node, &fault.a, &fault.b) != 5)
 		return -EINVAL;
 	for (size_t kind = 0; kind < FAULT_KINDS; kind++)
-		if (strcmp(kinds[kind].name, name) == 0) {
+		if (strcmp(kinds[kind].name, name) == 0 && kinds[kind].node == (fault.node > 0) &&
+		    fault.at_ms <= AT_MAX_MS) {
 			fault.kind = (enum fault_kind)kind;
 			*ret_fault = fault;
 			return 0;

@@ -77,7 +77,7 @@ void fault_list_add(struct fault_list *list, const struct fault *fault);
 void fault_list_free(struct fault_list *list);
 
 void fault_write(const struct fault *fault, struct buf *out);
-/* -EINVAL if the line is not one; an empty line and one that begins with # are 1. */
+/* -EINVAL if the line is not one, for whatever reason; an empty one and one with # before it: 1. */
 int fault_read(const char *line, struct fault *ret_fault);
 
 /*
