@@ -84,6 +84,10 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/fault.h \
 	%D%/sim/host.c \
 	%D%/sim/host.h \
+	%D%/sim/host_agent.c \
+	%D%/sim/host_move.c \
+	%D%/sim/host_power.c \
+	%D%/sim/host_private.h \
 	%D%/sim/machine.c \
 	%D%/sim/net.c \
 	%D%/sim/play.c \
@@ -93,6 +97,10 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/shrink.c \
 	%D%/sim/truth.c \
 	%D%/sim/truth.h \
+	%D%/sim/truth_asks.c \
+	%D%/sim/truth_disks.c \
+	%D%/sim/truth_guests.c \
+	%D%/sim/truth_private.h \
 	%D%/sim/world.c \
 	%D%/sim/world.h \
 	%D%/sim/world_faults.c \

@@ -77,6 +77,5 @@ void truth_image_put(struct truth *truth, const char *path, uint64_t memory);
 uint64_t truth_image(const struct truth *truth, const char *path, bool *ret_consumed);
 void truth_image_consume(struct truth *truth, const char *path);
 bool truth_image_drop(struct truth *truth, const char *path);
-size_t truth_images(const struct truth *truth);
 
 #endif

@@ -9,10 +9,10 @@
  *	world_faults.c	what is done to a world; and how it heals
  *	machine.c	power, daemons, agents, clocks, disks
  *	net.c		who reaches whom, and when Corosync finds out
- *	host.c		libvirt, QEMU and the vm agent of a node
+ *	host*.c		libvirt, QEMU and the vm agent of a node (host_private.h)
  *	bmc.c		power devices
  *	admin.c		administrators
- *	truth.c		what must hold after every event
+ *	truth*.c	what must hold after every event
  */
 
 #include "clusterd/core/core.h"

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Guests that are started, stopped, paused, and resumed; by the agent, or by hand. */
+#include "tests/sim/host_private.h"
+
+#include <string.h>
+
+void job_start(struct host *host, struct job *job)
+{
+	struct guest *guest = guest_know(host, job->request->domain);
+
+	if (job->step == 0) {
+		if (guest_is_here(guest) || host_refuses(host, HOST_STARTS)) {
+			job_done(host, job, CODE(FAILED),
+				 guest_is_here(guest) ? "it is here already" : "out of memory");
+			return;
+		}
+		if (!host_hook_allows(host, guest->uuid, RIGHT_START)) {
+			job_done(host, job, CODE(FAILED), "the hook says no");
+			return;
+		}
+		guest_begin(host, guest, STATE(UNKNOWN), "");
+		job->life = guest->life;
+		job_next(host, job, 1000 * host->world->job_ms, 5000 * host->world->job_ms);
+		return;
+	}
+	if (!job_subject(host, job)) {
+		job_done(host, job, CODE(FAILED), "it was killed");
+		return;
+	}
+	if (job->step == 1) {
+		world_tell(host->world, "n%u: %s starts", host->node, guest->name);
+		host->world->counts.starts++;
+		guest->memory = truth_disk(host->world->truth, guest->uuid);
+		guest_become(host, guest, STATE(RUNNING), "");
+		job_next(host, job, 1000, 20000);
+		return;
+	}
+	job_done(host, job, CODE(OK), "");
+}
+
+void guest_power_off(struct host *host, struct guest *guest, const char *how)
+{
+	if (!guest_is_here(guest))
+		return;
+	world_tell(host->world, "n%u: %s %s", host->node, guest->name, how);
+	guest_end(host, guest, CAUSE(KILLED));
+}
+
+void job_stop(struct host *host, struct job *job)
+{
+	const Wire__DomStop *stop = job->request->stop;
+	struct guest *guest = guest_find(host, job->request->domain->uuid);
+	bool deaf = !guest_is_here(guest) || guest->state != STATE(RUNNING) ||
+		    world_permille(host->world, 200);
+
+	if (job->step == 0) {
+		uint64_t grace_us = stop->force ? 1000 : stop->grace_ms * UINT64_C(1000) + 1000;
+
+		job->life = guest_is_here(guest) ? guest->life : 0;
+		job_next(host, job, deaf ? grace_us : 200000,
+			 deaf ? grace_us + 1 : grace_us < 20000000 ? grace_us : 20000000);
+		return;
+	}
+	if (guest_is_here(guest) && guest->life == job->life)
+		guest_power_off(host, guest, "is stopped");
+	job_done(host, job, guest_is_here(guest) ? CODE(FAILED) : CODE(OK), "");
+}
+
+void job_kill(struct host *host, struct job *job)
+{
+	guest_power_off(host, guest_find(host, job->request->domain->uuid), "is killed");
+	job_done(host, job, CODE(OK), "");
+}
+
+void job_pause(struct host *host, struct job *job)
+{
+	struct guest *guest = guest_find(host, job->request->domain->uuid);
+
+	if (!guest_is_here(guest) || guest->job || guest->state != STATE(RUNNING)) {
+		job_done(host, job, CODE(FAILED), "it does not run");
+		return;
+	}
+	guest_become(host, guest, STATE(PAUSED), "user");
+	job_done(host, job, CODE(OK), "");
+}
+
+void job_resume(struct host *host, struct job *job)
+{
+	struct guest *guest = guest_find(host, job->request->domain->uuid);
+
+	if (!guest_is_here(guest) || guest->job || guest->state == STATE(INCOMING) ||
+	    guest->state == STATE(UNKNOWN)) {
+		job_done(host, job, CODE(FAILED), "it cannot run now");
+		return;
+	}
+	if (guest->state != STATE(RUNNING))
+		world_tell(host->world, "n%u: %s goes on", host->node, guest->name);
+	guest_become(host, guest, STATE(RUNNING), "");
+	job_done(host, job, CODE(OK), "");
+}
+
+static bool is_anywhere(const struct world *world, const char *uuid)
+{
+	for (uint32_t id = 1; id <= world->nodes; id++)
+		if (host_has(world->machines[id].host, uuid))
+			return true;
+	return false;
+}
+
+static void start_by_hand(struct host *host, const Wire__Vm *vm)
+{
+	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
+	struct guest *guest;
+
+	ref.vm = vm->id;
+	ref.uuid = vm->uuid;
+	ref.name = vm->name;
+	if (is_anywhere(host->world, vm->uuid) || !host_hook_allows(host, vm->uuid, RIGHT_START))
+		return;
+	guest = guest_know(host, &ref);
+	world_tell(host->world, "n%u: %s is started by hand", host->node, guest->name);
+	guest->memory = truth_disk(host->world->truth, guest->uuid);
+	guest_begin(host, guest, STATE(RUNNING), "");
+}
+
+void host_by_hand(struct host *host, enum host_hand what, const Wire__Vm *vm)
+{
+	struct guest *guest = guest_find(host, vm->uuid);
+
+	if (!host->machine->power || host_is_hung(host))
+		return;
+	if (what == HAND_START) {
+		start_by_hand(host, vm);
+		return;
+	}
+	/* libvirt says no while it has a job on it. */
+	if (!guest_is_here(guest) || guest->job || guest->state == STATE(UNKNOWN) ||
+	    guest->state == STATE(INCOMING) || guest->state == STATE(COMPLETE))
+		return;
+	if (what == HAND_DESTROY) {
+		world_tell(host->world, "n%u: %s is destroyed by hand", host->node, guest->name);
+		guest_end(host, guest, CAUSE(OUTSIDE));
+	} else if (what == HAND_SUSPEND && guest->state == STATE(RUNNING)) {
+		guest_become(host, guest, STATE(PAUSED), "user");
+	} else if (what == HAND_RESUME && guest->state == STATE(PAUSED) &&
+		   strcmp(guest->reason, "user") == 0) {
+		guest_become(host, guest, STATE(RUNNING), "");
+	}
+}

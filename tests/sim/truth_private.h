@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_SIM_TRUTH_PRIVATE_H
+#define TESTS_SIM_TRUTH_PRIVATE_H
+
+/*
+ * What the files of the truth share:
+ *
+ *	truth.c		the log and the states
+ *	truth_disks.c	what the disks hold, if everything else were gone
+ *	truth_guests.c	guests, their disks, and the images of their memory
+ *	truth_asks.c	what nodes want done, and what they say is done
+ */
+
+#include "tests/sim/truth.h"
+#include "tests/sim/world_private.h"
+
+enum { TRUTH_IMAGES = 256 };
+
+/* An entry that was applied somewhere. */
+struct entry {
+	uint64_t epoch, digest, state;
+	uint64_t learned_us;
+	Wire__Verdict__Code verdict;
+};
+
+struct guest_truth {
+	char uuid[40];
+	uint64_t disk;		/* stamp of what was written last */
+	uint64_t runs;		/* bit n-1: on node n */
+	uint64_t outside;	/* of those, the ones that were not the cluster's meanwhile */
+};
+
+struct image {
+	char path[200];
+	uint64_t memory;
+	bool consumed;
+};
+
+struct truth {
+	struct world *world;
+	struct state *state;
+	struct entry *entries;	/* entry i has index i + 1 */
+	size_t n, cap;
+	struct idmap requests;	/* by request: index of its entry */
+	struct idmap epochs;	/* by epoch: struct frame_round of who opened it */
+	uint64_t last_epoch;
+	uint64_t seen_index[WORLD_NODES + 1], seen_epoch[WORLD_NODES + 1];
+	uint64_t ready_us[WORLD_NODES + 1];	/* since when it is READY; 0 = it is not */
+	struct guest_truth guests[WORLD_VMS];
+	size_t guests_n;
+	uint64_t last_stamp;
+	struct image images[TRUTH_IMAGES];
+	uint64_t looked;	/* events at the last look at everything */
+};
+
+/* Voters that count, with the disk that they are known to have joined with: bit n-1 = node n. */
+uint64_t truth_countable(const struct truth *truth);
+/* A majority that came back would know all that is committed, and of each epoch. */
+void truth_check_disks(struct truth *truth);
+/* Each guest runs where the log lets it. */
+void truth_check_guests(struct truth *truth);
+
+#endif
