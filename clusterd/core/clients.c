@@ -218,7 +218,7 @@ static bool prepare_pending(struct core *core, struct pending *pending, struct u
 	char why[700] = "";
 	int r = 0;
 
-	if (done) {
+	if (done && done->verdict) {
 		update_answer(update, pending->tag, wire_dup(&done->verdict->base));
 		return false;
 	}
