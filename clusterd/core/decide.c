@@ -8,9 +8,6 @@
  * same ones, so every member decides the same.
  */
 
-/* Epochs and indices beyond this are nonsense; sums of two are still numbers. */
-static const uint64_t number_max = UINT64_C(1) << 62;
-
 static bool pending_fit(const Wire__Hello *body)
 {
 	uint64_t below = body->applied;
@@ -44,8 +41,8 @@ bool round_hello_fits(const Wire__Hello *body)
 	if (body->proto_min == 0 || body->proto_min > body->proto_max ||
 	    body->proto_max > UINT16_MAX)
 		return false;
-	if (body->promised > number_max || body->last_epoch > number_max ||
-	    body->last_index > number_max)
+	if (body->promised > ROUND_NUMBER_MAX || body->last_epoch > ROUND_NUMBER_MAX ||
+	    body->last_index > ROUND_NUMBER_MAX)
 		return false;
 	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0)
 		return false;

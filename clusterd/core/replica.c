@@ -68,6 +68,11 @@ int replica_load_done(struct replica *replica)
 	replica->config.ops->position(replica->config.above, &index, &epoch);
 	if (log->n == 0)
 		rlog_stand(log, index, epoch);
+	/* With such numbers nobody would take its HELLO. */
+	if (replica->promised > ROUND_NUMBER_MAX || epoch > ROUND_NUMBER_MAX ||
+	    rlog_last(log) > ROUND_NUMBER_MAX ||
+	    rlog_epoch(log, rlog_last(log)) > ROUND_NUMBER_MAX)
+		return -EBADMSG;
 	/* The state may lag behind the log, and the log may have been trimmed below it. */
 	if (index < log->below || index > rlog_last(log) || (index == 0) != (epoch == 0))
 		return -EBADMSG;

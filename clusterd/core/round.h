@@ -21,6 +21,9 @@
 #include "clusterd/core/replica.h"
 #include "clusterd/core/sync.h"
 
+/* Epochs and indices beyond this are nonsense; sums of two are still numbers. */
+#define ROUND_NUMBER_MAX (UINT64_C(1) << 62)
+
 /* The machine is drawn in round.c. */
 enum phase { PHASE_IDLE, PHASE_HELLO, PHASE_WAIT, PHASE_OUT, PHASE_SYNC, PHASE_STORE, PHASE_READY };
 

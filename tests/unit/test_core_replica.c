@@ -35,6 +35,11 @@ static void test_load(void)
 		{ "state ahead of the log", { { 5, 1 } }, 6, 1, -EBADMSG },
 		{ "another epoch at the state", { { 5, 1 }, { 6, 1 } }, 5, 2, -EBADMSG },
 		{ "a state of no epoch", { { 0 } }, 7, 0, -EBADMSG },
+		{ "a state beyond all numbers", { { 0 } }, UINT64_MAX, 3, -EBADMSG },
+		{ "a log beyond all numbers",
+		  { { ROUND_NUMBER_MAX, 1 }, { ROUND_NUMBER_MAX + 1, 1 } },
+		  ROUND_NUMBER_MAX, 1, -EBADMSG },
+		{ "an epoch beyond all numbers", { { 0 } }, 7, ROUND_NUMBER_MAX + 1, -EBADMSG },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
