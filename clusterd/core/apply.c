@@ -95,6 +95,7 @@ static void forget_oldest(struct apply *apply, uint32_t table, size_t max)
 
 /* ------------------------------------------------------------------ events */
 
+__attribute__((format(printf, 5, 0)))
 static void put_event(struct apply *apply, Wire__Event__Severity severity, uint64_t op,
 		      const char *subject, const char *format, va_list args)
 {

@@ -142,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_in in = { data, size };
 	struct fuzz_in secret = fuzz_block(&in), wrote = fuzz_block(&in);
 	struct fuzz_in metadata = fuzz_block(&in);
-	_cleanup_(freep) char *agent = fuzz_string(&in), *line = NULL;
+	_cleanup_(freep) char *agent = fuzz_string(&in);
 
 	check_quote(&secret, &wrote);
 	if (fence_name_ok(agent)) {

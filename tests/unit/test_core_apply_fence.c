@@ -453,8 +453,8 @@ static void test_told_tests(void)
 	static const char *const told[] = {
 		"device bmc cannot prove that n2 is dead, its test from n1 failed: no route",
 		"device bmc can prove again that n2 is dead; it answered: on",
-		"device bmc cannot prove that n2 is dead, its test from n1 failed: it called n2 "
-		"off while that was up: it switches another machine",
+		("device bmc cannot prove that n2 is dead, its test from n1 failed: it called n2 "
+		 "off while that was up: it switches another machine"),
 	};
 
 	CU_ASSERT_EQUAL(test_device(bench, 0, "on"), 0);

@@ -212,7 +212,7 @@ static void test_records_keep_what_is_not_known(void)
 /* What a newer agent tells is cut to what the level has a place for. */
 static void test_strip(void)
 {
-	_cleanup_(buf_free) struct buf packed = { 0 }, plain = { 0 };
+	_cleanup_(buf_free) struct buf packed = { 0 };
 	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
 	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
 	ProtobufCMessage *message;
