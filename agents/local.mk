@@ -62,7 +62,8 @@ unit_tests += \
 	tests/unit/test_agents_hook \
 	tests/unit/test_agents_pool \
 	tests/unit/test_agents_run \
-	tests/unit/test_agents_vcpus
+	tests/unit/test_agents_vcpus \
+	tests/unit/test_agents_vm
 
 # What misbehaves, in namespaces of its own.
 checkers += tests/agents/check-limits

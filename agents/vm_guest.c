@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The domains the agent knows: looking at one, telling what is true about it. */
+#include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include "base/mem.h"
 #include "domain/xml.h"
 #include "migrate/driver/process.h"
+#include "wire/check.h"
 #include "wire/message.h"
 
 enum {
@@ -57,11 +60,31 @@ static struct guest *new_guest(const char *uuid)
 	return guest;
 }
 
+static bool uuid_ok(const char *uuid)
+{
+	static const char form[] = "00000000-0000-0000-0000-000000000000";
+	size_t n = 0;
+
+	static_assert(sizeof(form) == DOMAIN_UUID_SIZE, "a uuid");
+	while (form[n] && (form[n] == '0' ? isxdigit((unsigned char)uuid[n]) : uuid[n] == '-'))
+		n++;
+	return !form[n] && !uuid[n];
+}
+
+/* Of one that others made out of a guest of ours it may be longer than news can be. */
+static char *fit_name(const char *name)
+{
+	char *fit = mem_strndup(name, wire_text_fit(name, WIRE_NAME_MAX));
+
+	wire_text_line(fit);
+	return fit;
+}
+
 struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref)
 {
 	struct guest *guest;
 
-	if (strlen(ref->uuid) != DOMAIN_UUID_SIZE - 1)
+	if (!uuid_ok(ref->uuid))
 		return NULL;
 	pthread_mutex_lock(&agent->lock);
 	guest = find_locked(agent, ref->uuid);
@@ -75,7 +98,7 @@ struct guest *guest_of(struct agent *agent, const Wire__DomainRef *ref)
 	guest->vm = ref->vm;
 	guest->generation = ref->generation;
 	free(guest->name);
-	guest->name = mem_strdup(ref->name);
+	guest->name = fit_name(ref->name);
 	pthread_mutex_unlock(&agent->lock);
 	return guest;
 }

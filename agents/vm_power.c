@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agents/chain.h"
 #include "agents/vm.h"
@@ -63,6 +64,20 @@ static bool check_chain(struct request *request, struct link *link,
 	return false;
 }
 
+/* False: answered. By another uuid another guest would be started, which may run elsewhere. */
+static bool check_guest(struct request *request, struct link *link, const struct buf *xml)
+{
+	struct domain_mark mark;
+
+	if (domain_metadata(buf_str(xml), xml->len, &mark) == 0 &&
+	    strcasecmp(mark.uuid, request->guest->uuid) == 0)
+		return true;
+	request_finish(request, link, WIRE__AGENT_REPLY__CODE__REFUSED,
+		       "its definition is that of another guest: the uuid in it is not its own",
+		       NULL);
+	return false;
+}
+
 void vm_do_start(struct request *request, struct link *link)
 {
 	const Wire__DomainRef *ref = request->body->domain;
@@ -80,6 +95,8 @@ void vm_do_start(struct request *request, struct link *link)
 			       "its definition cannot be read", NULL);
 		return;
 	}
+	if (!check_guest(request, link, &xml))
+		return;
 	if (agent_connect(request->agent, link, &conn, why) < 0) {
 		request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED, why, NULL);
 		return;
@@ -266,6 +283,12 @@ void vm_do_xml(struct request *request, struct link *link)
 			       r == -ENOENT ? WIRE__AGENT_REPLY__CODE__ABSENT
 					    : WIRE__AGENT_REPLY__CODE__FAILED,
 			       r == -ENOTCONN ? why : link_error(), NULL);
+		return;
+	}
+	if (strlen(xml) > WIRE_XML_MAX || !wire_text_ok(xml, strlen(xml), true)) {
+		request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED,
+			       "its live definition is larger than 48 KiB, more than clusterd can "
+			       "tell: see it with virsh dumpxml on the node where it runs", NULL);
 		return;
 	}
 	reply.xml = xml;
