@@ -18,7 +18,8 @@ fuzz_targets = \
 	%D%/fuzz_json \
 	%D%/fuzz_load \
 	%D%/fuzz_operator \
-	%D%/fuzz_parse
+	%D%/fuzz_parse \
+	%D%/fuzz_vm
 
 check_LIBRARIES += %D%/libfuzz.a %D%/libdriver.a
 %C%_libfuzz_a_SOURCES = \
@@ -60,6 +61,8 @@ FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 %C%_fuzz_operator_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_parse_LDADD = $(FUZZ_WITH)
 %C%_fuzz_parse_LDFLAGS = $(FUZZ_LINK)
+%C%_fuzz_vm_LDADD = $(FUZZ_WITH)
+%C%_fuzz_vm_LDFLAGS = $(FUZZ_LINK)
 
 check_PROGRAMS += $(fuzz_targets)
 TESTS += $(fuzz_targets)
