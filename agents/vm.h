@@ -58,6 +58,7 @@ struct guest {
 	bool ending;   /* its end was ordered by us */
 	bool handed_over; /* since its last move stopped it, it has not run here, nor will it */
 	unsigned jobs; /* moves and saves of ours on it */
+	unsigned making; /* starts and restores of ours that have not come back */
 	atomic_bool cancel;
 	struct vm_move move;
 	enum sight_state state; /* as told last */
@@ -149,6 +150,12 @@ void guest_look_locked(struct agent *agent, struct guest *guest, struct link *li
 Wire__DomainNews *guest_news_about(struct agent *agent, struct guest *guest);
 /* What the last look found; free with wire_free(). Notes that it is told. */
 Wire__DomainNews *guest_news_locked(struct agent *agent, struct guest *guest);
+/*
+ * A call that makes it begins: what was told of it holds no more, and until the call is over,
+ * which guest_made() says, it is not told that it is not here. -EBUSY: another look hangs.
+ */
+int guest_making(struct agent *agent, struct guest *guest);
+void guest_made(struct agent *agent, struct guest *guest);
 /* Its process is known to be gone, whatever libvirt still makes of it. */
 void guest_gone_locked(struct agent *agent, struct guest *guest);
 /* What was seen last holds no more. */

@@ -19,6 +19,7 @@
 
 enum {
 	STOPPED_TRIES = 60, /* of 5 ms: the event with the reason is on its way */
+	MAKING_LOOK_MS = 1000, /* for a look of another thread to end */
 };
 
 /* ---------------------------------------------------------------- the table */
@@ -204,6 +205,16 @@ static void note_present(struct agent *agent, struct guest *guest, const struct 
 	guest->cause = WIRE__VM_REPORT__CAUSE__UNKNOWN;
 }
 
+static bool is_made(struct agent *agent, struct guest *guest)
+{
+	bool made;
+
+	pthread_mutex_lock(&agent->lock);
+	made = guest->making > 0;
+	pthread_mutex_unlock(&agent->lock);
+	return made;
+}
+
 static void take_sight(struct agent *agent, struct guest *guest, struct link *link,
 		       struct sight *ret)
 {
@@ -212,7 +223,7 @@ static void take_sight(struct agent *agent, struct guest *guest, struct link *li
 	virConnectPtr conn = NULL;
 
 	pthread_mutex_lock(&agent->lock);
-	hint.job = guest->jobs > 0;
+	hint.job = guest->jobs > 0 || guest->making > 0;
 	pthread_mutex_unlock(&agent->lock);
 	if (agent_connect(agent, link, &conn, why) < 0)
 		conn = NULL;
@@ -225,12 +236,22 @@ static bool same_sight(const struct sight *a, const struct sight *b)
 	       strcmp(a->text, b->text) == 0;
 }
 
+/* It may be there in the next moment. */
+static struct sight being_made(void)
+{
+	return (struct sight){ .state = SIGHT_UNKNOWN, .reason = "", .libvirt_id = -1,
+			       .text = "libvirt is about to make it" };
+}
+
 void guest_look_locked(struct agent *agent, struct guest *guest, struct link *link)
 {
 	Wire__VmReport__Cause cause = guest->cause;
+	bool made = is_made(agent, guest);
 	struct sight sight;
 
 	take_sight(agent, guest, link, &sight);
+	if (sight.state == SIGHT_ABSENT && (made || is_made(agent, guest)))
+		sight = being_made();
 	if (sight.state == SIGHT_ABSENT)
 		note_absent(agent, guest);
 	else if (sight.state != SIGHT_UNKNOWN)
@@ -238,6 +259,28 @@ void guest_look_locked(struct agent *agent, struct guest *guest, struct link *li
 	if (!same_sight(&sight, &guest->last) || cause != guest->cause)
 		guest->told = false;
 	guest->last = sight;
+}
+
+int guest_making(struct agent *agent, struct guest *guest)
+{
+	if (guest_lock(guest, MAKING_LOOK_MS) < 0)
+		return -EBUSY;
+	pthread_mutex_lock(&agent->lock);
+	guest->making++;
+	pthread_mutex_unlock(&agent->lock);
+	if (guest->last.state == SIGHT_ABSENT || guest->last.state == SIGHT_UNKNOWN) {
+		guest->last = being_made();
+		guest_tell_locked(agent, guest, true);
+	}
+	guest_unlock(guest);
+	return 0;
+}
+
+void guest_made(struct agent *agent, struct guest *guest)
+{
+	pthread_mutex_lock(&agent->lock);
+	guest->making--;
+	pthread_mutex_unlock(&agent->lock);
 }
 
 void guest_gone_locked(struct agent *agent, struct guest *guest)

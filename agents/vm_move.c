@@ -352,7 +352,12 @@ void vm_do_restore(struct request *request, struct link *link)
 
 	if (!conn)
 		return;
-	image_restore(conn, request->guest->uuid, request->body->restore->path, &outcome);
+	if (guest_making(request->agent, request->guest) < 0) {
+		outcome_set(&outcome, OUTCOME_FAILED, "libvirt does not say how it is");
+	} else {
+		image_restore(conn, request->guest->uuid, request->body->restore->path, &outcome);
+		guest_made(request->agent, request->guest);
+	}
 	finish(request, link, &outcome);
 	guest_queue_look(request->agent, request->guest, (struct guest_look){ .live = true });
 }

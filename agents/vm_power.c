@@ -101,7 +101,18 @@ void vm_do_start(struct request *request, struct link *link)
 		request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED, why, NULL);
 		return;
 	}
-	power_on(conn, request->guest->uuid, buf_str(&xml), ref->vm, ref->generation, &outcome);
+	if (guest_making(request->agent, request->guest) < 0) {
+		request_finish(request, link, WIRE__AGENT_REPLY__CODE__FAILED,
+			       "libvirt does not say how it is", NULL);
+		return;
+	}
+	/* Given up while its disks were looked at: nobody expects it any more. */
+	if (atomic_load(&request->answered))
+		outcome_set(&outcome, OUTCOME_TIMEOUT, "%s", "");
+	else
+		power_on(conn, request->guest->uuid, buf_str(&xml), ref->vm, ref->generation,
+			 &outcome);
+	guest_made(request->agent, request->guest);
 	disk_fault_explain(start->disks, start->n_disks, "this node", outcome.text, text,
 			   sizeof(text));
 	request_finish(request, link, request_code(outcome.code), text, chain);

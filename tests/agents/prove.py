@@ -172,6 +172,34 @@ class Proof:
         a.news(guest.uuid, "absent", mark)
         a.wait(lambda f: f["body"].get("facts", {}).get("agent_ok"), mark)
 
+    def told_last(self, agent, guest):
+        """The state that was told last, by news or by an answer."""
+        told = [f["body"]["domain"] for f in agent.frames if "domain" in f["body"]]
+        return [d.get("state", "absent") for d in told if d["domain"]["uuid"] == guest.uuid][-1]
+
+    def late_start(self):
+        """A start that is given up and comes off all the same: until then it is not called absent."""
+        guest = Guest(self.lab, "web1")
+        a = self.agent("n1", guest)
+        slow = "/etc/libvirt/hooks/qemu.d/slow"
+        self.lab.run("n1", "sh", "-c", f"""mkdir -p ${{0%/*}}
+            printf '#!/bin/sh\\n[ "$2" != start ] || sleep 3\\n' >$0; chmod +x $0""", slow)
+        self.lab.command("service", "n1", "restart", "libvirtd")
+        try:
+            a.wait(lambda f: f["body"].get("facts", {}).get("agent_ok"), a.mark())
+            mark = a.mark()
+            reply = guest.ask(a, 500, start={"xml": guest.xml, "disks": guest.disks})
+            expect(reply, "timeout")
+            assert self.told_last(a, guest) != "absent", a.frames[mark:]
+            a.news(guest.uuid, "running", mark)
+            states = [f["body"]["domain"].get("state", "absent") for f in a.frames[mark:]
+                      if "domain" in f["body"]]
+            assert "absent" not in states, states
+            print("  ", *states)
+        finally:
+            self.lab.run("n1", "rm", "-f", slow)
+            self.lab.command("service", "n1", "restart", "libvirtd")
+
     def chain(self):
         guest = Guest(self.lab, "chain")
         a = self.agent("n1", guest)
@@ -526,7 +554,7 @@ class Proof:
         expect(self.fence_call("n1", "n2", "status", secret="password=a\naction=off"), "refused")
 
 
-SCENARIOS = ("power", "causes", "daemon_restarts", "hung_libvirtd", "chain", "many", "start_cost",
+SCENARIOS = ("power", "causes", "daemon_restarts", "hung_libvirtd", "late_start", "chain", "many", "start_cost",
              "move", "lost_reply", "move_fails", "agents_restart", "image", "hook", "fence")
 
 
