@@ -33,7 +33,6 @@ noinst_LIBRARIES += %D%/libagents.a
 	%D%/vm_move.c \
 	%D%/vm_power.c \
 	%D%/vm_request.c \
-	%D%/vm_vigil.c \
 	%D%/vm_watch.c
 
 pkglibexec_PROGRAMS += %D%/clusterd-agent-vm

@@ -39,7 +39,6 @@ struct vm_move {
 	bool active; /* libvirt's job is ours and has not returned */
 	bool paused_before, suspended, resumed;
 	pid_t pid;
-	uint64_t number; /* of all moves of the agent */
 	uint64_t suspended_ms;
 	struct process_vcpus vcpus; /* when they were stopped, or else when it began */
 	unsigned life; /* agent->life when it began; another one: events were missed */
@@ -94,7 +93,6 @@ struct agent {
 	struct guest *guests[VM_DOMAINS_MAX];
 	size_t guests_n;
 	unsigned drops; /* images that are being removed */
-	uint64_t moves; /* begun so far */
 	bool connected;
 	unsigned life;         /* of the connection; +1 with each */
 	char why[VM_WHY_SIZE]; /* not connected: why */
@@ -215,11 +213,6 @@ void request_finish(struct request *request, struct link *link, Wire__AgentReply
 void request_finish_told(struct request *request, Wire__AgentReply__Code code, const char *text,
 			 const char *doubt);
 Wire__AgentReply__Code request_code(enum outcome_code code);
-
-/* ---- vm_vigil.c */
-
-/* From the event loop: the move has just stopped it, as guest->move says. Does not block. */
-void vm_vigil_start(struct agent *agent, struct guest *guest);
 
 /* ---- vm_power.c, vm_move.c, vm_watch.c: one function for each request, called in a worker */
 void vm_do_start(struct request *request, struct link *link);

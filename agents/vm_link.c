@@ -39,7 +39,6 @@ static void note_suspended(struct agent *agent, struct guest *guest)
 	guest->move.suspended_ms = now_ms;
 	guest->move.vcpus = vcpus;
 	pthread_mutex_unlock(&agent->lock);
-	vm_vigil_start(agent, guest);
 }
 
 static void note_event(struct agent *agent, struct guest *guest, int event, int detail)

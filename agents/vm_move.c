@@ -11,7 +11,6 @@
 #include "migrate/driver/inactive.h"
 #include "migrate/driver/move.h"
 #include "migrate/driver/process.h"
-#include "migrate/driver/vigil.h"
 
 enum {
 	DROPS_MAX = POOL_STUCK_MAX / 2, /* they are asked for again and again, and may all hang */
@@ -123,7 +122,6 @@ static int begin_move(struct request *request, bool paused)
 		r = -EBUSY;
 	} else {
 		move.life = request->agent->life;
-		move.number = ++request->agent->moves;
 		guest->jobs++;
 		guest->move = move;
 		guest->handed_over = false;
@@ -260,24 +258,6 @@ static void run_hand_over(struct request *request, virConnectPtr conn, struct ou
 	pthread_mutex_unlock(&agent->lock);
 }
 
-/* It ended before it could be ended: whoever kept vigil is about to say how. */
-static bool was_watched(struct request *request)
-{
-	struct agent *agent = request->agent;
-	uint64_t end_ms = process_now_ms() + VIGIL_GAP_MS;
-	bool handed_over;
-
-	do {
-		pthread_mutex_lock(&agent->lock);
-		handed_over = request->guest->handed_over;
-		pthread_mutex_unlock(&agent->lock);
-		if (handed_over)
-			return true;
-		process_pause_ms(1);
-	} while (process_now_ms() < end_ms);
-	return false;
-}
-
 void vm_do_hand_over(struct request *request, struct link *link)
 {
 	virConnectPtr conn = connect_or_finish(request, link);
@@ -286,8 +266,7 @@ void vm_do_hand_over(struct request *request, struct link *link)
 	if (!conn)
 		return;
 	run_hand_over(request, conn, &outcome);
-	if (outcome.code == OUTCOME_ABSENT && was_watched(request))
-		outcome.code = OUTCOME_OK;
+	/* One that was gone before may have been ended by libvirt, which then says so, and how. */
 	if (outcome.code != OUTCOME_OK) {
 		finish(request, link, &outcome);
 		return;

@@ -25,9 +25,7 @@ noinst_LIBRARIES += %D%/libmigratedriver.a
 	%D%/process.c \
 	%D%/process.h \
 	%D%/sight.c \
-	%D%/sight.h \
-	%D%/vigil.c \
-	%D%/vigil.h
+	%D%/sight.h
 
 EXTRA_DIST += %D%/README.md
 
@@ -37,5 +35,4 @@ unit_tests += \
 	tests/unit/test_driver_link \
 	tests/unit/test_driver_move \
 	tests/unit/test_driver_power \
-	tests/unit/test_driver_process \
-	tests/unit/test_driver_vigil
+	tests/unit/test_driver_process
