@@ -389,7 +389,8 @@ static void carry_out(struct apply *apply)
 
 	if (body == WIRE__COMMAND__BODY_NOOP || body == WIRE__COMMAND__BODY_CHECK)
 		return;
-	if (!is_of_level(apply))
+	/* Of a change of voters no replica asks which level it is of, and it counts by it already. */
+	if (body != WIRE__COMMAND__BODY_VOTERS_SET && !is_of_level(apply))
 		return;
 	if (body >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[body]) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,

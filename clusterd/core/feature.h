@@ -13,7 +13,8 @@
  * not released yet; `max` in feature_table.c; there a line for each new field and each new value
  * of an enum of the schema that apply is to read; and `if (apply_has(apply, FEATURE_X))` around
  * what is new. Whatever in a command is above the level is refused, the same on all members,
- * whether a version knows it or not; so a record never holds what one of them does not know.
+ * whether a version knows it or not; so a record never holds what one of them does not know. Only
+ * a change of voters is taken at every level, by what all versions know of it (voters.h).
  */
 
 #include <stdbool.h>

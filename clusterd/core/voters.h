@@ -40,7 +40,8 @@ size_t voters_majority(const struct voters *voters);
 
 /*
  * Whether a packed command is a change of voters, whatever its base; then they are filled in, with
- * no index. One with a request id is none: apply would answer a repeat without looking at it.
+ * no index. One with a request id is none: apply would answer a repeat without looking at it. Of
+ * what is not known here, in it or around it, nothing follows, at no feature level.
  */
 bool voters_read(const void *command, size_t size, struct voters *ret_voters, uint64_t *ret_base);
 

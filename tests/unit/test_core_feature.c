@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
 #include "clusterd/core/feature.h"
+#include "clusterd/core/voters.h"
 #include "tests/unit/bench.h"
 #include "tests/unit/unit.h"
 #include "wire/command.h"
@@ -181,6 +182,40 @@ static void test_unknown_is_above_the_level(void)
 	bench_free(bench);
 }
 
+/*
+ * By a change of voters the replicas count from the moment that it is in their logs, and they know
+ * of no level: what they take for one, apply takes for one.
+ */
+static void test_voters_at_any_level(void)
+{
+	struct bench *bench = bench_new();
+	_cleanup_(buf_free) struct buf packed = { 0 };
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VotersSet set = WIRE__VOTERS_SET__INIT;
+	uint32_t nodes[] = { 1, 3 };
+	uint64_t disks[] = { 1, 3 }, after;
+	Wire__Verdict *verdict;
+	struct voters voters;
+
+	state_voters(bench->state, &voters);
+	set.after = voters.index;
+	set.n_voters = set.n_disks = 2;
+	set.voters = nodes;
+	set.disks = disks;
+	command.body_case = WIRE__COMMAND__BODY_VOTERS_SET;
+	command.voters_set = &set;
+	wire_pack(&command.base, &packed);
+	buf_append(&packed, newer_field, sizeof(newer_field));
+	CU_ASSERT_TRUE(voters_read(packed.data, packed.len, &voters, &after));
+	verdict = apply_bytes(bench, &packed);
+	CU_ASSERT_EQUAL(verdict->code, WIRE__VERDICT__CODE__OK);
+	wire_free(verdict);
+	state_voters(bench->state, &voters);
+	CU_ASSERT_EQUAL(voters_nodes(&voters), 5);
+	CU_ASSERT_EQUAL(voters.index, bench->index);
+	bench_free(bench);
+}
+
 /* It keeps what it does not know, if it ever is in a record. */
 static void test_records_keep_what_is_not_known(void)
 {
@@ -237,5 +272,6 @@ static void test_strip(void)
 UNIT_MAIN("core/feature", { "raised when all know", test_raised_when_all_know },
 	  { "left behind", test_left_behind },
 	  { "unknown is above the level", test_unknown_is_above_the_level },
+	  { "voters at any level", test_voters_at_any_level },
 	  { "records keep what is not known", test_records_keep_what_is_not_known },
 	  { "strip", test_strip })
