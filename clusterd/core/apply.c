@@ -389,7 +389,7 @@ static void carry_out(struct apply *apply)
 
 	if (body == WIRE__COMMAND__BODY_NOOP || body == WIRE__COMMAND__BODY_CHECK)
 		return;
-	/* Of a change of voters no replica asks which level it is of, and it counts by it already. */
+	/* By a change of voters the replicas count already, and do not ask what level it is of. */
 	if (body != WIRE__COMMAND__BODY_VOTERS_SET && !is_of_level(apply))
 		return;
 	if (body >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[body]) {

@@ -84,7 +84,10 @@ void core_load_applied(struct core *core, uint64_t index, uint64_t epoch)
 
 int core_load_record(struct core *core, uint32_t table, uint64_t id, const void *data, size_t size)
 {
-	return state_load(core->state, table, id, data, size);
+	int r = state_load(core->state, table, id, data, size);
+
+	core->unread |= r < 0;
+	return r;
 }
 
 int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data,
@@ -98,8 +101,8 @@ int core_load_done(struct core *core)
 {
 	int r = replica_load_done(core->replica);
 
-	if (r == 0 && state_unsound(core->state))
-		r = -EBADMSG;
+	if (r == 0 && (core->unread || state_unsound(core->state)))
+		r = feature_level(core->state) > feature_table.max ? -EPROTO : -EBADMSG;
 	if (r == 0)
 		census_load_done(core);
 	return r;

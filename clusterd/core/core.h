@@ -33,9 +33,11 @@ void core_free(struct core *core);
 
 /*
  * What the store holds, before the first step: the promise, the position of the state
- * tables, the records in any order, the log entries in ascending order without a gap.
- * core_load_done returns -EBADMSG when these do not fit together (a damaged store; the
- * caller sets it aside and starts with an empty one), else 0.
+ * tables, the records in any order, the log entries in ascending order without a gap. A record
+ * that cannot be read is -EBADMSG; the others follow all the same, for only core_load_done
+ * knows what to make of it. That returns -EBADMSG when these do not fit together (a damaged
+ * store; the caller sets it aside and starts with an empty one); -EPROTO if they may well, for
+ * a newer version: the cluster's feature level is beyond what is known here; else 0.
  */
 void core_load_promise(struct core *core, uint64_t promised);
 void core_load_applied(struct core *core, uint64_t index, uint64_t epoch);

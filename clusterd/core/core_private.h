@@ -26,6 +26,7 @@ struct core {
 	uint64_t boot_id, disk_id, memory_mib, random;
 	char *kernel_boot_id;
 	bool eager;
+	bool unread;			/* the store holds a record that cannot be read here */
 	struct state *state;
 	struct state *incoming;		/* snapshot being received, else NULL */
 	struct replica *replica;

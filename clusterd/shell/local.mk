@@ -64,6 +64,7 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_agents \
 	tests/unit/test_clusterd_shell_conf \
 	tests/unit/test_clusterd_shell_genesis \
+	tests/unit/test_clusterd_shell_loop \
 	tests/unit/test_clusterd_shell_operator_judge \
 	tests/unit/test_clusterd_shell_operator_protect \
 	tests/unit/test_clusterd_shell_operator_read \

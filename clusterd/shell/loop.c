@@ -335,7 +335,9 @@ static void on_running(void *context)
 
 static int load_record(void *context, uint32_t table, uint64_t id, const void *data, size_t size)
 {
-	return core_load_record(context, table, id, data, size);
+	/* Whether one that cannot be read is damaged, core_load_done knows. */
+	core_load_record(context, table, id, data, size);
+	return 0;
 }
 
 static int load_entry(void *context, uint64_t index, uint64_t epoch, const void *data, size_t size)
@@ -411,10 +413,14 @@ static int load_core(struct loop *loop, uint32_t node, char *why, size_t size)
 
 	loop->core = new_core(loop, node);
 	error = load(loop->core, loop->store);
-	if (error != -EBADMSG) {
+	if (error == -EPROTO)
+		snprintf(why, size, "The store %s/cluster.db holds what a newer clusterd wrote, "
+			 "after the cluster's feature level was raised: install that version again",
+			 loop->conf->state_dir);
+	else if (error != -EBADMSG)
 		snprintf(why, size, "The store cannot be read: %s", strerror(-error));
+	if (error != -EBADMSG)
 		return error;
-	}
 	log_error("store damaged reason=\"a checksum in %s/cluster.db is wrong, or what it holds "
 		  "does not fit together\"", loop->conf->state_dir);
 	core_free(steal_ptr(loop->core));
@@ -451,10 +457,17 @@ static int start_core(struct loop *loop, uint32_t node, char *why, size_t size)
 	return 0;
 }
 
+/* With another version of clusterd it starts; else trying again may do. */
+static enum loop_exit exit_of(int error, enum loop_exit other)
+{
+	return error == -EPROTO ? LOOP_EXIT_CONFIG : other;
+}
+
 static void on_node_known(void *context, uint32_t node)
 {
 	struct loop *loop = context;
 	char why[WHY_SIZE] = "";
+	int error;
 
 	if (loop->node == node)
 		return;
@@ -471,9 +484,10 @@ static void on_node_known(void *context, uint32_t node)
 		end(loop, LOOP_EXIT_CONFIG);
 		return;
 	}
-	if (start_core(loop, node, why, sizeof(why)) < 0) {
+	error = start_core(loop, node, why, sizeof(why));
+	if (error) {
 		log_error("fatal reason=\"%s\"", why);
-		end(loop, LOOP_EXIT_STORE);
+		end(loop, exit_of(error, LOOP_EXIT_STORE));
 	}
 }
 
@@ -575,7 +589,7 @@ int loop_run(const struct conf *conf, struct store *store)
 	error = start(&loop, why, sizeof(why));
 	if (error) {
 		log_error("fatal reason=\"%s\"", why[0] ? why : strerror(-error));
-		loop.exit = LOOP_EXIT_FAILED;
+		loop.exit = exit_of(error, LOOP_EXIT_FAILED);
 	} else
 		qb_loop_run(loop.shell.loop);
 	stop(&loop);

@@ -259,7 +259,8 @@ static int bring_up(struct store **store)
 
 static int to_core_record(void *context, uint32_t table, uint64_t id, const void *data, size_t size)
 {
-	return core_load_record(context, table, id, data, size);
+	core_load_record(context, table, id, data, size);
+	return 0;
 }
 
 static int to_core_entry(void *context, uint64_t index, uint64_t epoch, const void *data,
