@@ -137,7 +137,7 @@ check_LIBRARIES += %D%/fault/libfault.a
 	%D%/fault/nth.h
 fault_wraps = -Wl,--wrap=open,--wrap=close,--wrap=fsync,--wrap=fchmod,--wrap=posix_fallocate \
 	-Wl,--wrap=unlink,--wrap=rename,--wrap=pthread_create,--wrap=pthread_cond_wait \
-	-Wl,--wrap=pthread_cond_timedwait
+	-Wl,--wrap=pthread_cond_timedwait,--wrap=getrandom
 check_PROGRAMS += %D%/fault/powercut
 %C%_fault_powercut_SOURCES = %D%/fault/powercut.c
 %C%_fault_powercut_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps)

@@ -14,10 +14,14 @@ struct handle {
 	struct inode *inode;
 };
 
-static const char *name_of(const char *path)
+/* Files without a name are in the one that was used last: nobody sees them but who made them. */
+static struct crashfs *used_last;
+
+static struct crashfs *fs_of(const char *path, const char **ret_name)
 {
-	assert(strncmp(path, CRASHFS_DIR "/", strlen(CRASHFS_DIR) + 1) == 0);
-	return path + strlen(CRASHFS_DIR) + 1;
+	used_last = crashfs_of(path, ret_name);
+	assert(used_last);
+	return used_last;
 }
 
 static struct inode *of(sqlite3_file *file)
@@ -139,14 +143,16 @@ static int x_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int fl
 		  int *ret_flags)
 {
 	struct handle *handle = (struct handle *)file;
+	const char *name = NULL;
+	struct crashfs *fs = path ? fs_of(path, &name) : used_last;
 	int error = 0;
 
 	memset(handle, 0, sizeof(*handle));
 	nth_paused++;
 	if (!path)
-		handle->inode = crashfs_temporary();
+		handle->inode = crashfs_temporary(fs);
 	else
-		error = crashfs_open(name_of(path), flags & SQLITE_OPEN_CREATE,
+		error = crashfs_open(fs, name, flags & SQLITE_OPEN_CREATE,
 				     !(flags & SQLITE_OPEN_MAIN_DB), &handle->inode);
 	nth_paused--;
 	if (error)
@@ -159,20 +165,24 @@ static int x_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int fl
 
 static int x_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
 {
-	int error = crashfs_remove(name_of(path));
+	const char *name;
+	struct crashfs *fs = fs_of(path, &name);
+	int error = crashfs_remove(fs, name);
 
 	if (error == ENOENT)
 		return SQLITE_IOERR_DELETE_NOENT;
 	if (!error && sync_dir)
-		error = crashfs_sync_dir();
+		error = crashfs_sync_dir(fs);
 	return result_of(error, SQLITE_IOERR_DELETE);
 }
 
 static int x_access(sqlite3_vfs *vfs, const char *path, int flags, int *ret)
 {
-	const struct inode *inode = crashfs_find(name_of(path));
+	const char *name;
+	struct crashfs *fs = fs_of(path, &name);
+	const struct inode *inode = crashfs_find(fs, name);
 
-	if (crashfs_is_off())
+	if (crashfs_is_off(fs))
 		return SQLITE_IOERR_ACCESS;
 	/* As unixAccess: an empty file is none. */
 	*ret = inode && (flags != SQLITE_ACCESS_EXISTS || inode->now.len > 0);
@@ -183,6 +193,36 @@ static int x_full(sqlite3_vfs *vfs, const char *path, int size, char *ret)
 {
 	snprintf(ret, (size_t)size, "%s", path);
 	return SQLITE_OK;
+}
+
+static struct rng chance;
+
+void crashfs_draw(void *ret, size_t size)
+{
+	uint8_t *bytes = ret;
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)rng_next(&chance);
+}
+
+/* SQLite asks once, and then goes on by itself. */
+static int x_randomness(sqlite3_vfs *vfs, int size, char *ret)
+{
+	crashfs_draw(ret, (size_t)size);
+	return size;
+}
+
+static int x_time(sqlite3_vfs *vfs, sqlite3_int64 *ret)
+{
+	/* 2026-01-01, in ms of the Julian calendar. */
+	*ret = INT64_C(212633899200000);
+	return SQLITE_OK;
+}
+
+void crashfs_same_chance(uint64_t seed)
+{
+	chance.state = seed;
+	sqlite3_randomness(0, NULL);
 }
 
 void crashfs_register_vfs(void)
@@ -202,5 +242,7 @@ void crashfs_register_vfs(void)
 	vfs.xDelete = x_delete;
 	vfs.xAccess = x_access;
 	vfs.xFullPathname = x_full;
+	vfs.xRandomness = x_randomness;
+	vfs.xCurrentTimeInt64 = x_time;
 	sqlite3_vfs_register(&vfs, 1);
 }

@@ -19,6 +19,7 @@ enum { FDS_MAX = 1024 };
 
 enum what { NOTHING, FOLDER, FILE_IN_IT };
 static enum what what[FDS_MAX];
+static struct crashfs *owner[FDS_MAX];
 
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
@@ -33,6 +34,7 @@ int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
 int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 				  const struct timespec *until);
 
+ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_close(int fd);
 int __wrap_fsync(int fd);
@@ -48,15 +50,6 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 
 /* ---------------------------------------------------------------- files */
 
-static const char *inside(const char *path)
-{
-	size_t n = strlen(CRASHFS_DIR);
-
-	if (strncmp(path, CRASHFS_DIR, n) != 0)
-		return NULL;
-	return path[n] == '/' ? path + n + 1 : path + n;
-}
-
 static int fail(int error)
 {
 	errno = error;
@@ -65,7 +58,8 @@ static int fail(int error)
 
 int __wrap_open(const char *path, int flags, ...)
 {
-	const char *name = inside(path);
+	const char *name;
+	struct crashfs *fs = crashfs_of(path, &name);
 	struct inode *inode;
 	mode_t mode = 0;
 	va_list args;
@@ -75,14 +69,14 @@ int __wrap_open(const char *path, int flags, ...)
 	if (flags & O_CREAT)
 		mode = va_arg(args, mode_t);
 	va_end(args);
-	if (!name)
+	if (!fs)
 		return __real_open(path, flags, mode);
-	if (crashfs_is_off())
+	if (crashfs_is_off(fs))
 		error = EIO;
 	/* "room" is there to ask for its space. */
 	else if (*name && strcmp(name, "room") != 0) {
 		nth_paused++;
-		error = crashfs_open(name, flags & O_CREAT, false, &inode);
+		error = crashfs_open(fs, name, flags & O_CREAT, false, &inode);
 		nth_paused--;
 	}
 	if (error)
@@ -90,6 +84,7 @@ int __wrap_open(const char *path, int flags, ...)
 	fd = eventfd(0, EFD_CLOEXEC);
 	assert(fd >= 0 && fd < FDS_MAX);
 	what[fd] = *name ? FILE_IN_IT : FOLDER;
+	owner[fd] = fs;
 	return fd;
 }
 
@@ -105,35 +100,56 @@ int __wrap_fsync(int fd)
 	if (what[fd] == NOTHING)
 		return __real_fsync(fd);
 	assert(what[fd] == FOLDER);
-	return fail(crashfs_sync_dir());
+	return fail(crashfs_sync_dir(owner[fd]));
 }
 
 int __wrap_fchmod(int fd, mode_t mode)
 {
 	if (what[fd] == NOTHING)
 		return __real_fchmod(fd, mode);
-	return fail(crashfs_is_off() ? EIO : 0);
+	return fail(crashfs_is_off(owner[fd]) ? EIO : 0);
 }
 
 int __wrap_posix_fallocate(int fd, off_t at, off_t size)
 {
-	return what[fd] == NOTHING ? __real_posix_fallocate(fd, at, size) : crashfs_room();
+	return what[fd] == NOTHING ? __real_posix_fallocate(fd, at, size) : crashfs_room(owner[fd]);
 }
 
 int __wrap_unlink(const char *path)
 {
-	const char *name = inside(path);
+	const char *name;
+	struct crashfs *fs = crashfs_of(path, &name);
 
-	if (!name)
+	if (!fs)
 		return __real_unlink(path);
-	return strcmp(name, "room") == 0 ? 0 : fail(crashfs_remove(name));
+	return strcmp(name, "room") == 0 ? 0 : fail(crashfs_remove(fs, name));
 }
 
 int __wrap_rename(const char *from, const char *to)
 {
-	const char *old = inside(from), *new = inside(to);
+	const char *old, *new;
+	struct crashfs *fs = crashfs_of(from, &old);
 
-	return old && new ? fail(crashfs_rename(old, new)) : __real_rename(from, to);
+	if (!fs || crashfs_of(to, &new) != fs)
+		return __real_rename(from, to);
+	return fail(crashfs_rename(fs, old, new));
+}
+
+static uint64_t next_id;
+
+void crashfs_next_id(uint64_t id)
+{
+	next_id = id;
+}
+
+ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags)
+{
+	if (next_id && size == sizeof(next_id))
+		memcpy(bytes, &next_id, size);
+	else
+		crashfs_draw(bytes, size);
+	next_id = 0;
+	return (ssize_t)size;
 }
 
 /* ---------------------------------------------------------------- the writing thread */

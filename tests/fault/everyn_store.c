@@ -53,6 +53,7 @@ static struct {
 	uint64_t before, after;		/* digests of the content */
 } now;
 
+static struct crashfs *fs;
 static unsigned tried;
 
 static _Noreturn void wrong(const char *what, unsigned fault, unsigned n)
@@ -68,7 +69,7 @@ static struct store *open_store(void)
 	struct store *store = NULL;
 	char why[WHY_SIZE] = "";
 
-	if (store_open(CRASHFS_DIR, &store, why, sizeof(why)) < 0) {
+	if (store_open(crashfs_dir(fs), &store, why, sizeof(why)) < 0) {
 		printf("everyn_store: %s\n", why);
 		exit(1);
 	}
@@ -144,9 +145,9 @@ static void killed(void)
 	struct store *store = open_store();
 
 	fill(store);
-	crashfs_kill();
+	crashfs_kill(fs);
 	store_close(store);
-	crashfs_boot();
+	crashfs_boot(fs);
 }
 
 /* ---------------------------------------------------------------- what is done */
@@ -230,7 +231,7 @@ static int open_it(struct store **store)
 {
 	char why[WHY_SIZE];
 	struct disk disk;
-	int error = store_open(CRASHFS_DIR, store, why, sizeof(why));
+	int error = store_open(crashfs_dir(fs), store, why, sizeof(why));
 
 	if (error) {
 		*store = NULL;
@@ -254,7 +255,7 @@ static int bring_up(struct store **store)
 	const struct store_schema schema = { STORE_SCHEMA_VERSION + 1, NULL, steps };
 	char why[WHY_SIZE];
 
-	return store_open_schema(CRASHFS_DIR, &schema, store, why, sizeof(why));
+	return store_open_schema(crashfs_dir(fs), &schema, store, why, sizeof(why));
 }
 
 static int to_core_record(void *context, uint32_t table, uint64_t id, const void *data, size_t size)
@@ -353,7 +354,7 @@ static uint64_t content_of_disk(unsigned fault, unsigned n)
 	char why[WHY_SIZE] = "";
 	uint64_t digest;
 	int error = now.task->act == bring_up ? bring_up(&store)
-					      : store_open(CRASHFS_DIR, &store, why, sizeof(why));
+					      : store_open(crashfs_dir(fs), &store, why, sizeof(why));
 
 	if (error)
 		wrong("the store cannot be opened after it", fault, n);
@@ -388,8 +389,8 @@ static void check_after(unsigned fault, unsigned n, bool died)
 
 	if (died) {
 		/* What it held is nobody's any more. */
-		crashfs_kill();
-		crashfs_boot();
+		crashfs_kill(fs);
+		crashfs_boot(fs);
 	} else {
 		if (now.error)
 			check_refused(fault, n);
@@ -419,9 +420,9 @@ static bool fail_at(unsigned fault, unsigned n)
 		come = end != NTH_THROUGH;
 		died = end == NTH_DIED;
 	} else {
-		crashfs_plan((enum crashfs_fault)fault, n, 1);
+		crashfs_plan(fs, (enum crashfs_fault)fault, n, 1);
 		act(NULL);
-		come = crashfs_calm();
+		come = crashfs_calm(fs);
 	}
 	check_after(fault, n, died);
 	return come;
@@ -454,11 +455,11 @@ static void fail_each(unsigned fault, bool all)
 
 static void learn(void)
 {
-	struct crashfs_copy *copy = crashfs_save();
+	struct crashfs_copy *copy = crashfs_save(fs);
 
 	now.store = NULL;
 	now.before = content_of_disk(MEMORY, 0);
-	crashfs_restore(copy);
+	crashfs_restore(fs, copy);
 	crashfs_copy_free(copy);
 	if (!now.task->opens)
 		now.store = open_store();
@@ -474,10 +475,10 @@ static void learn(void)
 static void begin(const struct task *task)
 {
 	now.task = task;
-	crashfs_reset(1);
+	crashfs_reset(fs, 1);
 	task->before();
 	learn();
-	crashfs_reset(1);
+	crashfs_reset(fs, 1);
 	task->before();
 }
 
@@ -490,6 +491,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	nth_watch_sqlite();
+	fs = crashfs_new(1);
 	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
 		if (argc == 4 && strcmp(argv[1], tasks[i].name) != 0)
 			continue;
@@ -501,7 +503,7 @@ int main(int argc, char **argv)
 		for (size_t f = 0; f < ARRAY_SIZE(faults); f++)
 			fail_each(faults[f], all);
 	}
-	crashfs_reset(0);
+	crashfs_free(fs);
 	printf("everyn_store: %zu tasks, %u faults\n", ARRAY_SIZE(tasks), tried);
 	return 0;
 }

@@ -52,6 +52,8 @@ static struct {
 	uint64_t batches;
 } count;
 
+static struct crashfs *fs;
+
 /* What the store said last of a failure. */
 static char last_why[WHY_SIZE];
 /* What was damaged last. */
@@ -165,7 +167,7 @@ static void begin_empty(struct run *run)
 static int open_and_read(struct store **ret, struct disk *ret_disk)
 {
 	struct store *store = NULL;
-	int error = store_open_schema(CRASHFS_DIR, schema, &store, last_why, sizeof(last_why));
+	int error = store_open_schema(crashfs_dir(fs), schema, &store, last_why, sizeof(last_why));
 
 	if (!error) {
 		error = load_read(store, ret_disk);
@@ -183,7 +185,7 @@ static int open_and_read(struct store **ret, struct disk *ret_disk)
 static int set_aside(struct store **ret, struct disk *ret_disk)
 {
 	char name[WHY_SIZE];
-	int error = store_set_aside(CRASHFS_DIR, name, sizeof(name));
+	int error = store_set_aside(crashfs_dir(fs), name, sizeof(name));
 
 	count.aside++;
 	return error ? error : open_and_read(ret, ret_disk);
@@ -219,10 +221,10 @@ static struct store *open_at_last(struct run *run)
 		int error;
 
 		if (faulty < CRASHFS_KINDS)
-			crashfs_plan(faulty, 1 + dice(run, 60), 1 + dice(run, 3));
+			crashfs_plan(fs, faulty, 1 + dice(run, 60), 1 + dice(run, 3));
 		error = open_and_read(&store, &disk);
-		off = crashfs_is_off();
-		come = crashfs_calm();
+		off = crashfs_is_off(fs);
+		come = crashfs_calm(fs);
 		if (error == -EBADMSG)
 			wrong(run, "a store is called damaged that is not");
 		if (error && !come)
@@ -241,7 +243,7 @@ static struct store *open_at_last(struct run *run)
 		}
 		count.cuts += off;
 		count.faults += !off;
-		crashfs_boot();
+		crashfs_boot(fs);
 	}
 }
 
@@ -322,21 +324,21 @@ static void close_well(struct run *run, struct store *store)
 {
 	crashfs_shut_gate(false);
 	store_close(store);
-	if (!run->failed && !crashfs_is_off())
+	if (!run->failed && !crashfs_is_off(fs))
 		run->durable = run->seq;
-	crashfs_boot();
+	crashfs_boot(fs);
 }
 
 static void end_life(struct run *run, struct store *store)
 {
-	bool off = crashfs_is_off();
+	bool off = crashfs_is_off(fs);
 
 	if (!off && dice(run, 3) > 0) {
 		off = true;
 		if (dice(run, 3) > 0)
-			crashfs_cut();
+			crashfs_cut(fs);
 		else
-			crashfs_kill();
+			crashfs_kill(fs);
 	}
 	while (!off && crashfs_wait() == CRASHFS_AT_GATE) {
 		crashfs_pass();
@@ -356,13 +358,13 @@ static void end_life(struct run *run, struct store *store)
 		if (!run->failed)
 			wrong(run, "a store without power has not failed");
 		store_close(store);
-		crashfs_boot();
-		crashfs_calm();
+		crashfs_boot(fs);
+		crashfs_calm(fs);
 		return;
 	}
 	crashfs_wait();
 	poll_store(run, store);
-	if (crashfs_calm() && !crashfs_is_off() && dice(run, 2)) {
+	if (crashfs_calm(fs) && !crashfs_is_off(fs) && dice(run, 2)) {
 		/* The fault is over: whatever the store has told holds. */
 		submit(run, store, false);
 		crashfs_wait();
@@ -380,7 +382,7 @@ static void plan_faults(struct run *run)
 	uint32_t fault = dice(run, CRASHFS_KINDS + 2);
 
 	if (fault < CRASHFS_KINDS)
-		crashfs_plan(fault, 1 + dice(run, within[fault]), 1 + dice(run, 4));
+		crashfs_plan(fs, fault, 1 + dice(run, within[fault]), 1 + dice(run, 4));
 }
 
 /* ---------------------------------------------------------------- damage */
@@ -419,11 +421,11 @@ static void open_damaged(struct run *run, enum allowed allowed)
 	int error;
 
 	if (dice(run, 4) == 0)
-		crashfs_plan(CRASHFS_POWER, 1 + dice(run, 60), 1);
+		crashfs_plan(fs, CRASHFS_POWER, 1 + dice(run, 60), 1);
 	error = open_and_read(&store, &disk);
 	for (int tries = 0; error && tries < 8; tries++) {
-		if (crashfs_is_off())
-			crashfs_boot();
+		if (crashfs_is_off(fs))
+			crashfs_boot(fs);
 		else if (error != -EBADMSG)
 			wrong(run, "damage is called something else");
 		if (error == -EBADMSG) {
@@ -434,7 +436,7 @@ static void open_damaged(struct run *run, enum allowed allowed)
 	}
 	if (error)
 		wrong(run, "no store after damage");
-	crashfs_calm();
+	crashfs_calm(fs);
 	if (is_empty(&disk) && disk.id != run->disk_id)
 		count.seen += aside;
 	else if (run->disk_id && disk.id != run->disk_id)
@@ -442,12 +444,12 @@ static void open_damaged(struct run *run, enum allowed allowed)
 	else if (!is_prefix(run, load_digest(&disk), allowed == WITHOUT_END) &&
 		 !(allowed == ANYTHING_WHOLE && ever_was(run, load_digest(&disk))))
 		wrong(run, "damage is not seen");
-	if (!crashfs_is_off())
+	if (!crashfs_is_off(fs))
 		write_on(run, store, &disk);
 	else
 		store_close(store);
 	disk_wipe(&disk);
-	crashfs_boot();
+	crashfs_boot(fs);
 }
 
 /* Anywhere, but often where a bit says much: in the header and the numbers of a database. */
@@ -465,13 +467,13 @@ static size_t where(struct run *run, const char *name, size_t size)
 
 static void damage_bits(struct run *run)
 {
-	struct crashfs_copy *copy = crashfs_save();
+	struct crashfs_copy *copy = crashfs_save(fs);
 
 	for (int i = 0; i < 3; i++) {
 		enum allowed allowed = NOT_LESS;
-		const char *name = dice(run, 2) && crashfs_size("cluster.db-wal") ?
+		const char *name = dice(run, 2) && crashfs_size(fs, "cluster.db-wal") ?
 			"cluster.db-wal" : "cluster.db";
-		size_t size = crashfs_size(name);
+		size_t size = crashfs_size(fs, name);
 		size_t at = where(run, name, size);
 		unsigned bit = dice(run, 8);
 
@@ -483,18 +485,18 @@ static void damage_bits(struct run *run)
 			/* The end of a log is told from a loss of power only by single bits. */
 			if (strcmp(name, "cluster.db") != 0)
 				allowed = WITHOUT_END;
-			crashfs_noise(name, at / 512 * 512,
+			crashfs_noise(fs, name, at / 512 * 512,
 				      512 * (allowed == WITHOUT_END ? 1 : 1 + dice(run, 16)));
 		} else {
 			snprintf(last_damage, sizeof(last_damage), "%s, bit %u of %zu of %zu", name,
 				 bit, at, size);
 			/* The only bit of a sector of the log might not have been written, too. */
-			if (!crashfs_flip(name, 8 * at + bit))
+			if (!crashfs_flip(fs, name, 8 * at + bit))
 				allowed = WITHOUT_END;
 		}
 		count.flips++;
 		open_damaged(run, allowed);
-		crashfs_restore(copy);
+		crashfs_restore(fs, copy);
 	}
 	crashfs_copy_free(copy);
 }
@@ -502,18 +504,18 @@ static void damage_bits(struct run *run)
 /* The database of one time and the log of another. */
 static void mix(struct run *run, const struct crashfs_copy *old)
 {
-	struct crashfs_copy *copy = crashfs_save();
+	struct crashfs_copy *copy = crashfs_save(fs);
 	static const char *const names[] = { "cluster.db", "cluster.db-wal" };
 
 	for (size_t i = 0; i < 3; i++) {
 		if (i < 2)
-			crashfs_restore_file(old, names[i]);
+			crashfs_restore_file(fs, old, names[i]);
 		else
-			crashfs_restore(old);
+			crashfs_restore(fs, old);
 		snprintf(last_damage, sizeof(last_damage), "older %s", i < 2 ? names[i] : "both");
 		count.mixes++;
 		open_damaged(run, ANYTHING_WHOLE);
-		crashfs_restore(copy);
+		crashfs_restore(fs, copy);
 	}
 	crashfs_copy_free(copy);
 }
@@ -526,7 +528,8 @@ static unsigned run_seed(uint64_t seed, unsigned lives)
 	struct crashfs_copy *old = NULL;
 	unsigned life;
 
-	crashfs_reset(rng_next(&run.rng));
+	crashfs_reset(fs, rng_next(&run.rng));
+	crashfs_same_chance(seed);
 	begin_empty(&run);
 	schema = schemas;
 	for (life = 0; life < lives; life++) {
@@ -544,7 +547,7 @@ static unsigned run_seed(uint64_t seed, unsigned lives)
 			mix(&run, old);
 		if (!old || dice(&run, 3) == 0) {
 			crashfs_copy_free(old);
-			old = crashfs_save();
+			old = crashfs_save(fs);
 		}
 	}
 	crashfs_copy_free(old);
@@ -581,12 +584,13 @@ int main(int argc, char **argv)
 			fprintf(stderr, "usage: powercut [-n CYCLES] [-s SEED] [-1]\n");
 			return 2;
 		}
+	fs = crashfs_new(seed);
 	make_schemas();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	do
 		run_seed(seed++, LIVES);
 	while (!one && count.cycles < cycles);
-	crashfs_reset(0);
+	crashfs_free(fs);
 	free_schemas();
 	took = seconds() - begun;
 	printf("powercut: %u cycles in %.1f s (%.0f/s), %" PRIu64 " batches, %u ends by power or "
