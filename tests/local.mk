@@ -89,6 +89,8 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/host_power.c \
 	%D%/sim/host_private.h \
 	%D%/sim/machine.c \
+	%D%/sim/medium.c \
+	%D%/sim/medium.h \
 	%D%/sim/net.c \
 	%D%/sim/play.c \
 	%D%/sim/play.h \
@@ -106,9 +108,10 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/world_faults.c \
 	%D%/sim/world_private.h
 check_PROGRAMS += %D%/sim/sim
-%C%_sim_sim_SOURCES = %D%/sim/sim.c
-%C%_sim_sim_LDADD = %D%/sim/libworld.a %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) \
-	$(COMMON_LIBS) $(COMMON_EXT)
+%C%_sim_sim_SOURCES = %D%/sim/medium_sqlite.c %D%/sim/sim.c
+%C%_sim_sim_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps)
+%C%_sim_sim_LDADD = %D%/sim/libworld.a %D%/sim/libsim.a %D%/fault/libfault.a $(DAEMON_LIBS) \
+	$(DAEMON_EXT)
 check_PROGRAMS += %D%/sim/repsim
 %C%_sim_repsim_SOURCES = %D%/sim/repsim.c
 %C%_sim_repsim_LDADD = %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) \

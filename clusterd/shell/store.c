@@ -97,10 +97,20 @@ static void tell(struct store *store)
 		assert(errno == EAGAIN);
 }
 
-/* Everything that waits; NULL: nothing came for a while. Called with the lock held. */
+/* Everything that waits. Called with the lock held. */
+static struct batch *take_all(struct store *store)
+{
+	struct batch *batches = store->head;
+
+	store->head = NULL;
+	store->tail = &store->head;
+	store->queued = 0;
+	return batches;
+}
+
+/* The same; waits for it. NULL: nothing came for a while. */
 static struct batch *take(struct store *store)
 {
-	struct batch *batches;
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
@@ -111,11 +121,7 @@ static struct batch *take(struct store *store)
 		else if (pthread_cond_timedwait(&store->work, &store->lock, &until) == ETIMEDOUT)
 			return NULL;
 	}
-	batches = store->head;
-	store->head = NULL;
-	store->tail = &store->head;
-	store->queued = 0;
-	return batches;
+	return take_all(store);
 }
 
 static void finish(struct store *store, const struct batch *batches, int error)
@@ -133,6 +139,24 @@ static void finish(struct store *store, const struct batch *batches, int error)
 	tell(store);
 }
 
+static int write_round(struct store *store, struct batch *batches)
+{
+	bool idle = !batches;
+	int error = 0;
+
+	if (batches) {
+		error = write_batches(store, batches);
+		finish(store, batches, error);
+		free_batches(batches);
+	}
+	if (!error && (store->wal_pages >= WAL_PAGES_MAX ||
+		       (idle && store->wal_pages >= WAL_PAGES_IDLE)))
+		error = checkpoint(store);
+	if (error)
+		finish(store, NULL, error);
+	return error;
+}
+
 static void *write_for_ever(void *context)
 {
 	struct store *store = context;
@@ -145,19 +169,22 @@ static void *write_for_ever(void *context)
 		batches = take(store);
 		last = store->closing && !batches;
 		pthread_mutex_unlock(&store->lock);
-		if (batches) {
-			error = write_batches(store, batches);
-			finish(store, batches, error);
-			free_batches(batches);
-		}
-		if (!error && (store->wal_pages >= WAL_PAGES_MAX ||
-			       (!batches && store->wal_pages >= WAL_PAGES_IDLE)))
-			error = checkpoint(store);
-		if (error)
-			finish(store, NULL, error);
+		error = write_round(store, batches);
 	}
 	return NULL;
 }
+
+int store_write_round(struct store *store)
+{
+	struct batch *batches;
+
+	assert(!store->started && !store->failed);
+	pthread_mutex_lock(&store->lock);
+	batches = take_all(store);
+	pthread_mutex_unlock(&store->lock);
+	return write_round(store, batches);
+}
+
 /* ---------------------------------------------------------------- the loop's side */
 
 int store_open_schema(const char *dir, const struct store_schema *schema, struct store **ret,

@@ -36,6 +36,13 @@ struct store {
 	char why[STORE_WHY_BYTES];
 };
 
+/*
+ * What the thread does with all that was submitted, or, if nothing was, when nothing comes for a
+ * while: without a thread, for a simulator. After an error store_poll tells it, and there is no
+ * other round.
+ */
+int store_write_round(struct store *store);
+
 int store_run(struct store *store, const char *sql);
 /* The first column of the first row as a text or a number; -ENOENT without a row. */
 int store_ask_text(struct store *store, const char *sql, char *ret, size_t size);

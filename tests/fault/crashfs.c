@@ -25,6 +25,8 @@ struct crashfs {
 	struct {
 		unsigned nth, times, come;
 	} plan[CRASHFS_KINDS];
+	unsigned end_nth;		/* 0: none is planned */
+	bool end_by_power;
 };
 
 static struct crashfs *all[CRASHFS_MAX];
@@ -193,10 +195,17 @@ void crashfs_plan(struct crashfs *fs, enum crashfs_fault fault, unsigned nth, un
 	fs->plan[fault].come = 0;
 }
 
+void crashfs_plan_end(struct crashfs *fs, unsigned nth, bool power)
+{
+	fs->end_nth = nth;
+	fs->end_by_power = power;
+}
+
 bool crashfs_calm(struct crashfs *fs)
 {
 	bool come = false;
 
+	fs->end_nth = 0;
 	for (size_t i = 0; i < CRASHFS_KINDS; i++) {
 		come = come || fs->plan[i].come;
 		fs->plan[i].nth = fs->plan[i].times = fs->plan[i].come = 0;
@@ -243,6 +252,26 @@ void crashfs_boot(struct crashfs *fs)
 bool crashfs_is_off(const struct crashfs *fs)
 {
 	return fs->off;
+}
+
+static void end_now(struct crashfs *fs)
+{
+	fs->end_nth = 0;
+	if (fs->end_by_power)
+		crashfs_cut(fs);
+	else
+		crashfs_kill(fs);
+}
+
+/* The last change is not made. */
+static void undo_last(struct inode *inode)
+{
+	if (inode->changes_n == 0)
+		return;
+	buf_free(&inode->changes[--inode->changes_n].data);
+	copy_bytes(&inode->now, &inode->durable);
+	for (size_t i = 0; i < inode->changes_n; i++)
+		carry_over(&inode->now, &inode->changes[i]);
 }
 
 /* A change is about to be made. */
@@ -298,6 +327,8 @@ int crashfs_write(struct inode *inode, const void *data, size_t size, size_t at)
 	struct crashfs *fs = inode->fs;
 	bool full, fails;
 
+	if (!fs->off && fs->end_nth && --fs->end_nth == 0)
+		end_now(fs);
 	if (fs->off)
 		return EIO;
 	full = comes(fs, CRASHFS_FULL);
@@ -331,6 +362,10 @@ int crashfs_sync(struct inode *inode)
 {
 	struct crashfs *fs = inode->fs;
 
+	if (!fs->off && fs->end_nth) {
+		undo_last(inode);
+		end_now(fs);
+	}
 	if (fs->off || power_fails(fs))
 		return EIO;
 	if (comes(fs, CRASHFS_SYNC)) {
@@ -405,6 +440,7 @@ void crashfs_reset(struct crashfs *fs, uint64_t seed)
 {
 	forget_all(fs);
 	memset(fs->plan, 0, sizeof(fs->plan));
+	fs->end_nth = 0;
 	fs->off = false;
 	fs->rng.state = seed;
 }
@@ -468,6 +504,13 @@ void crashfs_copy_free(struct crashfs_copy *copy)
 	for (size_t i = 0; copy && i < copy->n; i++)
 		buf_free(&copy->files[i].data);
 	free(copy);
+}
+
+void crashfs_forget_damaged(struct crashfs *fs)
+{
+	for (size_t i = 0; i < NAMES_MAX; i++)
+		if (strstr(fs->names[i].text, "damaged"))
+			fs->names[i] = (struct name){ 0 };
 }
 
 size_t crashfs_size(struct crashfs *fs, const char *name)

@@ -13,7 +13,7 @@
  * are as they were, or are not. After a sync that failed its writes are still read, but whether
  * they are on disk is open, and no later sync puts them there.
  *
- * Chance and time are the same for each run: SQLite draws from our dice, and its clock stands still.
+ * Chance and time are the same for each run: SQLite draws from our dice, its clock stands still.
  *
  * It also leads the store's writing thread, if there is one, so that one seed is one course of
  * things: the thread waits at each sync while the gate is shut, and time passes for it when the
@@ -53,11 +53,17 @@ const char *crashfs_dir(const struct crashfs *fs);
 
 /* The fault comes at the nth operation of its kind from now, n from 1, and stays for so many. */
 void crashfs_plan(struct crashfs *fs, enum crashfs_fault fault, unsigned nth, unsigned times);
+/*
+ * At the nth write from now, n from 1, or at a sync before it, power is lost, or else the process
+ * is killed; and the write that is the last one then is not there. So what is being written is
+ * never whole, however much of it comes to the disk.
+ */
+void crashfs_plan_end(struct crashfs *fs, unsigned nth, bool power);
 /* Nothing is planned any more; whether something had come. */
 bool crashfs_calm(struct crashfs *fs);
 
 void crashfs_cut(struct crashfs *fs);			/* power is lost now */
-void crashfs_kill(struct crashfs *fs);		/* the process is: nothing it does from now on counts */
+void crashfs_kill(struct crashfs *fs);		/* the process is: it does nothing any more */
 void crashfs_boot(struct crashfs *fs);		/* after both: a new process may begin */
 bool crashfs_is_off(const struct crashfs *fs);
 
@@ -70,6 +76,8 @@ void crashfs_restore(struct crashfs *fs, const struct crashfs_copy *copy);
 /* Only the file of that name: "cluster.db", "cluster.db-wal"; not there in the copy: removed. */
 void crashfs_restore_file(struct crashfs *fs, const struct crashfs_copy *copy, const char *name);
 void crashfs_copy_free(struct crashfs_copy *copy);
+/* What was set aside is removed, as by an administrator who has seen enough of it. */
+void crashfs_forget_damaged(struct crashfs *fs);
 size_t crashfs_size(struct crashfs *fs, const char *name);	/* 0: not there */
 /* False: its sector is zero now. */
 bool crashfs_flip(struct crashfs *fs, const char *name, size_t bit);

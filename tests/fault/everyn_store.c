@@ -353,9 +353,12 @@ static uint64_t content_of_disk(unsigned fault, unsigned n)
 	struct store *store = NULL;
 	char why[WHY_SIZE] = "";
 	uint64_t digest;
-	int error = now.task->act == bring_up ? bring_up(&store)
-					      : store_open(crashfs_dir(fs), &store, why, sizeof(why));
+	int error;
 
+	if (now.task->act == bring_up)
+		error = bring_up(&store);
+	else
+		error = store_open(crashfs_dir(fs), &store, why, sizeof(why));
 	if (error)
 		wrong("the store cannot be opened after it", fault, n);
 	digest = content(store);

@@ -239,3 +239,18 @@ uint64_t disk_sync(struct disk *disk, size_t n)
 	memmove(disk->queue, disk->queue + n, disk->queued * sizeof(*disk->queue));
 	return seq;
 }
+
+struct disk *disk_copy_with(const struct disk *disk, size_t n)
+{
+	struct disk *copy = disk_copy(disk);
+
+	for (size_t i = 0; i < n && i < disk->queued; i++)
+		for (size_t k = 0; k < disk->queue[i].n; k++) {
+			struct persist persist = disk->queue[i].persists[k];
+
+			persist.data = copy_bytes(&persist.data);
+			do_persist(copy, &persist);
+			buf_free(&persist.data);
+		}
+	return copy;
+}

@@ -42,6 +42,8 @@ struct disk *disk_new(uint64_t id);
 void disk_free(struct disk *disk);
 /* What is synced. */
 struct disk *disk_copy(const struct disk *disk);
+/* What would be synced if the n oldest batches were. */
+struct disk *disk_copy_with(const struct disk *disk, size_t n);
 
 /* Queues the persists of an update and takes their data. */
 void disk_submit(struct disk *disk, struct update *update);

@@ -48,17 +48,19 @@ static const struct kind {
 	[FAULT_RATE] = { "rate", 2, true, NUMBER, NOTHING, 20000, 0 },
 	[FAULT_WALL] = { "wall", 1, true, SEED, NOTHING, 0, 0 },
 	[FAULT_ADMIN] = { "admin", 40, true, SEED, NOTHING, 0, 0 },
+	[FAULT_DISK] = { "disk", 4, true, LONG_MS, NUMBER, 0, 5 },
+	[FAULT_FLIP] = { "flip", 3, true, LONG_MS, SEED, 0, 0 },
 };
 
 _Static_assert(ARRAY_SIZE(kinds) == FAULT_KINDS, "every kind has its line");
 
-void fault_mix_draw(struct fault_mix *ret_mix, struct rng *rng)
+void fault_mix_draw(struct fault_mix *ret_mix, struct rng *rng, bool of_stores)
 {
 	static const uint32_t gaps[] = { 200, 500, 1000, 2000, 5000, 10000, 30000 };
 	uint32_t quiet = rng_below(rng, 80);
 
 	*ret_mix = (struct fault_mix){ .gap_ms = gaps[rng_below(rng, ARRAY_SIZE(gaps))] };
-	for (size_t kind = 0; kind < FAULT_KINDS; kind++) {
+	for (size_t kind = 0; kind < (of_stores ? FAULT_KINDS : FAULT_DISK); kind++) {
 		uint32_t weight = kinds[kind].weight;
 
 		/* Some kinds never, some often: what hides behind the others comes out. */

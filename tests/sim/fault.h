@@ -47,6 +47,9 @@ enum fault_kind {
 	FAULT_RATE,	/* the node's clock is a - 10000 millionths too fast */
 	FAULT_WALL,	/* its wall clock jumps to a ms after 2001 */
 	FAULT_ADMIN,	/* an administrator asks for something; a: what, drawn from it */
+	/* Only drawn for a store of the daemon's own (medium.h). */
+	FAULT_DISK,	/* the next write to the disk, or read at a start, fails as b says */
+	FAULT_FLIP,	/* power off, and on with a bit of the disk turned after a ms; b: which */
 	FAULT_KINDS
 };
 
@@ -57,13 +60,16 @@ struct fault {
 	uint64_t a, b;
 };
 
-/* What is drawn from a seed: how often each kind happens, and how far apart they are. */
+/*
+ * What is drawn from a seed: how often each kind happens, and how far apart they are. of_stores:
+ * those of a store, too.
+ */
 struct fault_mix {
 	uint32_t weight[FAULT_KINDS], sum;
 	uint32_t gap_ms;
 };
 
-void fault_mix_draw(struct fault_mix *ret_mix, struct rng *rng);
+void fault_mix_draw(struct fault_mix *ret_mix, struct rng *rng, bool of_stores);
 /* The next fault, at some time after that. */
 void fault_draw(const struct fault_mix *mix, struct rng *rng, uint32_t nodes, uint64_t after_ms,
 		struct fault *ret_fault);

@@ -13,6 +13,7 @@ enum {
 	WALL_2026 = 1767225600,		/* s */
 	BOOT_MS = 5000,			/* a machine takes so long, at least */
 	RESTART_MS = 100,		/* so does systemd, after a daemon ended */
+	REST_US = 1000000,		/* the store uses a pause that is longer */
 };
 
 void machine_init(struct world *world, uint32_t id)
@@ -23,6 +24,7 @@ void machine_init(struct world *world, uint32_t id)
 	machine->id = id;
 	machine->rate = 1000000;
 	machine->disk = disk_new(world_new_id(world));
+	machine->medium = world->config.medium->create(id, world->config.seed);
 	machine->host = host_new(world, id);
 }
 
@@ -38,7 +40,9 @@ void machine_free(struct machine *machine)
 	core_free(machine->core);
 	empty_inbox(machine);
 	free(machine->inbox);
+	machine->medium->kind->free(machine->medium);
 	disk_free(machine->disk);
+	disk_free(machine->other);
 	disk_free(machine->copy);
 	host_free(machine->host);
 }
@@ -83,6 +87,146 @@ bool machine_frozen(const struct machine *machine)
 	return now_us < machine->frozen_us || now_us < machine->suspended_us;
 }
 
+/* ---------------------------------------------------------------- daemons */
+
+/* The other one was it. */
+static void take_other(struct machine *machine)
+{
+	disk_free(machine->disk);
+	machine->disk = steal_ptr(machine->other);
+	machine->lost = machine->other_lost;
+}
+
+static enum medium_found open_disk(struct machine *machine)
+{
+	struct medium *medium = machine->medium;
+	enum medium_found found = medium->kind->open(medium, machine->disk, machine->other,
+						     machine->flipped);
+
+	if (found == MEDIUM_WRONG)
+		world_fail(machine->world, "n%u: %s", machine->id, medium->why);
+	if (found == MEDIUM_OTHER)
+		take_other(machine);
+	if (found == MEDIUM_DAMAGED)
+		world_tell(machine->world, "n%u: the store is damaged, and set aside", machine->id);
+	if (found != MEDIUM_FAILED) {
+		disk_free(steal_ptr(machine->other));
+		machine->flipped = false;
+	}
+	return found;
+}
+
+void machine_daemon_due(struct machine *machine, uint64_t life)
+{
+	struct world *world = machine->world;
+	struct core_config config;
+	enum medium_found found;
+
+	if (!machine->power || machine->core || life != machine->daemon_life)
+		return;
+	found = open_disk(machine);
+	if (found == MEDIUM_FAILED) {
+		world_tell(world, "n%u: daemon cannot open its store", machine->id);
+		world_due(world, DUE_DAEMON, machine->id, RESTART_MS * 1000, life, 0);
+	}
+	if (found == MEDIUM_FAILED || found == MEDIUM_WRONG)
+		return;
+	config = (struct core_config){
+		.node = machine->id,
+		.boot_id = world_new_id(world),
+		.disk_id = machine->disk->id,
+		.kernel_boot_id = machine->boot_id,
+		.random = rng_next(&world->rng),
+		.eager = world->config.eager,
+	};
+	machine->core = core_new(&config);
+	machine->daemon_life++;
+	machine->deadline_ms = machine->tick_us = machine->told_ring = 0;
+	machine->leaving = false;
+	if (medium_load(machine->disk, machine->core) < 0)
+		world_fail(world, "n%u: what its disk holds does not fit together", machine->id);
+	if (world->wrong[0])
+		return;
+	world_tell(world, "n%u: daemon begins", machine->id);
+	truth_daemon_started(world->truth, machine);
+	evs_start(world->evs, machine->id);
+	net_changed(world, world_some(world, 5000, 300000));
+	world_due(world, DUE_AGENT, machine->id, world_some(world, 50000, 500000),
+		  machine->daemon_life, 0);
+}
+
+/* So many batches are on disk then, and no others. */
+static void end_disk(struct machine *machine, size_t durable, enum medium_end how)
+{
+	struct medium *medium = machine->medium;
+
+	if (durable > machine->disk->queued)
+		durable = machine->disk->queued;
+	if (!medium->kind->end(medium, machine->disk, durable, how))
+		world_fail(machine->world, "n%u: %s", machine->id, medium->why);
+	disk_sync(machine->disk, durable);
+	truth_disk_changed(machine->world->truth, machine);
+	disk_crash(machine->disk);
+	machine->syncing = 0;
+}
+
+static void daemon_ends(struct machine *machine, size_t durable, enum medium_end how,
+			uint64_t again_ms)
+{
+	struct world *world = machine->world;
+
+	machine_kill_agent(machine, 0);
+	bmc_daemon_gone(world->bmc, machine->id);
+	admin_daemon_gone(world, machine->id);
+	evs_crash(world->evs, machine->id);
+	end_disk(machine, durable, how);
+	empty_inbox(machine);
+	core_free(steal_ptr(machine->core));
+	machine->daemon_life++;
+	machine->tick_us = machine->deadline_ms = 0;
+	machine->frozen_us = 0;
+	net_changed(world, world_some(world, 2500, 60000));
+	if (again_ms)
+		world_due(world, DUE_DAEMON, machine->id, again_ms * 1000, machine->daemon_life,
+			  0);
+}
+
+static void kill_daemon(struct machine *machine, enum medium_end how, uint64_t again_ms)
+{
+	world_tell(machine->world, "n%u: daemon killed", machine->id);
+	/* One transaction after the other; the one under way may just have made it. */
+	daemon_ends(machine, rng_below(&machine->world->rng, (uint32_t)machine->syncing + 1), how,
+		    again_ms);
+}
+
+void machine_kill_daemon(struct machine *machine, uint64_t again_ms)
+{
+	if (machine->core)
+		kill_daemon(machine, MEDIUM_KILLED, again_ms);
+}
+
+void machine_daemon_left(struct machine *machine, enum leave leave, const char *why)
+{
+	struct world *world = machine->world;
+	bool back = !machine->leaving;
+
+	world_tell(world, "n%u: daemon ends: %s", machine->id, why);
+	if (leave == LEAVE_CLEAN)
+		daemon_ends(machine, SIZE_MAX, MEDIUM_CLOSED, machine->freed_ms);
+	else
+		daemon_ends(machine, SIZE_MAX, MEDIUM_CLOSED,
+			    back ? RESTART_MS : machine->freed_ms);
+	machine->leaving = false;
+	if (leave != LEAVE_DAMAGED)
+		return;
+	machine->lost = true;
+	disk_free(machine->disk);
+	machine->disk = disk_new(world_new_id(world));
+	if (!machine->medium->kind->set_aside(machine->medium))
+		world_fail(world, "n%u: %s", machine->id, machine->medium->why);
+	truth_disk_changed(world->truth, machine);
+}
+
 /* ---------------------------------------------------------------- power */
 
 void machine_power_off(struct machine *machine)
@@ -91,7 +235,10 @@ void machine_power_off(struct machine *machine)
 
 	if (!machine->power)
 		return;
-	machine_kill_daemon(machine, 0);
+	if (machine->core)
+		kill_daemon(machine, MEDIUM_DARK, 0);
+	else
+		end_disk(machine, 0, MEDIUM_DARK);
 	machine->power = false;
 	machine->power_life++;
 	machine->frozen_us = machine->suspended_us = machine->ringless_us = 0;
@@ -126,116 +273,6 @@ void machine_power_due(struct machine *machine, uint64_t life)
 	net_changed(world, world_some(world, 1000000, 3000000));
 	world_due(world, DUE_DAEMON, machine->id, world_some(world, BOOT_MS, 4 * BOOT_MS) * 1000,
 		  machine->daemon_life, 0);
-}
-
-/* ---------------------------------------------------------------- daemons */
-
-static void load(struct machine *machine)
-{
-	const struct disk *disk = machine->disk;
-	const struct disk_entry *entry;
-	struct core *core = machine->core;
-	int r = 0;
-
-	core_load_promise(core, disk->promised);
-	core_load_applied(core, disk->applied, disk->applied_epoch);
-	for (uint32_t table = 0; table < DISK_TABLES; table++)
-		for (size_t i = 0; i < idmap_count(&disk->records[table]); i++) {
-			uint64_t id;
-			const struct buf *record = idmap_at(&disk->records[table], i, &id);
-
-			r |= core_load_record(core, table, id, record->data, record->len);
-		}
-	idmap_each(&disk->log, i, entry)
-		r |= core_load_entry(core, entry->index, entry->epoch, entry->command.data,
-				     entry->command.len);
-	r |= core_load_done(core);
-	if (r < 0)
-		world_fail(machine->world, "n%u: what its disk holds does not fit together",
-			   machine->id);
-}
-
-void machine_daemon_due(struct machine *machine, uint64_t life)
-{
-	struct world *world = machine->world;
-	struct core_config config;
-
-	if (!machine->power || machine->core || life != machine->daemon_life)
-		return;
-	config = (struct core_config){
-		.node = machine->id,
-		.boot_id = world_new_id(world),
-		.disk_id = machine->disk->id,
-		.kernel_boot_id = machine->boot_id,
-		.random = rng_next(&world->rng),
-		.eager = world->config.eager,
-	};
-	machine->core = core_new(&config);
-	machine->daemon_life++;
-	machine->deadline_ms = machine->tick_us = machine->told_ring = 0;
-	machine->leaving = false;
-	load(machine);
-	if (world->wrong[0])
-		return;
-	world_tell(world, "n%u: daemon begins", machine->id);
-	truth_daemon_started(world->truth, machine);
-	evs_start(world->evs, machine->id);
-	net_changed(world, world_some(world, 5000, 300000));
-	world_due(world, DUE_AGENT, machine->id, world_some(world, 50000, 500000),
-		  machine->daemon_life, 0);
-}
-
-static void daemon_ends(struct machine *machine, size_t durable, uint64_t again_ms)
-{
-	struct world *world = machine->world;
-
-	machine_kill_agent(machine, 0);
-	bmc_daemon_gone(world->bmc, machine->id);
-	admin_daemon_gone(world, machine->id);
-	evs_crash(world->evs, machine->id);
-	disk_sync(machine->disk, durable);
-	truth_disk_changed(world->truth, machine);
-	disk_crash(machine->disk);
-	machine->syncing = 0;
-	empty_inbox(machine);
-	core_free(steal_ptr(machine->core));
-	machine->daemon_life++;
-	machine->tick_us = machine->deadline_ms = 0;
-	machine->frozen_us = 0;
-	net_changed(world, world_some(world, 2500, 60000));
-	if (again_ms)
-		world_due(world, DUE_DAEMON, machine->id, again_ms * 1000, machine->daemon_life,
-			  0);
-}
-
-void machine_kill_daemon(struct machine *machine, uint64_t again_ms)
-{
-	if (!machine->core)
-		return;
-	world_tell(machine->world, "n%u: daemon killed", machine->id);
-	/* One transaction after the other; the one under way may just have made it. */
-	daemon_ends(machine, rng_below(&machine->world->rng, (uint32_t)machine->syncing + 1),
-		    again_ms);
-}
-
-void machine_daemon_left(struct machine *machine, enum leave leave, const char *why)
-{
-	struct world *world = machine->world;
-	bool back = !machine->leaving;
-
-	world_tell(world, "n%u: daemon ends: %s", machine->id, why);
-	if (leave == LEAVE_CLEAN)
-		daemon_ends(machine, SIZE_MAX, machine->freed_ms);
-	else
-		daemon_ends(machine, leave == LEAVE_DAMAGED ? 0 : SIZE_MAX,
-			    back ? RESTART_MS : machine->freed_ms);
-	machine->leaving = false;
-	if (leave != LEAVE_DAMAGED)
-		return;
-	machine->lost = true;
-	disk_free(machine->disk);
-	machine->disk = disk_new(world_new_id(world));
-	truth_disk_changed(world->truth, machine);
 }
 
 /* ---------------------------------------------------------------- agents */
@@ -283,7 +320,21 @@ static void sync_next(struct machine *machine)
 	else if (world_permille(world, 2))
 		in_us *= 100;
 	machine->syncing = machine->disk->queued;
+	machine->rested = world->now_us > machine->synced_us + REST_US;
 	world_due(world, DUE_SYNC, machine->id, in_us, machine->daemon_life, 0);
+}
+
+void machine_found(struct machine *machine, struct update *update)
+{
+	struct medium *medium = machine->medium;
+	struct disk *disk = machine->disk;
+
+	if (!medium->kind->found(medium, disk->id, update->persists, update->persists_n))
+		world_fail(machine->world, "n%u: %s", machine->id, medium->why);
+	update->persist_seq = 1;
+	disk_submit(disk, update);
+	disk_sync(disk, SIZE_MAX);
+	disk->removed = false;
 }
 
 void machine_persist(struct machine *machine, struct update *update)
@@ -292,12 +343,50 @@ void machine_persist(struct machine *machine, struct update *update)
 	sync_next(machine);
 }
 
+/*
+ * What failed is perhaps there, and perhaps not, as a whole. The daemon ends, and systemd starts it
+ * again; or power is gone.
+ */
+static void disk_failed(struct machine *machine, enum medium_fault fault)
+{
+	machine->other = disk_copy_with(machine->disk, machine->syncing);
+	machine->other_lost = machine->lost;
+	machine->syncing = 0;
+	world_tell(machine->world, "n%u: the store has failed", machine->id);
+	if (fault == MEDIUM_POWER) {
+		machine_power_off(machine);
+		machine_power_on(machine, machine->fault_ms);
+	} else
+		daemon_ends(machine, 0, MEDIUM_CLOSED, RESTART_MS);
+}
+
+/* False: the daemon is no more. */
+static bool write_disk(struct machine *machine)
+{
+	struct medium *medium = machine->medium;
+	enum medium_fault fault = medium->fault;
+	enum medium_found found = medium->kind->write(medium, machine->disk, machine->syncing,
+						      machine->rested);
+
+	if (found == MEDIUM_WRONG)
+		world_fail(machine->world, "n%u: %s", machine->id, medium->why);
+	if (found == MEDIUM_AS_IT_IS)
+		return true;
+	medium->fault = MEDIUM_WELL;
+	if (found == MEDIUM_FAILED)
+		disk_failed(machine, fault);
+	return false;
+}
+
 void machine_sync_due(struct machine *machine, uint64_t life)
 {
 	struct input input = { .kind = EVENT_PERSISTED };
 
 	if (!machine->core || life != machine->daemon_life || !machine->syncing)
 		return;
+	if (!write_disk(machine))
+		return;
+	machine->synced_us = machine->world->now_us;
 	input.number = disk_sync(machine->disk, machine->syncing);
 	machine->syncing = 0;
 	if (machine->disk->wrong)
@@ -307,6 +396,12 @@ void machine_sync_due(struct machine *machine, uint64_t life)
 	/* The next transaction takes what has come in the meantime. */
 	sync_next(machine);
 	world_input(machine, &input);
+}
+
+static void forget_other(struct machine *machine)
+{
+	disk_free(steal_ptr(machine->other));
+	machine->flipped = false;
 }
 
 bool machine_wipe(struct machine *machine)
@@ -325,6 +420,8 @@ bool machine_wipe(struct machine *machine)
 		return false;
 	}
 	disk_free(old);
+	forget_other(machine);
+	machine->medium->kind->wipe(machine->medium);
 	world_tell(world, "n%u gets an empty disk", machine->id);
 	return true;
 }
@@ -347,14 +444,45 @@ bool machine_turn_back(struct machine *machine)
 	}
 	machine->copy = NULL;
 	disk_free(old);
+	forget_other(machine);
+	machine->medium->kind->turn_back(machine->medium);
 	world_tell(world, "n%u gets an old copy of its disk", machine->id);
+	return true;
+}
+
+bool machine_flip(struct machine *machine)
+{
+	struct world *world = machine->world;
+	struct disk *old = machine->disk;
+
+	assert(!machine->core);
+	if (machine->other)
+		return false;
+	/* It may be noticed, and then nothing is left; or not, because it says nothing. */
+	machine->disk = disk_new(world_new_id(world));
+	machine->other_lost = machine->lost;
+	machine->lost = true;
+	if (!truth_survives(world->truth) ||
+	    !machine->medium->kind->flip(machine->medium, machine->fault_draw)) {
+		disk_free(machine->disk);
+		machine->disk = old;
+		machine->lost = machine->other_lost;
+		return false;
+	}
+	machine->other = old;
+	machine->flipped = true;
+	world_tell(world, "n%u: a bit of its disk has turned", machine->id);
 	return true;
 }
 
 void machine_copy_disk(struct machine *machine)
 {
+	/* Which of the two would it be a copy of? */
+	if (machine->other)
+		return;
 	disk_free(machine->copy);
 	machine->copy = disk_copy(machine->disk);
+	machine->medium->kind->copy(machine->medium);
 }
 
 bool machine_disks_known(const struct world *world)

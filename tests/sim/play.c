@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tests/sim/medium.h"
 
 void play_run(const struct play *play, struct buf *story, struct fault_list *record,
 	      struct outcome *ret_outcome)
 {
 	struct rng rng = { play->seed ^ UINT64_C(0xfa017) };
 	struct world_config config = { .seed = play->seed, .nodes = play->nodes,
-				       .eager = play->eager, .story = story };
+				       .eager = play->eager, .story = story,
+				       .medium = play->medium ? play->medium : &medium_model };
 	struct fault_mix mix;
 	struct fault_source faults = { 0 };
 	struct world *world = world_new(&config);
@@ -22,7 +24,7 @@ void play_run(const struct play *play, struct buf *story, struct fault_list *rec
 	if (play->listed) {
 		faults.list = &play->faults;
 	} else {
-		fault_mix_draw(&mix, &rng);
+		fault_mix_draw(&mix, &rng, play->of_stores);
 		faults = (struct fault_source){ .mix = &mix, .rng = &rng, .record = record };
 	}
 	world_run(world, play->events, &faults);

@@ -2,15 +2,17 @@
 /*
  * sim: whole clusters under faults, one seed after the other.
  *
- *	sim [--seeds N] [--first S] [--nodes K] [--events E] [--twice] [--shrink RUNS] [--json]
- *	    [--story]
- *	sim [--twice] [--shrink RUNS] [--story] FILE...
+ *	sim [--seeds N] [--first S] [--nodes K] [--events E] [--store S] [--twice] [--shrink RUNS]
+ *	    [--json] [--story]
+ *	sim [--store S] [--twice] [--shrink RUNS] [--story] FILE...
  *
  * Without --nodes: clusters of 3, 5, 7 and 16 nodes, so many seeds each. After so many events the
  * faults stop, and the cluster has to come together and do what it is there for. --twice runs each
- * seed again, with cores that look at everything at each step (core.h), and compares. Exit status 1
- * if anything was wrong, with a line that shows it again; with --shrink also the few faults that do
- * it, found in so many runs, and their story. A FILE has such faults.
+ * seed again, with cores that look at everything at each step (core.h), and compares. --store model
+ * (that is the default), or sqlite: the daemon's own, and faults of stores are drawn as well; or
+ * both: each seed with the daemon's and then with the model, which must be the same run. Exit
+ * status 1 if anything was wrong, with a line that shows it again; with --shrink also the few
+ * faults that do it, found in so many runs, and their story. A FILE has such faults.
  */
 
 #include <errno.h>
@@ -24,13 +26,19 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "tests/sim/medium.h"
 #include "tests/sim/play.h"
 
 #define DIFFERS "the same seed gave two different runs"
 
 enum { SHOWN = 20 };			/* seeds that went wrong, of each size */
 
+enum store { STORE_MODEL, STORE_SQLITE, STORE_BOTH };
+
+static const char *const stores[] = { "model", "sqlite", "both" };
+
 struct options {
+	enum store store;
 	uint64_t seeds, first, nodes, events, shrink;
 	bool json, story, twice;
 };
@@ -82,11 +90,36 @@ static void say_wrong(const struct options *options, const struct play *play, co
 	if (sum->bad++ >= SHOWN)
 		return;
 	printf("seed %" PRIu64 ", %" PRIu32 " nodes: %s\n", play->seed, play->nodes, wrong);
-	printf("  sim --nodes %" PRIu32 " --first %" PRIu64 " --seeds 1 --events %" PRIu64
-	       " --story\n", play->nodes, play->seed, play->events);
+	printf("  sim --store %s --nodes %" PRIu32 " --first %" PRIu64 " --seeds 1 --events %"
+	       PRIu64 " --story\n", stores[options->store], play->nodes, play->seed,
+	       play->events);
 	if (options->shrink)
 		show_why(options, play, wrong);
 	fflush(stdout);
+}
+
+static void run_once(const struct options *options, struct play *play, struct buf *story,
+		     struct outcome *ret_outcome)
+{
+	play->medium = options->store == STORE_MODEL ? &medium_model : &medium_sqlite;
+	play->of_stores = options->store == STORE_SQLITE;
+	play_run(play, story, NULL, ret_outcome);
+}
+
+/* Again, if it is to be held against another run: does it differ? */
+static bool differs(const struct options *options, struct play *play, uint64_t digest)
+{
+	struct outcome again;
+
+	if (!options->twice && options->store != STORE_BOTH)
+		return false;
+	play->eager = options->twice;
+	if (options->store == STORE_BOTH)
+		play->medium = &medium_model;
+	play_run(play, NULL, NULL, &again);
+	digest ^= again.digest;
+	outcome_free(&again);
+	return digest != 0;
 }
 
 static void run_seeds(const struct options *options, uint32_t nodes, struct sum *sum)
@@ -94,22 +127,18 @@ static void run_seeds(const struct options *options, uint32_t nodes, struct sum 
 	for (uint64_t i = 0; i < options->seeds; i++) {
 		struct play play = { .seed = options->first + i, .nodes = nodes,
 				     .events = options->events };
-		struct outcome outcome, again = { 0 };
+		struct outcome outcome;
 		struct buf story = { 0 };
 
-		play_run(&play, options->story ? &story : NULL, NULL, &outcome);
+		run_once(options, &play, options->story ? &story : NULL, &outcome);
 		fputs(buf_str(&story), stdout);
 		buf_free(&story);
-		play.eager = true;
-		if (options->twice)
-			play_run(&play, NULL, NULL, &again);
 		add(&sum->counts, &outcome.counts);
 		if (outcome.wrong)
 			say_wrong(options, &play, outcome.wrong, sum);
-		else if (options->twice && again.digest != outcome.digest)
+		else if (differs(options, &play, outcome.digest))
 			say_wrong(options, &play, DIFFERS, sum);
 		outcome_free(&outcome);
-		outcome_free(&again);
 	}
 }
 
@@ -118,23 +147,25 @@ static void report(const struct options *options, const struct sum *sum, uint32_
 	const struct world_counts *c = &sum->counts;
 
 	printf(options->json
-	       ? "{\"nodes\":%" PRIu32 ",\"seeds\":%" PRIu64 ",\"events\":%" PRIu64
-		 ",\"faults\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"epochs\":%" PRIu64
-		 ",\"views\":%" PRIu64 ",\"crashes\":%" PRIu64 ",\"fences\":%" PRIu64
-		 ",\"starts\":%" PRIu64 ",\"moves\":%" PRIu64 ",\"saves\":%" PRIu64
-		 ",\"acknowledged\":%" PRIu64 ",\"bad\":%" PRIu64 ",\"events_per_s\":%.0f}\n"
-	       : "sim: nodes=%" PRIu32 " seeds=%" PRIu64 " events=%" PRIu64 " faults=%" PRIu64
-		 " commits=%" PRIu64 " epochs=%" PRIu64 " views=%" PRIu64 " crashes=%" PRIu64
-		 " fences=%" PRIu64 " starts=%" PRIu64 " moves=%" PRIu64 " saves=%" PRIu64
-		 " acknowledged=%" PRIu64 " bad=%" PRIu64 " events/s=%.0f\n",
-	       nodes, options->seeds, c->events, c->faults, c->commits, c->epochs, c->views,
-	       c->crashes, c->fences, c->starts, c->moves, c->saves, c->acks, sum->bad,
+	       ? "{\"store\":\"%s\",\"nodes\":%" PRIu32 ",\"seeds\":%" PRIu64
+		 ",\"events\":%" PRIu64 ",\"faults\":%" PRIu64 ",\"commits\":%" PRIu64
+		 ",\"epochs\":%" PRIu64 ",\"views\":%" PRIu64 ",\"crashes\":%" PRIu64
+		 ",\"fences\":%" PRIu64 ",\"starts\":%" PRIu64 ",\"moves\":%" PRIu64
+		 ",\"saves\":%" PRIu64 ",\"acknowledged\":%" PRIu64 ",\"bad\":%" PRIu64
+		 ",\"events_per_s\":%.0f}\n"
+	       : "sim: store=%s nodes=%" PRIu32 " seeds=%" PRIu64 " events=%" PRIu64
+		 " faults=%" PRIu64 " commits=%" PRIu64 " epochs=%" PRIu64 " views=%" PRIu64
+		 " crashes=%" PRIu64 " fences=%" PRIu64 " starts=%" PRIu64 " moves=%" PRIu64
+		 " saves=%" PRIu64 " acknowledged=%" PRIu64 " bad=%" PRIu64 " events/s=%.0f\n",
+	       stores[options->store], nodes, options->seeds, c->events, c->faults, c->commits,
+	       c->epochs, c->views, c->crashes, c->fences, c->starts, c->moves, c->saves, c->acks,
+	       sum->bad,
 	       sum->seconds > 0 ? (double)c->events / sum->seconds : 0);
 }
 
 static uint64_t replay(const struct options *options, const char *path)
 {
-	struct outcome outcome, again = { 0 };
+	struct outcome outcome;
 	struct play play;
 	struct buf story = { 0 };
 	unsigned line;
@@ -145,12 +176,9 @@ static uint64_t replay(const struct options *options, const char *path)
 		printf("%s:%u: %s\n", path, line, strerror(-r));
 		return 1;
 	}
-	play_run(&play, options->story ? &story : NULL, NULL, &outcome);
+	run_once(options, &play, options->story ? &story : NULL, &outcome);
 	fputs(buf_str(&story), stdout);
-	play.eager = true;
-	if (options->twice)
-		play_run(&play, NULL, NULL, &again);
-	if (options->twice && !outcome.wrong && again.digest != outcome.digest)
+	if (!outcome.wrong && differs(options, &play, outcome.digest))
 		outcome.wrong = mem_strdup(DIFFERS);
 	printf("%s: %s\n", path, outcome.wrong ? outcome.wrong : "ok");
 	if (outcome.wrong && options->shrink)
@@ -158,7 +186,6 @@ static uint64_t replay(const struct options *options, const char *path)
 	bad = outcome.wrong != NULL;
 	buf_free(&story);
 	outcome_free(&outcome);
-	outcome_free(&again);
 	play_free(&play);
 	return bad;
 }
@@ -175,9 +202,20 @@ static uint64_t run_all(const struct options *options, uint32_t nodes)
 
 static int usage(void)
 {
-	fputs("usage: sim [--seeds N] [--first S] [--nodes K] [--events E] [--twice] "
-	      "[--shrink RUNS] [--json] [--story] [FILE...]\n", stderr);
+	fputs("usage: sim [--seeds N] [--first S] [--nodes K] [--events E] "
+	      "[--store model|sqlite|both] [--twice] [--shrink RUNS] [--json] [--story] "
+	      "[FILE...]\n", stderr);
 	return 2;
+}
+
+static int parse_store(const char *text, enum store *ret_store)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(stores); i++)
+		if (strcmp(text, stores[i]) == 0) {
+			*ret_store = (enum store)i;
+			return 0;
+		}
+	return -EINVAL;
 }
 
 static int parse(int argc, char **argv, struct options *options)
@@ -187,6 +225,7 @@ static int parse(int argc, char **argv, struct options *options)
 		{ "first", required_argument, NULL, 'f' },
 		{ "nodes", required_argument, NULL, 'n' },
 		{ "events", required_argument, NULL, 'e' },
+		{ "store", required_argument, NULL, 'd' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "story", no_argument, NULL, 'v' },
 		{ "twice", no_argument, NULL, '2' },
@@ -206,6 +245,8 @@ static int parse(int argc, char **argv, struct options *options)
 			r = text_parse_uint(optarg, 1, UINT64_MAX / 2, &options->events);
 		else if (c == 'k')
 			r = text_parse_uint(optarg, 1, 1000000, &options->shrink);
+		else if (c == 'd')
+			r = parse_store(optarg, &options->store);
 		else if (c == 'j')
 			options->json = true;
 		else if (c == 'v')

@@ -28,12 +28,14 @@
 
 enum { WORLD_NODES = 64, WORLD_VMS = 64 };
 
+struct medium_kind;
 struct world;
 
 struct world_config {
 	uint64_t seed;
 	uint32_t nodes;			/* 1 … WORLD_NODES */
 	bool eager;			/* cores look at everything at each step (core.h) */
+	const struct medium_kind *medium;	/* what disks are kept in (medium.h) */
 	struct buf *story;		/* what happens is written there; NULL: it is not */
 };
 

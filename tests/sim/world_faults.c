@@ -50,17 +50,12 @@ static void genesis(struct world *world, uint64_t knowing, bool known)
 	command.body_case = WIRE__COMMAND__BODY_GENESIS;
 	command.genesis = &body;
 	for (uint64_t left = knowing; left; left &= left - 1) {
-		struct disk *disk = world->machines[nodes_lowest(left)].disk;
-
 		update_init(&update);
 		if (core_genesis(&command, &update) < 0)
 			world_fail(world, "genesis is refused");
 		if (left == knowing)
 			truth_genesis(world->truth, &update);
-		update.persist_seq = 1;
-		disk_submit(disk, &update);
-		disk_sync(disk, SIZE_MAX);
-		disk->removed = false;
+		machine_found(&world->machines[nodes_lowest(left)], &update);
 		update_reset(&update);
 	}
 }
@@ -77,6 +72,7 @@ struct world *world_new(const struct world_config *config)
 	world->place_us = 100 << rng_below(&world->rng, 6);
 	world->sync_us = 100 << rng_below(&world->rng, 9);
 	world->job_ms = 1 << rng_below(&world->rng, 7);
+	config->medium->begin(config->seed);
 	net_init(world);
 	world->truth = truth_new(world);
 	world->bmc = bmc_new(world);
@@ -320,6 +316,14 @@ static void do_fault(struct world *world, const struct fault *fault)
 		break;
 	case FAULT_ADMIN:
 		admin_ask(world, fault->node, a);
+		break;
+	case FAULT_DISK:
+		machine->medium->fault = (enum medium_fault)(1 + b % (MEDIUM_FAULTS - 1));
+		machine->fault_ms = a + 1;
+		break;
+	case FAULT_FLIP:
+		machine->fault_draw = b;
+		with_disk(machine, machine_flip, a);
 		break;
 	case FAULT_KINDS:
 		break;

@@ -8,6 +8,7 @@
  *	world.c		what is due, one thing after the other; the daemon's side of it
  *	world_faults.c	what is done to a world; and how it heals
  *	machine.c	power, daemons, agents, clocks, disks
+ *	medium*.c	what a disk is kept in
  *	net.c		who reaches whom, and when Corosync finds out
  *	host*.c		libvirt, QEMU and the vm agent of a node (host_private.h)
  *	bmc.c		power devices
@@ -20,6 +21,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/evs.h"
 #include "tests/sim/host.h"
+#include "tests/sim/medium.h"
 #include "tests/sim/queue.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
@@ -59,6 +61,13 @@ struct machine {
 	bool leaving;
 
 	struct disk *disk, *copy;
+	struct medium *medium;		/* which has to hold what the disk holds */
+	struct disk *other;		/* what may be there instead of the disk; NULL: nothing */
+	bool other_lost;		/* what `lost` is then */
+	bool flipped;			/* a bit of it: the daemon may find it damaged */
+	uint64_t fault_ms, fault_draw;	/* of the next fault of the medium */
+	uint64_t synced_us;
+	bool rested;			/* nothing was written for a while, before what is now */
 	bool lost;			/* it was lost, or turned back, and is not up to date yet */
 	size_t syncing;			/* batches that are being synced */
 	uint64_t sync_us, slow_us;	/* how long that takes; until when it takes slow_ms */
@@ -153,11 +162,14 @@ void machine_kill_daemon(struct machine *machine, uint64_t again_ms);
 void machine_kill_agent(struct machine *machine, uint64_t again_ms);
 /* The daemon ends by itself, for that reason. */
 void machine_daemon_left(struct machine *machine, enum leave leave, const char *why);
+/* The first entry is written, before any daemon runs. */
+void machine_found(struct machine *machine, struct update *update);
 void machine_persist(struct machine *machine, struct update *update);
 void machine_sync_due(struct machine *machine, uint64_t life);
 /* Only if what was committed survives that; false: nothing was done. Its power is off. */
 bool machine_wipe(struct machine *machine);
 bool machine_turn_back(struct machine *machine);
+bool machine_flip(struct machine *machine);
 void machine_copy_disk(struct machine *machine);
 /* Each voter's disk is on record: before that, an empty one may be new or lost. */
 bool machine_disks_known(const struct world *world);
