@@ -66,7 +66,7 @@ void core_free(struct core *core)
 	conductor_free(core->conductor);
 	duties_free(core->duties);
 	replica_free(core->replica);
-	state_free(core->incoming);
+	state_clear_away(&core->pile, SIZE_MAX);
 	state_free(core->state);
 	free(core->kernel_boot_id);
 	free(core);
@@ -355,6 +355,7 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 		conductor_rest(core);
 		duties_rest(core, update);
 	}
+	machine_clear_away(core, update);
 	replica_finish(core->replica, update);
 }
 

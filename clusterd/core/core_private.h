@@ -29,6 +29,8 @@ struct core {
 	bool unread;			/* the store holds a record that cannot be read here */
 	struct state *state;
 	struct state *incoming;		/* snapshot being received, else NULL */
+	struct update incoming_puts;	/* its records, as the store will get them */
+	struct state *pile;		/* states that nobody needs any more */
 	struct replica *replica;
 	struct replica_standing standing;
 	struct duties *duties;
@@ -51,6 +53,8 @@ struct core {
 /* machine.c: what the replica asks for, with the core as `above`. */
 extern const struct replica_ops machine_ops;
 bool machine_cluster(void *above, uint8_t ret_uuid[16]);
+/* A part of what snapshots have left behind is freed; wakes for the rest. */
+void machine_clear_away(struct core *core, struct update *update);
 
 /* clients.c */
 void clients_take(struct core *core, const struct event_client *client, struct update *update);

@@ -131,6 +131,7 @@ unit_tests += tests/unit/test_core_replica
 tests_unit_test_core_replica_LDADD = tests/sim/libsim.a $(LDADD)
 unit_tests += tests/unit/test_core_rounds
 tests_unit_test_core_rounds_LDADD = tests/sim/libsim.a $(LDADD)
+unit_tests += tests/unit/test_core_snapshot
 unit_tests += tests/unit/test_core_sound
 unit_tests += tests/unit/test_core_sync
 tests_unit_test_core_sync_LDADD = tests/sim/libsim.a $(LDADD)

@@ -10,6 +10,8 @@
 #include "clusterd/core/sound.h"
 #include "wire/message.h"
 
+enum { CLEAR_BYTES = 1024 * 1024 };	/* of records that are freed in a step */
+
 /* The state machine above the replicated log: committed entries and snapshots become records. */
 
 static void on_apply(void *above, const Wire__Entry *entry, struct update *update)
@@ -84,47 +86,68 @@ bool machine_cluster(void *above, uint8_t ret_uuid[16])
 	return n == 16;
 }
 
-/* The cursor counts records over all tables, in order. */
-static bool on_snap_fill(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, size_t room)
-{
-	struct core *core = above;
-	uint64_t skip = *cursor;
-
-	chunk->index = state_index(core->state);
-	chunk->epoch = state_epoch(core->state);
-	chunk->digest = state_digest(core->state);
-	for (uint32_t table = 1; state_table_descriptor(table); table++) {
-		size_t count = state_count(core->state, table);
-
-		for (size_t i = skip < count ? skip : count; i < count; i++) {
-			uint64_t id;
-			const struct buf *packed = state_packed(core->state, table, i, &id);
-			Wire__Record *record;
-
-			if (packed->len + 32 > room)
-				return true;
-			room -= packed->len + 32;
-			record = wire_new(&wire__record__descriptor);
-			record->table = (Wire__Table)table;
-			record->id = id;
-			record->body.data = mem_dup(packed->data, packed->len);
-			record->body.len = packed->len;
-			chunk->records = mem_resize(chunk->records, chunk->n_records + 1,
-						    sizeof(*chunk->records));
-			chunk->records[chunk->n_records++] = record;
-			++*cursor;
-		}
-		skip = skip < count ? 0 : skip - count;
-	}
-	return false;
-}
-
 static void on_snap_begin(void *above)
 {
 	struct core *core = above;
 
-	state_free(core->incoming);
-	core->incoming = state_new();
+	state_snap_begin(core->state);
+}
+
+static bool on_snap_fill(void *above, Wire__SnapChunk *chunk, size_t room)
+{
+	struct core *core = above;
+	const struct buf *packed;
+	uint32_t table;
+	uint64_t id;
+
+	state_snap_position(core->state, &chunk->index, &chunk->epoch, &chunk->digest);
+	while ((packed = state_snap_at(core->state, &table, &id))) {
+		Wire__Record *record;
+
+		if (packed->len + 32 > room)
+			return true;
+		room -= packed->len + 32;
+		record = wire_new(&wire__record__descriptor);
+		record->table = (Wire__Table)table;
+		record->id = id;
+		record->body.data = mem_dup(packed->data, packed->len);
+		record->body.len = packed->len;
+		chunk->records = mem_resize(chunk->records, chunk->n_records + 1,
+					    sizeof(*chunk->records));
+		chunk->records[chunk->n_records++] = record;
+		state_snap_next(core->state);
+	}
+	state_snap_end(core->state);
+	return false;
+}
+
+static void drop_incoming(struct core *core)
+{
+	state_discard(&core->pile, steal_ptr(core->incoming));
+	update_reset(&core->incoming_puts);
+}
+
+static void on_snap_drop(void *above)
+{
+	struct core *core = above;
+
+	state_snap_end(core->state);
+	drop_incoming(core);
+}
+
+static int take_record(struct core *core, const Wire__Record *record)
+{
+	struct persist *persist;
+	int r = state_load(core->incoming, record->table, record->id, record->body.data,
+			   record->body.len);
+
+	if (r < 0)
+		return r;
+	persist = update_persist(&core->incoming_puts, PERSIST_PUT);
+	persist->table = record->table;
+	persist->id = record->id;
+	buf_append(&persist->data, record->body.data, record->body.len);
+	return 0;
 }
 
 static int on_snap_chunk(void *above, const Wire__SnapChunk *chunk)
@@ -132,25 +155,15 @@ static int on_snap_chunk(void *above, const Wire__SnapChunk *chunk)
 	struct core *core = above;
 	int r = 0;
 
+	if (chunk->seq == 0) {
+		drop_incoming(core);
+		core->incoming = state_new();
+	}
 	if (!core->incoming)
 		return -EBADMSG;
 	for (size_t i = 0; i < chunk->n_records && r == 0; i++)
-		r = state_load(core->incoming, chunk->records[i]->table, chunk->records[i]->id,
-			       chunk->records[i]->body.data, chunk->records[i]->body.len);
+		r = take_record(core, chunk->records[i]);
 	return r;
-}
-
-/* Puts the whole new state into the batch that wipes the old one. */
-static void persist_all(const struct state *state, struct update *update)
-{
-	for (uint32_t table = 1; state_table_descriptor(table); table++)
-		for (size_t i = 0; i < state_count(state, table); i++) {
-			struct persist *persist = update_persist(update, PERSIST_PUT);
-			const struct buf *packed = state_packed(state, table, i, &persist->id);
-
-			persist->table = table;
-			buf_append(&persist->data, packed->data, packed->len);
-		}
 }
 
 static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t digest,
@@ -161,19 +174,25 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 
 	if (!core->incoming || state_digest(core->incoming) != digest ||
 	    state_unsound(core->incoming)) {
-		state_free(steal_ptr(core->incoming));
+		drop_incoming(core);
 		return -EBADMSG;
 	}
-	state_free(core->state);
+	state_discard(&core->pile, core->state);
 	core->state = steal_ptr(core->incoming);
 	state_set_position(core->state, index, epoch);
 	census_copied(&core->census, index, digest);
 	agenda_hear(&core->agenda, TOPIC_ALL);
-	persist_all(core->state, update);
+	update_persist_all(update, &core->incoming_puts);
 	applied = update_persist(update, PERSIST_APPLIED);
 	applied->value = applied->index = index;
 	applied->epoch = epoch;
 	return 0;
+}
+
+void machine_clear_away(struct core *core, struct update *update)
+{
+	if (!state_clear_away(&core->pile, CLEAR_BYTES))
+		update_wake(update, core->now_ms);
 }
 
 const struct replica_ops machine_ops = {
@@ -182,8 +201,9 @@ const struct replica_ops machine_ops = {
 	.position = on_position,
 	.level = on_level,
 	.cluster = machine_cluster,
-	.snap_fill = on_snap_fill,
 	.snap_begin = on_snap_begin,
+	.snap_fill = on_snap_fill,
 	.snap_chunk = on_snap_chunk,
 	.snap_end = on_snap_end,
+	.snap_drop = on_snap_drop,
 };

@@ -49,23 +49,26 @@ struct replica_ops {
 	/* Cluster uuid; false on an empty node. */
 	bool (*cluster)(void *above, uint8_t ret_uuid[16]);
 	/*
-	 * Snapshot out: fills records, index, epoch and digest of a chunk from `cursor`,
-	 * which starts at 0, with records of at most `room` packed bytes, 32 more for each;
-	 * there is room for any single one. The records are the chunk's, from malloc. False
-	 * when nothing is left after this chunk. Called until then without a step between.
+	 * Snapshot out: a begin holds on to the state as it is. Each fill then gives a chunk the
+	 * index, epoch and digest of that moment, and the records that come next, of at most
+	 * `room` packed bytes, 32 more for each; there is room for any single one. The records
+	 * are the chunk's, from malloc. False when nothing is left after this chunk. In between,
+	 * entries may be applied.
 	 */
-	bool (*snap_fill)(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, size_t room);
+	void (*snap_begin)(void *above);
+	bool (*snap_fill)(void *above, Wire__SnapChunk *chunk, size_t room);
 	/*
-	 * Snapshot in: kept aside until taken whole. A begin forgets what was aside before.
+	 * Snapshot in: chunks are kept aside until taken whole; one with seq 0 begins anew.
 	 * The end compares the digest and makes the snapshot the state: a PERSIST_PUT for
 	 * every record, PERSIST_APPLIED; the PERSIST_WIPE before them is in the update
 	 * already. -EBADMSG if the digest differs, or the state is not sound; then it changes
 	 * nothing.
 	 */
-	void (*snap_begin)(void *above);
 	int (*snap_chunk)(void *above, const Wire__SnapChunk *chunk);
 	int (*snap_end)(void *above, uint64_t index, uint64_t epoch, uint64_t digest,
 			struct update *update);
+	/* Forgets both, whichever there is: the round is over. */
+	void (*snap_drop)(void *above);
 };
 
 struct replica_config {

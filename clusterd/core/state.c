@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/names.h"
@@ -19,6 +20,18 @@ struct row {
 	ProtobufCMessage *record;
 	struct buf packed;
 	uint64_t digest;
+	uint64_t since;			/* so many snapshots had begun when it was added */
+};
+
+/* What was not read of it: rows of the state that are older than it is, and those kept. */
+struct snap {
+	bool on;
+	uint64_t number;		/* how many there were, with this one */
+	uint64_t index, epoch, digest;
+	uint32_t table;			/* what is below this table and id was read */
+	uint64_t id;
+	struct idmap kept[TABLES];	/* rows that the state no longer has, no records */
+	size_t kept_bytes;
 };
 
 struct state {
@@ -32,6 +45,9 @@ struct state {
 	uint64_t changed;		/* tables, since somebody asked; and which VMs */
 	uint64_t *vms;
 	size_t vms_n, vms_cap;
+
+	struct snap snap;
+	struct state *below;		/* on a pile */
 };
 
 const ProtobufCMessageDescriptor *state_table_descriptor(uint32_t table)
@@ -81,6 +97,7 @@ void state_free(struct state *state)
 {
 	if (!state)
 		return;
+	state_snap_end(state);
 	for (uint32_t table = 0; table < TABLES; table++) {
 		names_free(&state->names[table]);
 		idmap_free(&state->tables[table], row_free);
@@ -311,6 +328,20 @@ static void note_change(struct state *state, uint32_t table, uint64_t id)
 	state->vms[state->vms_n++] = id;
 }
 
+/* Whether a row that goes is to be read yet. */
+static bool snap_needs(const struct snap *snap, const struct row *row, uint32_t table, uint64_t id)
+{
+	return snap->on && row->since != snap->number &&
+	       (table > snap->table || (table == snap->table && id >= snap->id));
+}
+
+static void snap_keep(struct snap *snap, struct row *row, uint32_t table, uint64_t id)
+{
+	wire_free(steal_ptr(row->record));
+	snap->kept_bytes += row->packed.len;
+	idmap_put(&snap->kept[table], id, row);
+}
+
 static void remove_row(struct state *state, uint32_t table, uint64_t id)
 {
 	struct row *row = idmap_remove(&state->tables[table], id);
@@ -322,7 +353,10 @@ static void remove_row(struct state *state, uint32_t table, uint64_t id)
 	note_names(state, table, id, row->record, names_remove);
 	if (table == WIRE__TABLE__TABLE_OPERATION)
 		idmap_remove(&state->running, id);
-	row_free(row);
+	if (snap_needs(&state->snap, row, table, id))
+		snap_keep(&state->snap, row, table, id);
+	else
+		row_free(row);
 }
 
 static void add_row(struct state *state, uint32_t table, uint64_t id, struct row *row)
@@ -357,6 +391,7 @@ int state_load(struct state *state, uint32_t table, uint64_t id, const void *dat
 	row->record = record;
 	buf_append(&row->packed, data, size);
 	row->digest = row_digest(table, id, &row->packed);
+	row->since = state->snap.number;
 	add_row(state, table, id, row);
 	return 0;
 }
@@ -411,4 +446,137 @@ void state_set_position(struct state *state, uint64_t index, uint64_t epoch)
 {
 	state->index = index;
 	state->epoch = epoch;
+}
+
+/* ------------------------------------------------------------------ snapshots */
+
+void state_snap_begin(struct state *state)
+{
+	state_snap_end(state);
+	state->snap = (struct snap){
+		.on = true,
+		.number = state->snap.number + 1,
+		.index = state->index,
+		.epoch = state->epoch,
+		.digest = state->digest,
+	};
+}
+
+void state_snap_end(struct state *state)
+{
+	struct snap *snap = &state->snap;
+
+	for (uint32_t table = 0; table < TABLES; table++)
+		idmap_free(&snap->kept[table], row_free);
+	snap->kept_bytes = 0;
+	snap->on = false;
+}
+
+/* The first row of its table that is of the snapshot and was not read; NULL if there is none. */
+static const struct row *snap_row(const struct state *state, uint64_t *ret_id)
+{
+	const struct snap *snap = &state->snap;
+	const struct idmap *rows = &state->tables[snap->table], *kept = &snap->kept[snap->table];
+	const struct row *first = idmap_count(kept) ? idmap_at(kept, 0, ret_id) : NULL;
+
+	for (size_t at = idmap_lower_bound(rows, snap->id); at < idmap_count(rows); at++) {
+		uint64_t id;
+		const struct row *row = idmap_at(rows, at, &id);
+
+		if (first && *ret_id <= id)
+			break;
+		if (row->since == snap->number)
+			continue;
+		*ret_id = id;
+		return row;
+	}
+	return first;
+}
+
+const struct buf *state_snap_at(struct state *state, uint32_t *ret_table, uint64_t *ret_id)
+{
+	struct snap *snap = &state->snap;
+
+	for (; snap->on && snap->table < TABLES; snap->table++, snap->id = 0) {
+		uint64_t id;
+		const struct row *row = snap_row(state, &id);
+
+		if (!row)
+			continue;
+		snap->id = *ret_id = id;
+		*ret_table = snap->table;
+		return &row->packed;
+	}
+	return NULL;
+}
+
+void state_snap_next(struct state *state)
+{
+	struct snap *snap = &state->snap;
+	struct row *kept;
+
+	assert(snap->on && snap->table < TABLES);
+	kept = idmap_remove(&snap->kept[snap->table], snap->id);
+	if (kept) {
+		snap->kept_bytes -= kept->packed.len;
+		row_free(kept);
+	}
+	/* Above the highest id there is none. */
+	if (++snap->id == 0)
+		snap->table++;
+}
+
+void state_snap_position(const struct state *state, uint64_t *ret_index, uint64_t *ret_epoch,
+			 uint64_t *ret_digest)
+{
+	*ret_index = state->snap.index;
+	*ret_epoch = state->snap.epoch;
+	*ret_digest = state->snap.digest;
+}
+
+size_t state_snap_kept(const struct state *state)
+{
+	return state->snap.kept_bytes;
+}
+
+/* ------------------------------------------------------------------ the pile */
+
+void state_discard(struct state **pile, struct state *state)
+{
+	if (!state)
+		return;
+	state->below = *pile;
+	*pile = state;
+}
+
+static size_t clear_last(struct idmap *rows)
+{
+	struct row *row;
+	uint64_t id;
+	size_t bytes;
+
+	row = idmap_at(rows, idmap_count(rows) - 1, &id);
+	bytes = sizeof(*row) + row->packed.len;
+	idmap_remove(rows, id);
+	row_free(row);
+	return bytes;
+}
+
+bool state_clear_away(struct state **pile, size_t bytes)
+{
+	size_t cleared = 0;
+
+	while (*pile) {
+		struct state *state = *pile;
+
+		for (uint32_t table = 0; table < TABLES; table++)
+			while (idmap_count(&state->tables[table]) > 0) {
+				if (cleared >= bytes)
+					return false;
+				cleared += clear_last(&state->tables[table]);
+			}
+		*pile = state->below;
+		state_free(state);
+	}
+	return true;
 }

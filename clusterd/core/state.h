@@ -91,6 +91,31 @@ struct state_changes {
 };
 struct state_changes state_take_changes(struct state *state);
 
+/*
+ * A snapshot: all records as they are at its begin, to be read one by one in the order of tables
+ * and ids while the state goes on changing. What is put or deleted before it was read is kept for
+ * it, and nothing else. A state has one at a time: the next begin ends it, and so does the end of
+ * the state.
+ */
+void state_snap_begin(struct state *state);
+void state_snap_end(struct state *state);
+/* The record that comes next, packed, good until the next writer; NULL: that was all. */
+const struct buf *state_snap_at(struct state *state, uint32_t *ret_table, uint64_t *ret_id);
+void state_snap_next(struct state *state);
+/* Of the state at its begin. */
+void state_snap_position(const struct state *state, uint64_t *ret_index, uint64_t *ret_epoch,
+			 uint64_t *ret_digest);
+/* Packed bytes that are kept for it alone. */
+size_t state_snap_kept(const struct state *state);
+
+/*
+ * A state of many records takes long to free. One that is discarded goes onto a pile, which is
+ * cleared away bit by bit: so many packed bytes at a time. False: something is left of it. An empty
+ * pile is NULL.
+ */
+void state_discard(struct state **pile, struct state *state);
+bool state_clear_away(struct state **pile, size_t bytes);
+
 /* Packed bytes of a record, as digested and stored; NULL if there is none. */
 const struct buf *state_packed(const struct state *state, uint32_t table, size_t position,
 			       uint64_t *ret_id);

@@ -2,7 +2,6 @@
 #include "clusterd/core/sync.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -115,14 +114,30 @@ static void send_log_chunk(struct replica *replica, struct update *update)
 	replica_send(replica, FRAME_LOG_CHUNK, &chunk.base, update);
 }
 
+/* False: those behind cannot be helped. They stay behind, and say so. */
+static bool send_snap_chunk(struct replica *replica, struct update *update)
+{
+	const struct replica_config *config = &replica->config;
+	struct sync *sync = &replica->sync;
+	_cleanup_(wire_freep) Wire__SnapChunk *chunk = wire_new(&wire__snap_chunk__descriptor);
+
+	if (sync->next_snap == SNAP_CHUNKS_MAX)
+		return false;
+	sync->snapping = config->ops->snap_fill(config->above, chunk, SNAP_ROOM);
+	chunk->seq = sync->next_snap++;
+	chunk->last = !sync->snapping;
+	replica_send(replica, FRAME_SNAP_CHUNK, &chunk->base, update);
+	return true;
+}
+
 /* Sends on, as far as what was sent before has been delivered. */
 static void pump(struct replica *replica, struct update *update)
 {
 	struct sync *sync = &replica->sync;
 
 	while (sync->sending && sync->in_flight < IN_FLIGHT_MAX) {
-		if (sync->snaps_sent < sync->snaps_n) {
-			update_frame(update, &sync->snaps[sync->snaps_sent++]);
+		if (sync->snapping) {
+			sync->sending = send_snap_chunk(replica, update);
 		} else if (sync->next <= replica->round.base) {
 			send_log_chunk(replica, update);
 		} else {
@@ -131,49 +146,6 @@ static void pump(struct replica *replica, struct update *update)
 		}
 		sync->in_flight++;
 	}
-}
-
-/* One chunk of the state, encoded. *more is false after the last one. */
-static int encode_snap(struct replica *replica, uint64_t *cursor, bool *more)
-{
-	const struct replica_config *config = &replica->config;
-	struct sync *sync = &replica->sync;
-	_cleanup_(wire_freep) Wire__SnapChunk *chunk = wire_new(&wire__snap_chunk__descriptor);
-	struct buf frame = { 0 };
-	int r;
-
-	if (sync->snaps_n == SNAP_CHUNKS_MAX)
-		return -EFBIG;
-	*more = config->ops->snap_fill(config->above, chunk, cursor, SNAP_ROOM);
-	chunk->seq = (uint32_t)sync->snaps_n;
-	chunk->last = !*more;
-	r = replica_encode(replica, FRAME_SNAP_CHUNK, 0, &chunk->base, &frame);
-	if (r < 0)
-		return r;
-	if (sync->snaps_n == sync->snaps_cap) {
-		sync->snaps_cap = sync->snaps_cap ? sync->snaps_cap * 2 : 16;
-		sync->snaps = mem_resize(sync->snaps, sync->snaps_cap, sizeof(*sync->snaps));
-	}
-	sync->snaps[sync->snaps_n++] = frame;
-	return 0;
-}
-
-/*
- * The whole state at once, so that it may change while the chunks travel. A state that does
- * not fit in chunks cannot be helped here: those behind stay behind, and say so.
- */
-static int take_snapshot(struct replica *replica)
-{
-	uint64_t cursor = 0;
-	bool more = true;
-
-	while (more) {
-		int r = encode_snap(replica, &cursor, &more);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 void sync_begin(struct replica *replica, struct update *update)
@@ -188,20 +160,18 @@ void sync_begin(struct replica *replica, struct update *update)
 	/* Below what is held only if a HELLO contradicts itself; nobody can be helped then. */
 	if (sync->next < rlog_first(&replica->log))
 		return;
-	if (anybody_needs_snap(round) && take_snapshot(replica) < 0)
-		return;
+	if (anybody_needs_snap(round)) {
+		replica->config.ops->snap_begin(replica->config.above);
+		sync->snapping = true;
+	}
 	sync->sending = true;
 	pump(replica, update);
 }
 
 void sync_end(struct replica *replica)
 {
-	struct sync *sync = &replica->sync;
-
-	for (size_t i = 0; i < sync->snaps_n; i++)
-		buf_free(&sync->snaps[i]);
-	free(sync->snaps);
-	*sync = (struct sync){ 0 };
+	replica->config.ops->snap_drop(replica->config.above);
+	replica->sync = (struct sync){ 0 };
 }
 
 /* Own chunk, back in the total order: room for another one. */
@@ -375,7 +345,6 @@ void sync_take_snap(struct replica *replica, const struct delivery *delivery)
 		return;
 	}
 	if (chunk->seq == 0) {
-		config->ops->snap_begin(config->above);
 		sync->snap_index = chunk->index;
 		sync->snap_epoch = chunk->epoch;
 		sync->snap_digest = chunk->digest;

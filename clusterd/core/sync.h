@@ -8,13 +8,15 @@
  * then log entries up to the base of the round. What a member already has is compared, what
  * contradicts the source is cut, from there on and not before: an entry that is the source's
  * may have been acknowledged by this member, and must at no moment be missing from its disk.
+ *
+ * Neither side does more than a chunk at a time: the source packs the next one when one of those
+ * it has sent comes back, though its state goes on changing as soon as the epoch is open; who
+ * receives puts each aside, ready to become the state and the batch for the disk.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "base/buf.h"
 
 struct replica;
 struct update;
@@ -23,8 +25,8 @@ struct delivery;
 struct sync {
 	/* the source's side */
 	bool sending;
-	struct buf *snaps;			/* encoded, a copy of the state at CLOSE */
-	size_t snaps_n, snaps_cap, snaps_sent;
+	bool snapping;				/* chunks of the state at CLOSE are left */
+	uint32_t next_snap;
 	uint64_t next;				/* entry to send; above the base: all sent */
 	uint32_t next_seq;
 	size_t in_flight;			/* own chunks not yet delivered back */

@@ -63,6 +63,22 @@ struct persist *update_persist(struct update *update, enum persist_kind kind)
 	return persist;
 }
 
+void update_persist_all(struct update *update, struct update *from)
+{
+	size_t n = update->persists_n + from->persists_n;
+
+	if (from->persists_n == 0)
+		return;
+	if (n > update->persists_cap) {
+		update->persists_cap = n;
+		update->persists = mem_resize(update->persists, n, sizeof(*update->persists));
+	}
+	memcpy(update->persists + update->persists_n, from->persists,
+	       from->persists_n * sizeof(*from->persists));
+	update->persists_n = n;
+	from->persists_n = 0;
+}
+
 struct ask *update_ask(struct update *update, enum agent_kind agent)
 {
 	struct ask *ask;

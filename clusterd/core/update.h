@@ -84,6 +84,8 @@ void update_reset(struct update *update);
 /* The builders below take ownership of what they are given. */
 void update_frame(struct update *update, struct buf *frame);
 struct persist *update_persist(struct update *update, enum persist_kind kind);
+/* All persists of another update, after those that are there; that one has none then. */
+void update_persist_all(struct update *update, struct update *from);
 struct ask *update_ask(struct update *update, enum agent_kind agent);
 /* An ask of AGENT_FENCE that is under way does nothing more, and nobody waits for its answer. */
 void update_cancel(struct update *update, uint64_t ask);

@@ -173,16 +173,27 @@ static bool on_cluster(void *above, uint8_t ret_uuid[16])
 	return true;
 }
 
-static bool on_snap_fill(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, size_t room)
+/* A command that was applied is never another one: nothing has to be kept. */
+static void on_snap_begin(void *above)
 {
 	struct toy *toy = above;
 
-	chunk->index = toy->index;
-	chunk->epoch = toy->epoch;
-	chunk->digest = toy->digest;
-	for (; *cursor < idmap_count(&toy->commands); ++*cursor) {
-		uint64_t id;
-		const struct toy_command *command = idmap_at(&toy->commands, *cursor, &id);
+	toy->snap.next = 1;
+	toy->snap.index = toy->index;
+	toy->snap.epoch = toy->epoch;
+	toy->snap.digest = toy->digest;
+}
+
+static bool on_snap_fill(void *above, Wire__SnapChunk *chunk, size_t room)
+{
+	struct toy *toy = above;
+
+	assert(toy->snap.index > 0);
+	chunk->index = toy->snap.index;
+	chunk->epoch = toy->snap.epoch;
+	chunk->digest = toy->snap.digest;
+	for (; toy->snap.next <= toy->snap.index; toy->snap.next++) {
+		const struct toy_command *command = idmap_get(&toy->commands, toy->snap.next);
 		_cleanup_(buf_free) struct buf body = { 0 };
 		Wire__Record *record;
 
@@ -192,7 +203,7 @@ static bool on_snap_fill(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, 
 		room -= command->packed.len + 8 + 32;
 		record = wire_new(&wire__record__descriptor);
 		record->table = (Wire__Table)TABLE;
-		record->id = id;
+		record->id = toy->snap.next;
 		record_write(command, &body);
 		record->body.data = mem_dup(body.data, body.len);
 		record->body.len = body.len;
@@ -203,12 +214,12 @@ static bool on_snap_fill(void *above, Wire__SnapChunk *chunk, uint64_t *cursor, 
 	return false;
 }
 
-static void on_snap_begin(void *above)
+static void on_snap_drop(void *above)
 {
 	struct toy *toy = above;
 
-	toy_free(toy->incoming);
-	toy->incoming = toy_new();
+	toy_free(steal_ptr(toy->incoming));
+	toy->snap.index = 0;
 }
 
 static int on_snap_chunk(void *above, const Wire__SnapChunk *chunk)
@@ -216,6 +227,10 @@ static int on_snap_chunk(void *above, const Wire__SnapChunk *chunk)
 	struct toy *toy = above;
 	int r = 0;
 
+	if (chunk->seq == 0) {
+		toy_free(toy->incoming);
+		toy->incoming = toy_new();
+	}
 	for (size_t i = 0; i < chunk->n_records && r == 0; i++)
 		r = record_take(toy->incoming, chunk->records[i]->id, chunk->records[i]->body.data,
 				chunk->records[i]->body.len);
@@ -260,6 +275,7 @@ const struct replica_ops toy_ops = {
 	.snap_begin = on_snap_begin,
 	.snap_chunk = on_snap_chunk,
 	.snap_end = on_snap_end,
+	.snap_drop = on_snap_drop,
 };
 
 /* ---------------------------------------------------------------- disks */

@@ -25,6 +25,9 @@ struct toy {
 	uint64_t index, epoch, digest;
 	struct voters voters;
 	struct toy *incoming;			/* a snapshot, aside */
+	struct {
+		uint64_t next, index, epoch, digest;
+	} snap;					/* that goes out: up to its index, none if 0 */
 
 	/* Told of every command applied, if set. */
 	void (*applied)(void *context, const struct toy *toy, uint64_t index, uint64_t epoch,
