@@ -124,6 +124,9 @@ EXTRA_DIST += %D%/sim/README.md %D%/sim/mutants %D%/sim/campaign %D%/regress
 check_PROGRAMS += %D%/bench/core
 %C%_bench_core_SOURCES = %D%/bench/core.c
 %C%_bench_core_LDADD = clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) $(COMMON_EXT)
+check_PROGRAMS += %D%/bench/floor
+%C%_bench_floor_SOURCES = %D%/bench/floor.c
+%C%_bench_floor_LDADD = $(CPG_LIBS)
 EXTRA_DIST += %D%/models/README.md %D%/models/run %D%/models/solo.pml
 
 # The store on a disk that fails and lies. What the store asks of the system is taken to the crashfs.
@@ -175,4 +178,5 @@ EXTRA_DIST += %D%/fault/README.md %D%/fault/mutants
 
 EXTRA_DIST += %D%/README.md %D%/lab
 # Each by itself: of a folder, what was built there would be taken, too.
-EXTRA_DIST += %D%/bench/README.md %D%/bench/benchlib.py %D%/bench/failover %D%/bench/migrate
+EXTRA_DIST += %D%/bench/README.md %D%/bench/benchlib.py %D%/bench/commit
+EXTRA_DIST += %D%/bench/failover %D%/bench/migrate

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
@@ -50,6 +51,7 @@ struct loop {
 	int exit;
 	struct shell_timer leave_timer, watchdog_timer, running_timer, settle_timer;
 	uint64_t watchdog_ms;
+	uint64_t view_us;		/* when the members changed; 0: an epoch is open again */
 	qb_loop_signal_handle signals[4];
 };
 
@@ -214,6 +216,25 @@ static void tell(struct loop *loop)
 				loop);
 }
 
+static uint64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* For how long nothing could be decided here, from the first of the views that closed the epoch. */
+static void note_gap(struct loop *loop, const struct event *event)
+{
+	if (event->kind == EVENT_VIEW && !event->view.ring_only && !loop->view_us)
+		loop->view_us = monotonic_us();
+	if (!loop->update.opened || !loop->view_us)
+		return;
+	log_info("epoch opened after_view_us=%" PRIu64, monotonic_us() - loop->view_us);
+	loop->view_us = 0;
+}
+
 static void on_event(void *context, struct event *event)
 {
 	struct loop *loop = context;
@@ -226,6 +247,7 @@ static void on_event(void *context, struct event *event)
 	event->now_ms = shell_boot_ms();
 	event->wall_ms = shell_wall_ms();
 	core_step(loop->core, event, &loop->update);
+	note_gap(loop, event);
 	carry_out(loop, &loop->update);
 	update_reset(&loop->update);
 	loop->stepping = false;
