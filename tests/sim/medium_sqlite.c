@@ -251,16 +251,17 @@ static void submit(struct real *real, const struct disk *disk, size_t from, size
 	}
 }
 
-/* As the loop hears of it. */
-static int poll_store(struct real *real, char *why, size_t size)
+enum told { TOLD_DONE, TOLD_FAILED, TOLD_BOTH };
+
+/* As the loop hears of it. A store that fails has not written before that: it was one transaction. */
+static enum told poll_store(struct real *real, char *why, size_t size)
 {
 	uint64_t before = real->durable;
-	int error = store_poll(real->store, &real->durable, why, size);
 
-	real->failed = error != 0;
-	if (error && real->durable != before)
-		snprintf(why, size, "a batch is durable that has failed");
-	return error;
+	real->failed = store_poll(real->store, &real->durable, why, size) < 0;
+	if (real->failed && real->durable != before)
+		snprintf(why, size, "a store that failed says that it has written");
+	return !real->failed ? TOLD_DONE : real->durable == before ? TOLD_FAILED : TOLD_BOTH;
 }
 
 static bool write_well(struct real *real, const struct disk *disk, size_t n)
@@ -269,7 +270,7 @@ static bool write_well(struct real *real, const struct disk *disk, size_t n)
 
 	submit(real, disk, 0, n);
 	store_write_round(real->store);
-	if (poll_store(real, why, sizeof(why)) < 0)
+	if (poll_store(real, why, sizeof(why)) != TOLD_DONE)
 		return wrong(&real->base, "its store failed: %s", why);
 	if (n && real->durable != disk->queue[n - 1].seq)
 		return wrong(&real->base, "its store does not say that it has written");
@@ -286,6 +287,7 @@ static enum medium_found real_write(struct medium *medium, const struct disk *di
 	struct real *real = real_of(medium);
 	enum medium_fault fault = medium->fault;
 	char why[300] = "";
+	enum told told;
 	bool come;
 
 	if (rested && !write_well(real, disk, 0))
@@ -298,11 +300,13 @@ static enum medium_found real_write(struct medium *medium, const struct disk *di
 	submit(real, disk, 0, n);
 	store_write_round(real->store);
 	come = crashfs_calm(real->fs);
-	if (poll_store(real, why, sizeof(why)) < 0)
-		return come ? MEDIUM_FAILED : (wrong(medium, "%s", why), MEDIUM_WRONG);
-	if (!come)
+	told = poll_store(real, why, sizeof(why));
+	if (come && told == TOLD_FAILED)
+		return MEDIUM_FAILED;
+	if (!come && told == TOLD_DONE)
 		return MEDIUM_AS_IT_IS;
-	wrong(medium, "a store whose disk has failed says that it has written");
+	wrong(medium, "%s", told == TOLD_DONE ? "a store whose disk failed says that it has written"
+					      : why);
 	return MEDIUM_WRONG;
 }
 
@@ -311,14 +315,14 @@ static enum medium_found real_write(struct medium *medium, const struct disk *di
 /* In the middle of a transaction; or of what is done with the log meanwhile; or of nothing. */
 static bool break_off(struct real *real, const struct disk *disk, size_t n, bool power)
 {
-	char why[300];
+	char why[300] = "";
 
 	submit(real, disk, n, disk->queued);
 	crashfs_plan_end(real->fs, 1 + rng_below(&real->base.rng, 24), power);
 	store_write_round(real->store);
 	crashfs_calm(real->fs);
 	if (crashfs_is_off(real->fs))
-		return poll_store(real, why, sizeof(why)) < 0 ||
+		return poll_store(real, why, sizeof(why)) == TOLD_FAILED ||
 		       wrong(&real->base, "its store says that it has written without power");
 	if (power)
 		crashfs_cut(real->fs);
