@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "tests/sim/world_private.h"
+#include "tests/sim/admin_private.h"
 #include "wire/message.h"
 
 enum {
@@ -27,14 +27,6 @@ struct request {
 	bool told, seen;		/* it is done, as was said; and was asked again */
 	uint64_t turn;			/* of what is due the last counts */
 	unsigned tries;
-};
-
-struct admin {
-	struct world *world;
-	struct idmap requests;		/* by number: struct request */
-	struct idmap tags;		/* by tag: the same, not owned */
-	uint32_t vms;
-	size_t musts;			/* that are not done yet */
 };
 
 struct admin *admin_new(struct world *world)
@@ -107,8 +99,7 @@ static void send(struct admin *admin, struct request *request, uint32_t node)
 	world_input(&world->machines[request->node], &input);
 }
 
-/* Takes the command. */
-static void ask(struct world *world, uint32_t node, Wire__Command *command, bool must)
+void admin_command(struct world *world, uint32_t node, Wire__Command *command, bool must)
 {
 	struct request *request = mem_new(struct request);
 
@@ -162,7 +153,8 @@ static void refused(struct world *world, uint32_t node, struct request *request,
 		    Wire__Verdict__Code code)
 {
 	Wire__Command *command = request->command;
-	bool must = request->must && code != WIRE__VERDICT__CODE__EXISTS;
+	bool must = request->must && code != WIRE__VERDICT__CODE__EXISTS &&
+		    code != WIRE__VERDICT__CODE__NO_SUCH;
 
 	if (request->told && truth_is_known(world->truth, node, request->number))
 		world_fail(world, "n%u refuses a request that is done, as it knows", node);
@@ -210,7 +202,7 @@ void admin_answer(struct world *world, uint32_t node, uint64_t tag, const Wire__
 
 /* ---------------------------------------------------------------- commands */
 
-static Wire__Command *new_command(Wire__Command__BodyCase body, ProtobufCMessage *message)
+Wire__Command *admin_new_command(Wire__Command__BodyCase body, ProtobufCMessage *message)
 {
 	Wire__Command *command = wire_new(&wire__command__descriptor);
 
@@ -220,9 +212,7 @@ static Wire__Command *new_command(Wire__Command__BodyCase body, ProtobufCMessage
 	return command;
 }
 
-#define COMMAND(body, message) new_command(WIRE__COMMAND__BODY_##body, &(message)->base)
-
-static Wire__Command *add_fence(uint32_t node)
+Wire__Command *admin_add_fence(uint32_t node)
 {
 	Wire__FenceAdd *add = wire_new(&wire__fence_add__descriptor);
 	char name[24];
@@ -300,12 +290,10 @@ static Wire__Command *want(const char *name, Wire__Vm__Wanted wanted, bool force
 	return COMMAND(VM_WANT, body);
 }
 
-static Wire__Command *move(uint32_t vm, uint32_t to, bool quick)
+Wire__Command *admin_move(const char *name, uint32_t to, bool quick)
 {
 	Wire__VmMove *body = wire_new(&wire__vm_move__descriptor);
-	char name[16];
 
-	name_vm(name, vm);
 	wire_set(&body->name, name);
 	body->to = to;
 	body->how = quick ? WIRE__VM_MOVE__HOW__QUICK : WIRE__VM_MOVE__HOW__LIVE;
@@ -332,7 +320,7 @@ static Wire__Param **one_param(const char *key, const char *value)
 	return params;
 }
 
-static Wire__Command *set_vm(const char *name, const char *key, const char *value)
+Wire__Command *admin_set_vm(const char *name, const char *key, const char *value)
 {
 	Wire__VmSet *body = wire_new(&wire__vm_set__descriptor);
 
@@ -342,7 +330,7 @@ static Wire__Command *set_vm(const char *name, const char *key, const char *valu
 	return COMMAND(VM_SET, body);
 }
 
-static Wire__Command *set_node(uint32_t node, const char *key, const char *value)
+Wire__Command *admin_set_node(uint32_t node, const char *key, const char *value)
 {
 	Wire__NodeSet *body = wire_new(&wire__node_set__descriptor);
 	char name[16];
@@ -354,7 +342,7 @@ static Wire__Command *set_node(uint32_t node, const char *key, const char *value
 	return COMMAND(NODE_SET, body);
 }
 
-static Wire__Command *set(const char *name, const char *value)
+Wire__Command *admin_set(const char *name, const char *value)
 {
 	Wire__SettingSet *body = wire_new(&wire__setting_set__descriptor);
 
@@ -363,7 +351,7 @@ static Wire__Command *set(const char *name, const char *value)
 	return COMMAND(SETTING_SET, body);
 }
 
-static Wire__Command *fence_command(uint32_t node, bool test)
+Wire__Command *admin_fence(uint32_t node, bool test)
 {
 	Wire__FenceTest *body = wire_new(&wire__fence_test__descriptor);
 	Wire__FenceRemove *remove;
@@ -403,7 +391,7 @@ static Wire__Command *some_setting(struct rng *rng)
 	};
 	uint32_t i = rng_below(rng, ARRAY_SIZE(choices));
 
-	return set(choices[i].name, choices[i].values[rng_below(rng, 4)]);
+	return admin_set(choices[i].name, choices[i].values[rng_below(rng, 4)]);
 }
 
 static Wire__Command *some_vm_setting(struct world *world, struct rng *rng, const char *name)
@@ -419,10 +407,10 @@ static Wire__Command *some_vm_setting(struct world *world, struct rng *rng, cons
 	char owners[40];
 
 	if (i < ARRAY_SIZE(pairs))
-		return set_vm(name, pairs[i][0], pairs[i][1]);
+		return admin_set_vm(name, pairs[i][0], pairs[i][1]);
 	snprintf(owners, sizeof(owners), "n%u,n%u", 1 + rng_below(rng, world->nodes),
 		 1 + rng_below(rng, world->nodes));
-	return set_vm(name, "owners", owners);
+	return admin_set_vm(name, "owners", owners);
 }
 
 static Wire__Command *some_wish(struct rng *rng, const char *name)
@@ -438,48 +426,51 @@ static Wire__Command *some_wish(struct rng *rng, const char *name)
 	return want(name, WIRE__VM__WANTED__RUNNING, false, WIRE__VM__ACTION__RESET, false);
 }
 
-void admin_ask(struct world *world, uint32_t node, uint64_t draw)
+static Wire__Command *some_command(struct world *world, struct rng *rng)
 {
-	struct rng rng = { draw };
-	uint32_t vm = 1 + rng_below(&rng, world->admin->vms), what = rng_below(&rng, 100);
-	uint32_t to = rng_below(&rng, world->nodes + 1);
+	uint32_t vm = 1 + rng_below(rng, world->admin->vms), what = rng_below(rng, 100);
+	uint32_t to = rng_below(rng, world->nodes + 1);
 	char name[16];
 
 	name_vm(name, vm);
 	if (what < 40)
-		ask(world, node, move(vm, to, rng_below(&rng, 3) == 0), false);
-	else if (what < 65)
-		ask(world, node, some_wish(&rng, name), false);
-	else if (what < 70)
-		ask(world, node, cancel(vm), false);
-	else if (what < 78)
-		ask(world, node, some_vm_setting(world, &rng, name), false);
-	else if (what < 82)
-		ask(world, node, add_vm(vm), false);
-	else if (what < 84)
-		ask(world, node, remove_vm(vm, rng_below(&rng, 2)), false);
-	else if (what < 88)
-		ask(world, node, set_node(1 + rng_below(&rng, world->nodes), "placement",
-					  rng_below(&rng, 2) ? "yes" : "no"), false);
-	else if (what < 92)
-		ask(world, node, some_setting(&rng), false);
-	else if (what < 96)
-		ask(world, node, fence_command(1 + rng_below(&rng, world->nodes), true), false);
-	else if (what < 98)
-		ask(world, node, fence_command(1 + rng_below(&rng, world->nodes), false), false);
-	else
-		ask(world, node, add_fence(1 + rng_below(&rng, world->nodes)), false);
+		return admin_move(name, to, rng_below(rng, 3) == 0);
+	if (what < 65)
+		return some_wish(rng, name);
+	if (what < 70)
+		return cancel(vm);
+	if (what < 78)
+		return some_vm_setting(world, rng, name);
+	if (what < 82)
+		return add_vm(vm);
+	if (what < 84)
+		return remove_vm(vm, rng_below(rng, 2));
+	if (what < 88)
+		return admin_set_node(1 + rng_below(rng, world->nodes), "placement",
+				      rng_below(rng, 2) ? "yes" : "no");
+	if (what < 92)
+		return some_setting(rng);
+	if (what < 98)
+		return admin_fence(1 + rng_below(rng, world->nodes), what < 96);
+	return admin_add_fence(1 + rng_below(rng, world->nodes));
+}
+
+void admin_ask(struct world *world, uint32_t node, uint64_t draw)
+{
+	struct rng rng = { draw };
+
+	admin_command(world, node, some_command(world, &rng), false);
 }
 
 /* ---------------------------------------------------------------- before and after */
 
 void admin_furnish(struct world *world)
 {
-	ask(world, 0, add_volume(), true);
-	for (uint32_t node = 1; node <= world->nodes; node++)
-		ask(world, 0, add_fence(node), true);
+	admin_command(world, 0, add_volume(), true);
+	for (uint32_t node = 1; node <= world->founders; node++)
+		admin_command(world, 0, admin_add_fence(node), true);
 	for (uint32_t vm = 1; vm <= world->admin->vms; vm++)
-		ask(world, 0, add_vm(vm), true);
+		admin_command(world, 0, add_vm(vm), true);
 }
 
 static bool runs_at(const struct world *world, const Wire__Vm *vm)
@@ -496,9 +487,9 @@ static Wire__Command *remedy(struct world *world, const Wire__Vm *vm, bool *ret_
 {
 	*ret_well = false;
 	if (vm->unmanaged)
-		return set_vm(vm->name, "managed", "yes");
+		return admin_set_vm(vm->name, "managed", "yes");
 	if (vm->n_possible_owners)
-		return set_vm(vm->name, "owners", "");
+		return admin_set_vm(vm->name, "owners", "");
 	if (vm->phase == WIRE__VM__PHASE__FAILED)
 		return want(vm->name, WIRE__VM__WANTED__RUNNING, false, 0, true);
 	if (vm->wanted == WIRE__VM__WANTED__STOPPED)
@@ -508,30 +499,11 @@ static Wire__Command *remedy(struct world *world, const Wire__Vm *vm, bool *ret_
 	return NULL;
 }
 
-static bool restore_nodes(struct world *world, const struct state *state)
-{
-	bool well = true;
-
-	for (uint32_t id = 1; id <= world->nodes; id++) {
-		const Wire__Node *node = state_node(state, id);
-		char name[24];
-
-		snprintf(name, sizeof(name), "bmc-n%u", id);
-		if (!state_fence_named(state, name))
-			ask(world, 0, add_fence(id), true);
-		else if (node && node->drained)
-			ask(world, 0, set_node(id, "placement", "yes"), true);
-		else
-			continue;
-		well = false;
-	}
-	return well;
-}
-
 void admin_give_up(struct world *world)
 {
 	struct idmap *requests = &world->admin->requests;
 
+	world->admin->going = 0;
 	for (size_t i = idmap_count(requests); i-- > 0;) {
 		struct request *request = idmap_at(requests, i, NULL);
 
@@ -548,17 +520,17 @@ bool admin_restore(struct world *world)
 	if (!state || world->admin->musts)
 		return false;
 	if (strcmp(state_setting(state, SET_RESTART_TRIES_TOTAL), "1000") != 0) {
-		ask(world, 0, set("restart.tries_total", "1000"), true);
+		admin_command(world, 0, admin_set("restart.tries_total", "1000"), true);
 		return false;
 	}
-	well = restore_nodes(world, state);
+	well = admin_restore_nodes(world, state);
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
 		bool vm_well;
 		Wire__Command *command =
 			remedy(world, state_at(state, WIRE__TABLE__TABLE_VM, i), &vm_well);
 
 		if (command)
-			ask(world, 0, command, true);
+			admin_command(world, 0, command, true);
 		well &= vm_well;
 	}
 	return well && !world->admin->musts;

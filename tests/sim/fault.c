@@ -48,6 +48,9 @@ static const struct kind {
 	[FAULT_RATE] = { "rate", 2, true, NUMBER, NOTHING, 20000, 0 },
 	[FAULT_WALL] = { "wall", 1, true, SEED, NOTHING, 0, 0 },
 	[FAULT_ADMIN] = { "admin", 40, true, SEED, NOTHING, 0, 0 },
+	[FAULT_ADD] = { "add", 3, true, SEED, NOTHING, 0, 0 },
+	[FAULT_REMOVE] = { "remove", 1, true, LONG_MS, NUMBER, 0, 4 },
+	[FAULT_MEMBER] = { "member", 2, true, SEED, NOTHING, 0, 0 },
 	[FAULT_DISK] = { "disk", 4, true, LONG_MS, NUMBER, 0, 5 },
 	[FAULT_FLIP] = { "flip", 3, true, LONG_MS, SEED, 0, 0 },
 };

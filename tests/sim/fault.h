@@ -47,6 +47,9 @@ enum fault_kind {
 	FAULT_RATE,	/* the node's clock is a - 10000 millionths too fast */
 	FAULT_WALL,	/* its wall clock jumps to a ms after 2001 */
 	FAULT_ADMIN,	/* an administrator asks for something; a: what, drawn from it */
+	FAULT_ADD,	/* an administrator adds the node, in a way drawn from a */
+	FAULT_REMOVE,	/* and removes it, within a ms, then does b with the machine */
+	FAULT_MEMBER,	/* and lets it vote, or not, or never run guests: drawn from a */
 	/* Only drawn for a store of the daemon's own (medium.h). */
 	FAULT_DISK,	/* the next write to the disk, or read at a start, fails as b says */
 	FAULT_FLIP,	/* power off, and on with a bit of the disk turned after a ms; b: which */

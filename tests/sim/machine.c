@@ -413,7 +413,7 @@ bool machine_wipe(struct machine *machine)
 	assert(!machine->core);
 	machine->disk = disk_new(world_new_id(world));
 	machine->lost = true;
-	if (!truth_survives(world->truth)) {
+	if (!truth_survives(world->truth) || !truth_may_lose(world->truth)) {
 		disk_free(machine->disk);
 		machine->disk = old;
 		machine->lost = was_lost;
@@ -424,6 +424,17 @@ bool machine_wipe(struct machine *machine)
 	machine->medium->kind->wipe(machine->medium);
 	world_tell(world, "n%u gets an empty disk", machine->id);
 	return true;
+}
+
+void machine_replace_disk(struct machine *machine)
+{
+	machine_power_off(machine);
+	disk_free(machine->disk);
+	machine->disk = disk_new(world_new_id(machine->world));
+	machine->lost = false;
+	forget_other(machine);
+	machine->medium->kind->wipe(machine->medium);
+	world_tell(machine->world, "n%u gets a new disk", machine->id);
 }
 
 bool machine_turn_back(struct machine *machine)
@@ -437,7 +448,7 @@ bool machine_turn_back(struct machine *machine)
 		return false;
 	machine->disk = machine->copy;
 	machine->lost = true;
-	if (!truth_survives(world->truth)) {
+	if (!truth_survives(world->truth) || !truth_may_lose(world->truth)) {
 		machine->disk = old;
 		machine->lost = was_lost;
 		return false;
@@ -462,7 +473,7 @@ bool machine_flip(struct machine *machine)
 	machine->disk = disk_new(world_new_id(world));
 	machine->other_lost = machine->lost;
 	machine->lost = true;
-	if (!truth_survives(world->truth) ||
+	if (!truth_survives(world->truth) || !truth_may_lose(world->truth) ||
 	    !machine->medium->kind->flip(machine->medium, machine->fault_draw)) {
 		disk_free(machine->disk);
 		machine->disk = old;

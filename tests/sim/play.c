@@ -71,7 +71,7 @@ static int read_line(const char *line, struct play *play)
 	r = fault_read(line, &fault);
 	if (r < 0 || r > 0)
 		return r < 0 ? r : 0;
-	if (fault.node > play->nodes)
+	if (fault.node > play->nodes + WORLD_SPARES)
 		return -EINVAL;
 	fault_list_add(&play->faults, &fault);
 	return 0;

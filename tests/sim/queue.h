@@ -29,6 +29,7 @@ enum due_kind {
 	DUE_DEVICE,	/* a power device acts, or answers */
 	DUE_FAULT,	/* the next one of the list */
 	DUE_ASK,	/* an administrator repeats a request */
+	DUE_REMOVAL,	/* somebody looks how far the removal of a node is */
 	DUE_KINDS
 };
 

@@ -107,13 +107,44 @@ static void tell_entry(struct truth *truth, const Wire__Entry *entry, const Wire
 	wire_free(command);
 }
 
+/* Who may have a guest is a node that can run it. */
+static void check_holders(struct truth *truth)
+{
+	const struct state *state = truth->state;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
+		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
+
+		for (size_t k = 0; k < vm->n_maybe; k++) {
+			const Wire__Node *node = state_node(state, vm->maybe[k]->node);
+
+			if (!node || node->witness)
+				world_fail(truth->world, "%s may be on n%u, which is %s", vm->name,
+					   vm->maybe[k]->node, node ? "a witness" : "no node");
+		}
+	}
+}
+
+static void note_voters(struct truth *truth, const struct voters *before)
+{
+	struct voters voters;
+
+	state_voters(truth->state, &voters);
+	if (voters.index == before->index)
+		return;
+	truth->voters_before = *before;
+	truth->world->counts.elections++;
+}
+
 static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest)
 {
 	uint64_t before = state_digest(truth->state);
+	struct voters voters;
 	struct update update;
 	Wire__Verdict *verdict = NULL;
 	uint64_t request = 0;
 
+	state_voters(truth->state, &voters);
 	update_init(&update);
 	apply_entry(truth->state, entry, &update, &verdict, &request);
 	if (truth->n == truth->cap) {
@@ -130,6 +161,8 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 		world_fail(truth->world, "entry %" PRIu64 " carries out a request once more",
 			   entry->index);
 	tell_entry(truth, entry, verdict);
+	note_voters(truth, &voters);
+	check_holders(truth);
 	check_budget(truth, verdict->op);
 	wire_free(verdict);
 	update_reset(&update);
@@ -229,6 +262,19 @@ static void check_log(struct truth *truth, const struct machine *machine, uint64
 	}
 }
 
+/* Nobody decides without a majority of those who vote, however many others there are. */
+static void check_opened(struct truth *truth, const struct round *round)
+{
+	struct voters voters;
+
+	if (truth->n <= 1)
+		return;
+	state_voters(truth->state, &voters);
+	if (nodes_count(round->nodes & truth_countable(truth)) < voters_majority(&voters))
+		world_fail(truth->world, "epoch %" PRIu64 " is opened without a majority of voters",
+			   round->epoch);
+}
+
 static void check_epoch(struct truth *truth, const struct machine *machine)
 {
 	const struct round *round = &machine->core->replica->round;
@@ -244,8 +290,10 @@ static void check_epoch(struct truth *truth, const struct machine *machine)
 	if (round->epoch > truth->last_epoch || !idmap_get(&truth->epochs, round->epoch)) {
 		idmap_put(&truth->epochs, round->epoch, mem_dup(&round->id, sizeof(round->id)));
 		truth->world->counts.epochs++;
-		if (round->epoch > truth->last_epoch)
+		if (round->epoch > truth->last_epoch) {
 			truth->last_epoch = round->epoch;
+			check_opened(truth, round);
+		}
 	}
 	opener = idmap_get(&truth->epochs, round->epoch);
 	if (!round_same(opener, &round->id))

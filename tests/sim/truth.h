@@ -9,14 +9,16 @@
  *	  fails now and just a majority of voters comes back; a command that was acknowledged
  *	  is such an entry;
  *	- states at the same index are the same, and are what the log says;
- *	- an epoch is opened by one round, and has all that was committed before it;
+ *	- an epoch is opened by one round, of a majority of those who vote, and has all that
+ *	  was committed before it;
  *	- a guest runs once, where the log lets it, and never with memory that is older than
  *	  its disk: each time a guest begins to run its disk gets a new stamp, which it and
  *	  what is made of its memory carry on; whoever runs with another one would destroy
  *	  data;
  *	- nothing is asked of hypervisors and power devices but what is committed, and by a
  *	  node that is READY in an open epoch; no power is cut by a node that sees the other in
- *	  the ring, nor more often than the budget allows.
+ *	  the ring, nor more often than the budget allows; and nothing at all by a node that
+ *	  was removed, as it knows; no guest is a witness's.
  */
 
 #include <stdbool.h>
@@ -43,6 +45,11 @@ void truth_daemon_started(struct truth *truth, struct machine *machine);
 void truth_disk_changed(struct truth *truth, const struct machine *machine);
 /* If the mains failed now, and a majority of voters came back: would anything be lost? */
 bool truth_survives(struct truth *truth);
+/*
+ * Are disks missing of no more than a minority of any voters that have or may get a say? More than
+ * that nobody could mend.
+ */
+bool truth_may_lose(const struct truth *truth);
 /*
  * Has that disk nothing that was told of and is not decided yet? What it acknowledged may still be
  * committed, and a round that counts on its promise may still open an epoch.

@@ -36,6 +36,11 @@ void truth_asked(struct truth *truth, struct machine *machine, const struct ask 
 	if (!round->open || round->phase != PHASE_READY)
 		world_fail(truth->world, "n%u wants something done, and takes part in no epoch",
 			   machine->id);
+	/* It may look. */
+	if (!state_node(core_state(machine->core), machine->id) &&
+	    (ask->agent == AGENT_FENCE ||
+	     ask->request->body_case != WIRE__AGENT_REQUEST__BODY_WATCH))
+		world_fail(truth->world, "n%u wants something done, and is no node", machine->id);
 	if (ask->agent == AGENT_FENCE) {
 		check_fence(truth, machine, ask);
 		return;

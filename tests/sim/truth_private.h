@@ -44,6 +44,7 @@ struct truth {
 	struct idmap requests;	/* by request: index of its entry */
 	struct idmap epochs;	/* by epoch: struct frame_round of who opened it */
 	uint64_t last_epoch;
+	struct voters voters_before;	/* whom the present ones replaced; n 0: nobody */
 	uint64_t seen_index[WORLD_NODES + 1], seen_epoch[WORLD_NODES + 1];
 	uint64_t ready_us[WORLD_NODES + 1];	/* since when it is READY; 0 = it is not */
 	struct guest_truth guests[WORLD_VMS];
@@ -53,7 +54,7 @@ struct truth {
 	uint64_t looked;	/* events at the last look at everything */
 };
 
-/* Voters that count, with the disk that they are known to have joined with: bit n-1 = node n. */
+/* Voters with the disk that they became voters with: bit n-1 = node n. */
 uint64_t truth_countable(const struct truth *truth);
 /* A majority that came back would know all that is committed, and of each epoch. */
 void truth_check_disks(struct truth *truth);

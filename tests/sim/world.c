@@ -349,6 +349,9 @@ static void happen(struct world *world, const struct due *due)
 	case DUE_ASK:
 		admin_due(world, due->number, due->life);
 		break;
+	case DUE_REMOVAL:
+		admin_removal_due(world, (uint32_t)due->number);
+		break;
 	case DUE_KINDS:
 		break;
 	}

@@ -26,14 +26,18 @@
 #include "base/buf.h"
 #include "tests/sim/fault.h"
 
-enum { WORLD_NODES = 64, WORLD_VMS = 64 };
+enum {
+	WORLD_NODES = 64,
+	WORLD_VMS = 64,
+	WORLD_SPARES = 2,		/* machines that are no nodes at first, at most */
+};
 
 struct medium_kind;
 struct world;
 
 struct world_config {
 	uint64_t seed;
-	uint32_t nodes;			/* 1 … WORLD_NODES */
+	uint32_t nodes;			/* at the beginning: 1 … WORLD_NODES */
 	bool eager;			/* cores look at everything at each step (core.h) */
 	const struct medium_kind *medium;	/* what disks are kept in (medium.h) */
 	struct buf *story;		/* what happens is written there; NULL: it is not */
@@ -41,7 +45,7 @@ struct world_config {
 
 struct world_counts {
 	uint64_t events, faults, commits, epochs, views, crashes, fences;
-	uint64_t starts, moves, saves, acks;
+	uint64_t starts, moves, saves, acks, elections;
 };
 
 struct world *world_new(const struct world_config *config);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/elect.h"
 #include "clusterd/core/record.h"
 #include "clusterd/core/round.h"
 
@@ -35,7 +36,7 @@ static void genesis(struct world *world, uint64_t knowing, bool known)
 	cluster.uuid = (char *)"12345678-9abc-4def-8123-456789abcdef";
 	cluster.voters = voters;
 	cluster.n_voters = world->voters;
-	for (uint32_t i = 0; i < world->nodes; i++) {
+	for (uint32_t i = 0; i < world->founders; i++) {
 		wire__node__init(&nodes[i]);
 		snprintf(names[i], sizeof(names[i]), "n%u", i + 1);
 		voters[i] = i + 1;
@@ -46,7 +47,7 @@ static void genesis(struct world *world, uint64_t knowing, bool known)
 	}
 	body.cluster = &cluster;
 	body.nodes = list;
-	body.n_nodes = world->nodes;
+	body.n_nodes = world->founders;
 	command.body_case = WIRE__COMMAND__BODY_GENESIS;
 	command.genesis = &body;
 	for (uint64_t left = knowing; left; left &= left - 1) {
@@ -60,12 +61,22 @@ static void genesis(struct world *world, uint64_t knowing, bool known)
 	}
 }
 
+/* Machines that may become nodes; drawn apart, so that all else is the same without them. */
+static uint32_t some_spares(const struct world_config *config)
+{
+	struct rng rng = { config->seed ^ UINT64_C(0x5ba7e5) };
+	uint32_t n = rng_below(&rng, 2) ? 1 + rng_below(&rng, WORLD_SPARES) : 0;
+
+	return config->nodes + n <= WORLD_NODES ? n : 0;
+}
+
 struct world *world_new(const struct world_config *config)
 {
 	struct world *world = mem_new(struct world);
 
 	world->config = *config;
-	world->nodes = config->nodes;
+	world->founders = config->nodes;
+	world->nodes = config->nodes + some_spares(config);
 	world->voters = config->nodes >= 5 ? 5 : config->nodes >= 3 ? 3 : config->nodes;
 	world->rng.state = config->seed;
 	world->now_us = 1000000;
@@ -79,6 +90,7 @@ struct world *world_new(const struct world_config *config)
 	world->admin = admin_new(world);
 	for (uint32_t id = 1; id <= world->nodes; id++) {
 		machine_init(world, id);
+		world->machines[id].spare = id > world->founders;
 		world->machines[id].sync_us = world->sync_us << rng_below(&world->rng, 3);
 		world->machines[id].rate = 990000 + rng_below(&world->rng, 20000);
 	}
@@ -86,8 +98,8 @@ struct world *world_new(const struct world_config *config)
 	if (rng_below(&world->rng, 4) == 0)
 		genesis(world, node_bit(1 + rng_below(&world->rng, world->voters)), false);
 	else
-		genesis(world, (UINT64_C(2) << (world->nodes - 1)) - 1, true);
-	for (uint32_t id = 1; id <= world->nodes; id++)
+		genesis(world, (UINT64_C(2) << (world->founders - 1)) - 1, true);
+	for (uint32_t id = 1; id <= world->founders; id++)
 		machine_power_on(&world->machines[id], rng_below(&world->rng, 5000));
 	world_due(world, DUE_FAULT, 0, 0, 0, 0);
 	return world;
@@ -218,6 +230,9 @@ static void do_fault(struct world *world, const struct fault *fault)
 	struct machine *machine = &world->machines[fault->node];
 	uint64_t a = fault->a, b = fault->b;
 
+	/* A list may name a machine that the seed has not. */
+	if (fault->node > world->nodes || machine->spare > (fault->kind == FAULT_ADD))
+		return;
 	switch (fault->kind) {
 	case FAULT_SPLIT:
 		split(world, a, b);
@@ -325,6 +340,15 @@ static void do_fault(struct world *world, const struct fault *fault)
 		machine->fault_draw = b;
 		with_disk(machine, machine_flip, a);
 		break;
+	case FAULT_ADD:
+		admin_add_node(world, fault->node, a);
+		break;
+	case FAULT_REMOVE:
+		admin_remove_node(world, fault->node, a, b);
+		break;
+	case FAULT_MEMBER:
+		admin_change_node(world, fault->node, a);
+		break;
 	case FAULT_KINDS:
 		break;
 	}
@@ -413,27 +437,48 @@ static void mend(struct world *world)
 		bmc_set(world->bmc, id, BMC_WORKS, 0);
 		host_refuse(machine->host, 0, 0);
 		host_agent_hang(machine->host, 0);
-		machine_power_on(machine, 1000);
+		if (!machine->spare)
+			machine_power_on(machine, 1000);
 		/* A daemon that is to come in an hour comes now. */
 		if (machine->power && !machine->core)
 			world_due(world, DUE_DAEMON, id, 1000000, machine->daemon_life, 0);
 	}
 }
 
-static bool all_alike(const struct world *world)
+/* A node whose record came while everything was mended, or that has the store of another. */
+static void tend_nodes(struct world *world, const struct state *state)
 {
-	struct core_standing first, other;
-
 	for (uint32_t id = 1; id <= world->nodes; id++) {
-		const struct machine *machine = &world->machines[id];
+		struct machine *machine = &world->machines[id];
+
+		if (!state_node(state, id))
+			continue;
+		if (state_node_gone(state, id, machine->disk->id))
+			machine_replace_disk(machine);
+		machine->spare = false;
+		if (!machine->power)
+			machine_power_on(machine, 1000);
+	}
+}
+
+/* All nodes, that is; what other machines do is of no interest. */
+static bool together(struct world *world)
+{
+	const struct state *state = truth_state(world->truth);
+	struct core_standing first = { 0 }, other;
+
+	tend_nodes(world, state);
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+		const struct machine *machine = &world->machines[node->id];
 
 		if (!machine->core || !machine->agent)
 			return false;
-		core_standing(machine->core, id == 1 ? &first : &other);
-		if (id == 1)
-			other = first;
+		core_standing(machine->core, &other);
+		if (i == 0)
+			first = other;
 		if (!other.open || other.epoch != first.epoch || other.index != first.index ||
-		    !other.agent_ok || other.disputed)
+		    !other.agent_ok || other.disputed || other.outside)
 			return false;
 	}
 	return true;
@@ -441,22 +486,50 @@ static bool all_alike(const struct world *world)
 
 static void say_who_is_missing(struct world *world)
 {
+	const struct state *state = truth_state(world->truth);
+
 	for (uint32_t id = 1; id <= world->nodes; id++) {
 		const struct machine *machine = &world->machines[id];
 		struct core_standing standing;
 
+		if (!state_node(state, id))
+			continue;
 		if (!machine->core || !machine->agent) {
 			world_fail(world, "never together again: n%u has no daemon or no agent",
 				   id);
 			return;
 		}
 		core_standing(machine->core, &standing);
-		if (!standing.open || standing.disputed || !standing.agent_ok)
+		if (!standing.open || standing.disputed || !standing.agent_ok || standing.outside)
 			world_fail(world, "never together again: n%u: %s", id,
 				   standing.why_not ? standing.why_not
-				   : standing.disputed ? standing.disputed : "no agent");
+				   : standing.disputed ? standing.disputed
+				   : standing.outside ? standing.outside : "no agent");
 	}
 	world_fail(world, "never together again: the nodes differ");
+}
+
+/* As many as there should be, and none that is not wanted. */
+static bool voters_follow(struct world *world)
+{
+	const struct state *state = truth_state(world->truth);
+	struct voters voters;
+	size_t able = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+
+		able += !node->no_vote;
+	}
+	state_voters(state, &voters);
+	for (size_t i = 0; i < voters.n && able; i++) {
+		const Wire__Node *node = state_node(state, voters.nodes[i]);
+
+		if (!node || node->no_vote ||
+		    voters.disks[i] != world->machines[voters.nodes[i]].disk->id)
+			return false;
+	}
+	return !able || voters.n == elect_wanted(state);
 }
 
 static void say_what_is_missing(struct world *world)
@@ -487,11 +560,6 @@ static bool reached(struct world *world, bool (*goal)(struct world *world), uint
 	return false;
 }
 
-static bool together(struct world *world)
-{
-	return all_alike(world);
-}
-
 void world_heal(struct world *world)
 {
 	uint64_t commits;
@@ -508,6 +576,10 @@ void world_heal(struct world *world)
 	admin_give_up(world);
 	if (!reached(world, admin_restore, RESTORE_S)) {
 		say_what_is_missing(world);
+		return;
+	}
+	if (!reached(world, voters_follow, GATHER_S)) {
+		world_fail(world, "those who vote are not those who should");
 		return;
 	}
 	commits = world->counts.commits;

@@ -12,7 +12,7 @@
  *	net.c		who reaches whom, and when Corosync finds out
  *	host*.c		libvirt, QEMU and the vm agent of a node (host_private.h)
  *	bmc.c		power devices
- *	admin.c		administrators
+ *	admin*.c	administrators (admin_private.h)
  *	truth*.c	what must hold after every event
  */
 
@@ -69,6 +69,7 @@ struct machine {
 	uint64_t synced_us;
 	bool rested;			/* nothing was written for a while, before what is now */
 	bool lost;			/* it was lost, or turned back, and is not up to date yet */
+	bool spare;			/* it was never switched on */
 	size_t syncing;			/* batches that are being synced */
 	uint64_t sync_us, slow_us;	/* how long that takes; until when it takes slow_ms */
 	uint32_t slow_ms;
@@ -91,7 +92,7 @@ struct world {
 	uint64_t now_us;
 	uint64_t last_id;
 	struct queue queue;
-	uint32_t nodes, voters;
+	uint32_t nodes, founders, voters;	/* machines; of these, nodes at the beginning */
 	struct machine machines[WORLD_NODES + 1];	/* by node; 0 is nobody */
 	struct evs *evs;
 	uint64_t regroup_us;		/* when views change next; 0 = they do not */
@@ -171,6 +172,8 @@ bool machine_wipe(struct machine *machine);
 bool machine_turn_back(struct machine *machine);
 bool machine_flip(struct machine *machine);
 void machine_copy_disk(struct machine *machine);
+/* Its power is off then, and it has an empty disk, whatever was on the one it had. */
+void machine_replace_disk(struct machine *machine);
 /* Each voter's disk is on record: before that, an empty one may be new or lost. */
 bool machine_disks_known(const struct world *world);
 /* Its clock goes on from what it shows, at that rate. */
@@ -199,6 +202,11 @@ void admin_free(struct admin *admin);
 void admin_ask(struct world *world, uint32_t node, uint64_t draw);
 void admin_answer(struct world *world, uint32_t node, uint64_t tag, const Wire__Verdict *verdict);
 void admin_due(struct world *world, uint64_t number, uint64_t turn);
+/* Adds, changes, removes a node, as the numbers of its fault say. */
+void admin_add_node(struct world *world, uint32_t id, uint64_t draw);
+void admin_change_node(struct world *world, uint32_t id, uint64_t draw);
+void admin_remove_node(struct world *world, uint32_t id, uint64_t patience_ms, uint64_t how);
+void admin_removal_due(struct world *world, uint32_t id);
 /* A daemon is gone, and with it what it was to answer. */
 void admin_daemon_gone(struct world *world, uint32_t node);
 /* Asks for what a cluster needs to begin with: devices, a volume, guests. */
