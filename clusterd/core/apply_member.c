@@ -28,6 +28,10 @@ static const char *bound_by(const struct state *state, const Wire__Vm *vm, const
 		return node->state == WIRE__NODE__STATE__UP
 			       ? "is there or may be: move it to another node or stop it"
 			       : "may run there: the node must come back, or be proven off";
+	/* When it is managed again, nobody would look for it on a node that is gone. */
+	if (vm->unmanaged && node->state != WIRE__NODE__STATE__NEW)
+		return "is managed=no and may run there: have it looked for with clusterctl vm set "
+		       "VM managed=yes, or remove the VM";
 	if (look_missing(state, vm) & vmop_bit((uint32_t)node->id))
 		return "may run there already and was not looked for yet: bring the node back, or "
 		       "vouch for it with clusterctl vm accept --not-running";

@@ -162,6 +162,17 @@ static void test_remove_refused(void)
 	CU_ASSERT_EQUAL(try(bench, setting("n3", "witness", "yes"), "cannot become a witness"),
 			WRONG_STATE);
 	CU_ASSERT_FALSE(state_node(bench->state, 3)->witness);
+
+	/* One that is not the cluster's runs there, perhaps, and nobody would look later. */
+	vm->look = 0;
+	vm->unmanaged = true;
+	state_put(bench->state, WIRE__TABLE__TABLE_VM, vm->id, &vm->base, &update);
+	CU_ASSERT_EQUAL(try(bench, removing("n3"), "VM a is managed=no and may run there"),
+			WRONG_STATE);
+	CU_ASSERT_EQUAL(try(bench, setting("n3", "witness", "yes"), "VM a is managed=no"),
+			WRONG_STATE);
+	CU_ASSERT_EQUAL(try(bench, adding("n4", "10.0.0.4", 0), "with id 4"), 0);
+	CU_ASSERT_EQUAL(try(bench, removing("n4"), ""), 0);
 	update_reset(&update);
 	record_free(vm);
 	CU_ASSERT_EQUAL(state_count(bench->state, WIRE__TABLE__TABLE_NODE), 3);
