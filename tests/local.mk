@@ -78,6 +78,7 @@ check_LIBRARIES += %D%/sim/libsim.a
 check_LIBRARIES += %D%/sim/libworld.a
 %C%_sim_libworld_a_SOURCES = \
 	%D%/sim/admin.c \
+	%D%/sim/admin_loan.c \
 	%D%/sim/admin_node.c \
 	%D%/sim/admin_private.h \
 	%D%/sim/bmc.c \

@@ -48,6 +48,8 @@ static void request_free(void *value)
 
 void admin_free(struct admin *admin)
 {
+	admin_end_loans(admin);
+	idmap_free(&admin->loans, NULL);
 	idmap_free(&admin->tags, NULL);
 	idmap_free(&admin->requests, request_free);
 	free(admin);
@@ -504,6 +506,7 @@ void admin_give_up(struct world *world)
 	struct idmap *requests = &world->admin->requests;
 
 	world->admin->going = 0;
+	admin_end_loans(world->admin);
 	for (size_t i = idmap_count(requests); i-- > 0;) {
 		struct request *request = idmap_at(requests, i, NULL);
 

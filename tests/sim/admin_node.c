@@ -86,6 +86,8 @@ static Wire__Command *unbind(const Wire__Vm *vm, uint32_t node, bool *ret_bound)
 	*ret_bound = true;
 	if (vm_holds(vm, node))
 		return vm->phase == WIRE__VM__PHASE__RUN ? admin_move(vm->name, 0, node % 2) : NULL;
+	if (vm->unmanaged)
+		return admin_set_vm(vm->name, "managed", "yes");
 	if (named)
 		return admin_set_vm(vm->name, "owners", "");
 	if (vm->no_ha && vm->last_node == node)

@@ -7,6 +7,7 @@
  *
  *	admin.c		how they ask; guests, settings, power devices
  *	admin_node.c	nodes that are added, removed, replaced
+ *	admin_loan.c	guests that somebody runs by hand for a while
  */
 
 #include "tests/sim/world_private.h"
@@ -17,6 +18,7 @@ struct admin {
 	struct idmap tags;		/* by tag: the same, not owned */
 	uint32_t vms;
 	size_t musts;			/* that are not done yet */
+	struct idmap loans;		/* by number: struct loan */
 	uint64_t going;			/* bit n-1: node n is to be removed */
 	struct removal {
 		uint64_t until_us;	/* then it is given up */
@@ -38,6 +40,9 @@ Wire__Command *admin_set_vm(const char *name, const char *key, const char *value
 Wire__Command *admin_set(const char *name, const char *value);
 /* To node 0: wherever there is room. */
 Wire__Command *admin_move(const char *vm, uint32_t to, bool quick);
+
+/* Nobody goes on with them. */
+void admin_end_loans(struct admin *admin);
 
 /* After all faults: false if something about the nodes is not as it should be yet. */
 bool admin_restore_nodes(struct world *world, const struct state *state);

@@ -14,6 +14,7 @@ struct call {
 	bool status;
 	bool orphan;		/* nobody waits for it; what the device was told goes on */
 	bool acted;		/* the device has done what it does */
+	bool seen_off;		/* and saw then that it is off, whatever has become of it since */
 	uint64_t deadline_us;
 };
 
@@ -130,7 +131,8 @@ static void act(struct bmc *bmc, struct call *call)
 		truth_cut(world->truth, &world->machines[call->executor], call->target);
 	machine_power_off(target);
 	/* Somebody comes and switches it on again, one day. */
-	machine_power_on(target, world->healed ? 5000 : world_some(world, 5000, 120000));
+	machine_power_on(target, world->healed || call->seen_off
+				 ? 5000 : world_some(world, 5000, 120000));
 }
 
 static void over(struct bmc *bmc, uint64_t number)
@@ -141,7 +143,7 @@ static void over(struct bmc *bmc, uint64_t number)
 static void say(struct bmc *bmc, uint64_t number)
 {
 	struct call call = *(struct call *)idmap_get(&bmc->calls, number);
-	bool on = bmc->world->machines[call.target].power;
+	bool on = bmc->world->machines[call.target].power && !call.seen_off;
 
 	over(bmc, number);
 	if (!call.status && on)
@@ -150,6 +152,19 @@ static void say(struct bmc *bmc, uint64_t number)
 		answer(bmc, &call,
 		       on ? WIRE__AGENT_REPLY__CODE__ON : WIRE__AGENT_REPLY__CODE__OFF,
 		       on ? "on" : "off");
+}
+
+static uint64_t time_to_say(struct bmc *bmc, const struct call *call, enum bmc_mode mode)
+{
+	struct world *world = bmc->world;
+	uint64_t now_us = world->now_us;
+	uint64_t left_us = call->deadline_us > now_us ? call->deadline_us - now_us : 0;
+
+	if (mode == BMC_LATE)
+		return left_us + 5000000;
+	if (mode == BMC_SLOW && left_us > 1000000)
+		return left_us - world_some(world, 1000, 1000000);
+	return world_some(world, 50000, 1000000);
 }
 
 void bmc_due(struct bmc *bmc, uint64_t number)
@@ -173,9 +188,9 @@ void bmc_due(struct bmc *bmc, uint64_t number)
 		over(bmc, number);
 		answer(bmc, &was, WIRE__AGENT_REPLY__CODE__TIMEOUT, "no answer in time");
 	} else {
+		call->seen_off = mode == BMC_SLOW && !call->status;
 		act(bmc, call);
-		world_due(world, DUE_DEVICE, was.executor,
-			  mode == BMC_LATE ? was.deadline_us - world->now_us + 5000000
-					   : world_some(world, 50000, 1000000), 0, number);
+		world_due(world, DUE_DEVICE, was.executor, time_to_say(bmc, &was, mode), 0,
+			  number);
 	}
 }

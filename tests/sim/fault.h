@@ -50,6 +50,7 @@ enum fault_kind {
 	FAULT_ADD,	/* an administrator adds the node, in a way drawn from a */
 	FAULT_REMOVE,	/* and removes it, within a ms, then does b with the machine */
 	FAULT_MEMBER,	/* and lets it vote, or not, or never run guests: drawn from a */
+	FAULT_LEND,	/* guest a is taken from the cluster and run there by hand, for b ms */
 	/* Only drawn for a store of the daemon's own (medium.h). */
 	FAULT_DISK,	/* the next write to the disk, or read at a start, fails as b says */
 	FAULT_FLIP,	/* power off, and on with a bit of the disk turned after a ms; b: which */

@@ -50,9 +50,10 @@ void host_overdue_due(struct host *host, uint64_t number);
 bool host_guest_ends(struct host *host, const char *uuid, bool shutdown);
 /*
  * Somebody uses virsh. Starting asks the hook, as always, and is not tried for a guest that runs
- * elsewhere: whoever may do that, may also destroy it.
+ * elsewhere and is not the cluster's: whoever may do that, may also destroy it. A copy is
+ * what a move that nobody knows of leaves behind, where the cluster has none.
  */
-enum host_hand { HAND_DESTROY, HAND_SUSPEND, HAND_RESUME, HAND_START, HANDS };
+enum host_hand { HAND_DESTROY, HAND_SUSPEND, HAND_RESUME, HAND_START, HAND_COPY, HANDS };
 void host_by_hand(struct host *host, enum host_hand what, const Wire__Vm *vm);
 /* Who reaches whom has changed. */
 void host_link_changed(struct host *host);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "clusterd/core/record.h"
+
 void job_start(struct host *host, struct job *job)
 {
 	struct guest *guest = guest_know(host, job->request->domain);
@@ -115,7 +117,8 @@ static void start_by_hand(struct host *host, const Wire__Vm *vm)
 	ref.vm = vm->id;
 	ref.uuid = vm->uuid;
 	ref.name = vm->name;
-	if (is_anywhere(host->world, vm->uuid) || !host_hook_allows(host, vm->uuid, RIGHT_START))
+	if (host_has(host, vm->uuid) || (vm->unmanaged && is_anywhere(host->world, vm->uuid)) ||
+	    !host_hook_allows(host, vm->uuid, RIGHT_START))
 		return;
 	guest = guest_know(host, &ref);
 	world_tell(host->world, "n%u: %s is started by hand", host->node, guest->name);
@@ -123,14 +126,38 @@ static void start_by_hand(struct host *host, const Wire__Vm *vm)
 	guest_begin(host, guest, STATE(RUNNING), "");
 }
 
+static void copy_by_hand(struct host *host, const Wire__Vm *vm)
+{
+	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
+	struct guest *guest;
+
+	ref.vm = vm->id;
+	ref.uuid = vm->uuid;
+	ref.name = vm->name;
+	if (vm->unmanaged || vm->look || vm_holds(vm, host->node) || host_has(host, vm->uuid))
+		return;
+	guest = guest_know(host, &ref);
+	world_tell(host->world, "n%u: a copy of %s is made by hand", host->node, guest->name);
+	guest->memory = 0;
+	guest_begin(host, guest, STATE(PAUSED), "migration");
+}
+
+/* Nobody looks for the cluster's guests on a witness, or on a machine that is no node. */
+static bool runs_guests(const struct host *host)
+{
+	const Wire__Node *node = state_node(truth_state(host->world->truth), host->node);
+
+	return node && !node->witness;
+}
+
 void host_by_hand(struct host *host, enum host_hand what, const Wire__Vm *vm)
 {
 	struct guest *guest = guest_find(host, vm->uuid);
 
-	if (!host->machine->power || host_is_hung(host))
+	if (!host->machine->power || host_is_hung(host) || !runs_guests(host))
 		return;
-	if (what == HAND_START) {
-		start_by_hand(host, vm);
+	if (what == HAND_START || what == HAND_COPY) {
+		(what == HAND_START ? start_by_hand : copy_by_hand)(host, vm);
 		return;
 	}
 	/* libvirt says no while it has a job on it. */

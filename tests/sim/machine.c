@@ -444,7 +444,8 @@ bool machine_turn_back(struct machine *machine)
 	bool was_lost = machine->lost;
 
 	assert(!machine->core);
-	if (!machine->copy || !truth_is_settled(world->truth, old))
+	if (!machine->copy || !truth_is_settled(world->truth, old) ||
+	    !truth_knows_voters(world->truth, machine->copy))
 		return false;
 	machine->disk = machine->copy;
 	machine->lost = true;

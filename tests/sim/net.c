@@ -73,13 +73,20 @@ static void on_deliver(void *context, uint32_t node, struct evs_message *message
 
 /* ---------------------------------------------------------------- views */
 
+static void note_ring(struct machine *machine, uint64_t ring)
+{
+	if (machine->told_ring != ring)
+		machine->ring_us = machine->world->now_us;
+	machine->told_ring = ring;
+}
+
 static void on_view(void *context, uint32_t node, uint64_t members, uint64_t ring)
 {
 	struct world *world = context;
 	struct input input = { .kind = EVENT_VIEW, .members = members, .ring = ring };
 
 	world->machines[node].next_delivery_us = 0;
-	world->machines[node].told_ring = ring;
+	note_ring(&world->machines[node], ring);
 	world_input(&world->machines[node], &input);
 }
 
@@ -147,7 +154,7 @@ static void tell_ring(struct machine *machine, const uint32_t *of)
 			input.ring |= node_bit(id);
 	if (machine->told_ring == input.ring || !machine->told_ring)
 		return;
-	machine->told_ring = input.ring;
+	note_ring(machine, input.ring);
 	world_input(machine, &input);
 }
 

@@ -30,6 +30,7 @@ enum due_kind {
 	DUE_FAULT,	/* the next one of the list */
 	DUE_ASK,	/* an administrator repeats a request */
 	DUE_REMOVAL,	/* somebody looks how far the removal of a node is */
+	DUE_LOAN,	/* somebody who has taken a guest from the cluster does the next thing */
 	DUE_KINDS
 };
 

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
 #include "clusterd/core/core_private.h"
+#include "clusterd/core/record.h"
 #include "clusterd/core/round.h"
 #include "wire/command.h"
 #include "wire/message.h"
@@ -107,7 +108,7 @@ static void tell_entry(struct truth *truth, const Wire__Entry *entry, const Wire
 	wire_free(command);
 }
 
-/* Who may have a guest is a node that can run it. */
+/* Who may have a guest is a node. */
 static void check_holders(struct truth *truth)
 {
 	const struct state *state = truth->state;
@@ -115,13 +116,10 @@ static void check_holders(struct truth *truth)
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_VM); i++) {
 		const Wire__Vm *vm = state_at(state, WIRE__TABLE__TABLE_VM, i);
 
-		for (size_t k = 0; k < vm->n_maybe; k++) {
-			const Wire__Node *node = state_node(state, vm->maybe[k]->node);
-
-			if (!node || node->witness)
-				world_fail(truth->world, "%s may be on n%u, which is %s", vm->name,
-					   vm->maybe[k]->node, node ? "a witness" : "no node");
-		}
+		for (size_t k = 0; k < vm->n_maybe; k++)
+			if (!state_node(state, vm->maybe[k]->node))
+				world_fail(truth->world, "%s may be on n%u, which is no node",
+					   vm->name, vm->maybe[k]->node);
 	}
 }
 
@@ -136,7 +134,24 @@ static void note_voters(struct truth *truth, const struct voters *before)
 	truth->world->counts.elections++;
 }
 
-static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest)
+/* The leader has seen for a while that half of the nodes are gone: then the cause is elsewhere. */
+static void check_half(struct truth *truth, uint64_t begun, uint32_t learner)
+{
+	const Wire__Operation *op = begun ? state_operation(truth->state, begun) : NULL;
+	const struct core *core = truth->world->machines[learner].core;
+	uint32_t leader = core ? core->standing.leader : 0;
+	const struct machine *machine = &truth->world->machines[leader];
+
+	if (!op || op->kind != WIRE__OPERATION__KIND__FENCE || op->status_only ||
+	    op->index != truth->n || !leader || !machine->core ||
+	    truth->world->now_us < machine->ring_us + LONG_US)
+		return;
+	if (half_is_lost(core_state(machine->core), machine->told_ring))
+		world_fail(truth->world, "n%u has power cut although half of the nodes are gone",
+			   leader);
+}
+
+static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest, uint32_t by)
 {
 	uint64_t before = state_digest(truth->state);
 	struct voters voters;
@@ -164,6 +179,7 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 	note_voters(truth, &voters);
 	check_holders(truth);
 	check_budget(truth, verdict->op);
+	check_half(truth, verdict->op, by);
 	wire_free(verdict);
 	update_reset(&update);
 	truth->world->counts.commits++;
@@ -182,7 +198,7 @@ void truth_genesis(struct truth *truth, const struct update *update)
 		entry.epoch = truth->last_epoch = persist->epoch;
 		entry.command.data = persist->data.data;
 		entry.command.len = persist->data.len;
-		learn(truth, &entry, entry_digest(&persist->data));
+		learn(truth, &entry, entry_digest(&persist->data), 0);
 	}
 }
 
@@ -204,7 +220,7 @@ static void check_entry(struct truth *truth, const struct machine *machine,
 	entry.epoch = own->epoch;
 	entry.command.data = own->command.data;
 	entry.command.len = own->command.len;
-	learn(truth, &entry, digest);
+	learn(truth, &entry, digest, machine->id);
 }
 
 static void check_state(struct truth *truth, const struct machine *machine)

@@ -18,7 +18,7 @@
  *	- nothing is asked of hypervisors and power devices but what is committed, and by a
  *	  node that is READY in an open epoch; no power is cut by a node that sees the other in
  *	  the ring, nor more often than the budget allows; and nothing at all by a node that
- *	  was removed, as it knows; no guest is a witness's.
+ *	  was removed, as it knows; a witness starts no guest.
  */
 
 #include <stdbool.h>
@@ -55,6 +55,8 @@ bool truth_may_lose(const struct truth *truth);
  * committed, and a round that counts on its promise may still open an epoch.
  */
 bool truth_is_settled(const struct truth *truth, const struct disk *disk);
+/* Does it know who votes? One from before may think that it is enough alone. */
+bool truth_knows_voters(const struct truth *truth, const struct disk *disk);
 /* Everything that is looked at only now and then. */
 void truth_all(struct truth *truth);
 /* What is committed; NULL before there is anything. */

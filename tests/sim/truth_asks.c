@@ -8,8 +8,6 @@
 #include "clusterd/core/record.h"
 #include "clusterd/core/round.h"
 
-enum { LONG_US = 5000000 };	/* a node that belongs to an epoch for so long is not fenced */
-
 static void check_fence(struct truth *truth, const struct machine *machine, const struct ask *ask)
 {
 	const Wire__Node *target = state_node_named(truth->state, ask->request->fence->node_name);
@@ -25,6 +23,14 @@ static void check_fence(struct truth *truth, const struct machine *machine, cons
 	}
 	world_fail(truth->world, "n%u asks a power device, and no committed operation says so",
 		   machine->id);
+}
+
+static void check_not_witness(struct truth *truth, uint32_t id, const char *vm)
+{
+	const Wire__Node *node = state_node(truth->state, id);
+
+	if (node && node->witness)
+		world_fail(truth->world, "n%u is a witness, and is to start %s", id, vm);
 }
 
 void truth_asked(struct truth *truth, struct machine *machine, const struct ask *ask)
@@ -48,6 +54,8 @@ void truth_asked(struct truth *truth, struct machine *machine, const struct ask 
 	switch (ask->request->body_case) {
 	case WIRE__AGENT_REQUEST__BODY_START:
 	case WIRE__AGENT_REQUEST__BODY_RESTORE:
+		check_not_witness(truth, machine->id, ref->name);
+		/* fall through */
 	case WIRE__AGENT_REQUEST__BODY_RESUME:
 	case WIRE__AGENT_REQUEST__BODY_MIGRATE:
 	case WIRE__AGENT_REQUEST__BODY_SAVE:

@@ -172,6 +172,15 @@ bool truth_is_settled(const struct truth *truth, const struct disk *disk)
 	return disk_last(disk) <= truth->n && disk->promised <= truth->last_epoch;
 }
 
+bool truth_knows_voters(const struct truth *truth, const struct disk *disk)
+{
+	struct voters voters;
+
+	state_voters(truth->state, &voters);
+	return !voters.index || disk->applied >= voters.index ||
+	       disk_epoch(disk, voters.index) == truth->entries[voters.index - 1].epoch;
+}
+
 void truth_check_disks(struct truth *truth)
 {
 	if (truth->n > 1 && !truth_survives(truth))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clusterd/core/look.h"
 #include "clusterd/core/record.h"
 #include "clusterd/core/round.h"
 
@@ -15,6 +16,9 @@ static void truth_check_held(struct truth *truth, struct guest_truth *guest)
 
 	if (!vm || vm->unmanaged)
 		guest->outside |= guest->runs;
+	else if (vm->look)
+		/* Since it is the cluster's again, nobody has looked there. */
+		guest->outside |= guest->runs & look_missing(truth->state, vm);
 	for (uint64_t left = guest->runs; left; left &= left - 1)
 		if (vm && vm_holds(vm, nodes_lowest(left)))
 			guest->outside &= ~(left & -left);

@@ -14,7 +14,10 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/world_private.h"
 
-enum { TRUTH_IMAGES = 256 };
+enum {
+	TRUTH_IMAGES = 256,
+	LONG_US = 5000000,	/* what has been so for so long is known to all whom it concerns */
+};
 
 /* An entry that was applied somewhere. */
 struct entry {

@@ -352,6 +352,9 @@ static void happen(struct world *world, const struct due *due)
 	case DUE_REMOVAL:
 		admin_removal_due(world, (uint32_t)due->number);
 		break;
+	case DUE_LOAN:
+		admin_loan_due(world, due->number);
+		break;
 	case DUE_KINDS:
 		break;
 	}

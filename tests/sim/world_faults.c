@@ -346,6 +346,10 @@ static void do_fault(struct world *world, const struct fault *fault)
 	case FAULT_REMOVE:
 		admin_remove_node(world, fault->node, a, b);
 		break;
+	case FAULT_LEND:
+		if (some_vm(world, a))
+			admin_lend(world, fault->node, some_vm(world, a), b);
+		break;
 	case FAULT_MEMBER:
 		admin_change_node(world, fault->node, a);
 		break;

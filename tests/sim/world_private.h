@@ -76,7 +76,7 @@ struct machine {
 
 	uint32_t side;			/* of the network */
 	bool stalled;			/* the token is lost: nobody there can send */
-	uint64_t told_ring;
+	uint64_t told_ring, ring_us;	/* since when it is that */
 	uint64_t lag_us, lag_until_us;	/* messages reach it that much later, until then */
 	uint64_t next_delivery_us;
 	bool ghost;
@@ -207,6 +207,9 @@ void admin_add_node(struct world *world, uint32_t id, uint64_t draw);
 void admin_change_node(struct world *world, uint32_t id, uint64_t draw);
 void admin_remove_node(struct world *world, uint32_t id, uint64_t patience_ms, uint64_t how);
 void admin_removal_due(struct world *world, uint32_t id);
+/* Takes a guest from the cluster for so long, and runs it on that node. */
+void admin_lend(struct world *world, uint32_t node, const Wire__Vm *vm, uint64_t for_ms);
+void admin_loan_due(struct world *world, uint64_t number);
 /* A daemon is gone, and with it what it was to answer. */
 void admin_daemon_gone(struct world *world, uint32_t node);
 /* Asks for what a cluster needs to begin with: devices, a volume, guests. */
