@@ -6,6 +6,7 @@
 #include "clusterctl/clock.h"
 #include "clusterctl/field.h"
 #include "clusterctl/table.h"
+#include "wire/check.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -125,12 +126,12 @@ static void show_line(struct ctl *ctl, const json_t *operation, uint64_t waited_
 	int columns = 79;
 
 	/*
-	 * A line that wraps can not be overwritten. Cut by bytes: shorter than it could be is
-	 * fine.
+	 * A line that wraps can not be overwritten. Cut by bytes, between characters: shorter than
+	 * it could be is fine.
 	 */
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
 		columns = size.ws_col - 1;
-	fprintf(stderr, "\r\033[K%.*s", columns, line);
+	fprintf(stderr, "\r\033[K%.*s", (int)wire_text_fit(line, (size_t)columns), line);
 	fflush(stderr);
 	json_decref(vm);
 	json_decref(node);

@@ -8,9 +8,12 @@
 //
 // Covers: clusterctl/client.c clusterctl/ctl.c clusterctl/show.c clusterctl/table.c
 // clusterctl/health.c clusterctl/cmd_status.c clusterctl/cmd_vm.c clusterctl/cmd_node.c
-// clusterctl/wait.c clusterctl/cmd_operation.c clusterctl/cmd_events.c
+// clusterctl/wait.c clusterctl/cmd_operation.c clusterctl/cmd_events.c clusterctl/cmd_cluster.c
+// clusterctl/cmd_fence.c clusterctl/cmd_volume.c clusterctl/cmd_settings.c clusterctl/change.c
+// clusterctl/complete.c clusterctl/quorum.c clusterctl/place.c clusterctl/started.c
 #include "tests/fuzz/fuzz.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,8 @@
 
 const unsigned int fuzz_rounds = 4000;
 
+/* Which of its descriptors are terminals. */
+enum { TERMINAL_OUT = 1, TERMINAL_ERR = 2 };
 enum { WORDS_MAX = 12, RECORDS_MAX = 6, ASKED_MAX = 300, TIME_MAX_MS = 3600000 };
 
 static const char *const lines[] = {
@@ -35,10 +40,20 @@ static const char *const lines[] = {
 	"vm list --json", "vm show web1", "vm show web1 --json", "vm start web1", "vm stop web1",
 	"vm migrate web1 n2", "vm set web1 ha=no", "vm remove web1", "vm dumpxml web1",
 	"vm accept web1", "vm cancel web1", "vm pause web1 --json", "fence list", "fence test bmc1",
-	"fence remove bmc1", "volume list", "volume add shared dir:/v --declared-shared",
+	"fence remove bmc1", "volume list", "volume add shared dir:/ --declared-shared",
 	"operation list", "operation show 5", "operation wait 5", "operation cancel 5",
 	"settings get", "settings set fence.budget 2", "events", "events --json --limit 3",
 	"node set n1 placement=no", "__complete vm start w",
+	"node add n4 --address 10.0.0.4 --witness", "node remove n1", "node set n1 witness=yes",
+	"cluster upgrade", "cluster upgrade --yes", "cluster upgrade --yes --leave-behind n1",
+	"events --follow", "events --follow --json", "vm stop web1 --force --timeout 3s",
+	"vm start web1 --no-wait --json", "vm migrate web1", "vm migrate web1 n2 --quick",
+	"vm reset web1", "vm reboot web1", "vm resume web1", "vm accept web1 --changed",
+	"vm accept web1 --not-running", "vm dumpxml web1 --live", "volume list --json",
+	"volume remove shared", "fence list --json", "fence test bmc1 n1 --json",
+	"operation list --json", "operation show 5 --json", "operation wait 5 --timeout 5s --json",
+	"settings get fence.budget --json", "node show n1 --json", "__complete node set n1 x",
+	"__complete operation show ", "__complete settings set ", "__complete fence test b",
 };
 
 static struct {
@@ -46,6 +61,7 @@ static struct {
 	int peer;		/* the daemon's end; -1: nobody is connected */
 	uint64_t now_ms;
 	unsigned int asked;
+	unsigned int terminals;
 } stage = { .peer = -1 };
 
 /* ---------------------------------------------------------------- instead of libc's and ours */
@@ -68,7 +84,8 @@ void clock_sleep(uint64_t ms)
 
 int isatty(int fd)
 {
-	return 0;
+	return fd == STDOUT_FILENO ? !!(stage.terminals & TERMINAL_OUT) :
+	       fd == STDERR_FILENO ? !!(stage.terminals & TERMINAL_ERR) : 0;
 }
 
 static void hang_up(void)
@@ -153,11 +170,24 @@ ssize_t send(int fd, const void *data, size_t size, int flags)
 
 /* ---------------------------------------------------------------- what is said */
 
-static void check_said(const char *text, size_t size, bool json)
+/* What clusterctl itself says to a terminal: colours, and where a line begins anew. */
+static void take_out(char *text, const char *sequence)
 {
+	for (char *at = text; (at = strstr(at, sequence));)
+		memmove(at, at + strlen(sequence), strlen(at + strlen(sequence)) + 1);
+}
+
+static void check_said(char *text, size_t size, bool json, bool terminal)
+{
+	static const char *const ours[] = { "\r\033[K", "\033[32m", "\033[33m", "\033[31m",
+					    "\033[0m" };
+
 	fuzz_must(strlen(text) == size, "a zero byte is written");
+	for (size_t i = 0; terminal && i < ARRAY_SIZE(ours); i++)
+		take_out(text, ours[i]);
 	if (!json)
-		fuzz_must(wire_text_ok(text, size, true), "what is written can drive a terminal");
+		fuzz_must(wire_text_ok(text, strlen(text), true),
+			  "what is written can drive a terminal");
 }
 
 static void check_json(const char *text, size_t size)
@@ -191,14 +221,19 @@ static int run(const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static_assert(ARRAY_SIZE(lines) <= 256 / (2 * TERMINAL_ERR), "one byte chooses");
 	struct fuzz_in in = { data, size };
-	const char *line = lines[fuzz_below(&in, ARRAY_SIZE(lines))];
+	uint8_t first = fuzz_byte(&in);
+	const char *line = lines[first % ARRAY_SIZE(lines)];
 	FILE *const out = stdout, *const err = stderr;
 	char *out_text = NULL, *err_text = NULL;
 	size_t out_size = 0, err_size = 0;
 	int exit;
 
 	setenv("CLUSTERD_SOCKET", "/run/x", 1);
+	setenv("TERM", "xterm", 1);
+	setenv("COLUMNS", "60", 1);
+	stage.terminals = first / ARRAY_SIZE(lines);
 	stage.script = in;
 	stage.asked = 0;
 	stage.now_ms = 1000;
@@ -211,8 +246,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stderr = err;
 	hang_up();
 	fuzz_must(exit >= EXIT_OK && exit <= EXIT_DENIED, "another exit than promised");
-	check_said(out_text, out_size, strstr(line, "--json") || strstr(line, "dumpxml"));
-	check_said(err_text, err_size, false);
+	check_said(out_text, out_size, strstr(line, "--json") || strstr(line, "dumpxml"),
+		   stage.terminals & TERMINAL_OUT);
+	check_said(err_text, err_size, false, stage.terminals & TERMINAL_ERR);
 	if (strstr(line, "--json"))
 		check_json(out_text, out_size);
 	fuzz_must(exit == EXIT_OK || strncmp(line, "status", 6) == 0 || out_size + err_size > 0 ||
@@ -238,12 +274,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	"{\"id\":7,\"kind\":\"live\",\"outcome\":\"running\",\"vm\":5,\"vm_name\":\"web1\","       \
 	"\"node\":1,\"to\":2,\"begun_ms\":1700000000000,\"text\":\"t\",\"marks\":[{\"what\":"      \
 	"\"go\",\"at_ms\":1700000000005}]}"
+#define MOVE                                                                                       \
+	"{\"id\":7,\"kind\":\"live\",\"outcome\":\"running\",\"vm\":5,\"vm_name\":\"www" NAME    \
+	NAME NAME "\",\"node\":1}"
+#define NAME "h\u00e9h\u00e9h\u00e9h\u00e9h\u00e9h\u00e9h\u00e9h\u00e9h\u00e9h\u00e9h\u00e9h"
+#define DONE "{\"id\":7,\"kind\":\"live\",\"outcome\":\"done\",\"vm\":5,\"vm_name\":\"web1\"}"
+#define EVENT                                                                                      \
+	"{\"id\":3,\"time_ms\":1700000000000,\"severity\":\"warning\",\"subject\":\"vm web1\","    \
+	"\"text\":\"x\"}"
 
 bool fuzz_seed(unsigned int n, struct buf *out)
 {
 	static const struct {
 		const char *line;
-		const char *data[4];
+		const char *data[14];
 	} seeds[] = {
 		{ "status",
 		  { "{\"node\":1,\"name\":\"n1\",\"open\":true,\"leader\":1,\"epoch\":3,"
@@ -276,12 +320,33 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 			      "\"subject\":\"vm web1\",\"text\":\"x\\ny\"}]" } },
 		{ "events --json --limit 3", { "[{\"id\":1}]" } },
 		{ "__complete vm start w", { "[" WEB1 "]" } },
+		{ "events --follow", { EVENT, EVENT, EVENT } },
+		{ "events --follow --json", { EVENT, EVENT } },
+		{ "vm dumpxml web1 --live", { "{\"xml\":\"<domain/>\"}" } },
+		{ "node add n4 --address 10.0.0.4 --witness", { "[" NODE1 "]", "{\"op\":0}" } },
+		{ "node remove n1", { "[" NODE1 "]", "{\"op\":7}", OPERATION } },
+		{ "cluster upgrade --yes", { "{\"level\":1,\"levels\":[{\"level\":2}]}",
+					     "[" NODE1 "]", "{\"op\":0}" } },
+		{ "vm accept web1 --changed", { WEB1, "{\"op\":0}", WEB1 } },
+		{ "volume remove shared", { "{\"op\":0}" } },
+		{ "settings get fence.budget --json", { "[{\"name\":\"fence.budget\"}]" } },
+		{ "operation wait 5 --timeout 5s --json", { OPERATION, OPERATION } },
+		{ "operation wait 5", { MOVE, MOVE, MOVE, MOVE, MOVE, MOVE, WEB1,
+					"{\"total\":10,\"done\":5,\"pass\":2,"
+					"\"eta_ms\":7000}", NODE1, MOVE, DONE } },
+		{ "vm stop web1 --force --timeout 3s",
+		  { "{\"op\":7}", OPERATION, OPERATION, DONE, WEB1, "[" NODE1 "]" } },
+		{ "volume add shared dir:/ --declared-shared",
+		  { "{\"node\":1}", "{\"op\":0}",
+		    "[{\"name\":\"shared\",\"missing_on\":[\"n1\"]}]" } },
 	};
-	uint8_t line = 0;
+	/* The second time on terminals. */
+	uint8_t line = n >= ARRAY_SIZE(seeds) ? 3 * ARRAY_SIZE(lines) : 0;
 
-	if (n >= ARRAY_SIZE(seeds))
+	if (n >= 2 * ARRAY_SIZE(seeds))
 		return false;
-	while (strcmp(lines[line], seeds[n].line) != 0)
+	n %= ARRAY_SIZE(seeds);
+	while (strcmp(lines[line % ARRAY_SIZE(lines)], seeds[n].line) != 0)
 		line++;
 	buf_append_byte(out, line);
 	for (size_t i = 0; i < ARRAY_SIZE(seeds[n].data) && seeds[n].data[i]; i++) {
