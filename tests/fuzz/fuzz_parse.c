@@ -2,7 +2,8 @@
 //
 // The small parsers of what agents read: headers of images, qemu-img's JSON, command lines of
 // processes, libvirt's capabilities, libvirt's and QEMU's errors, paths, names and quantities. The
-// first byte of an input chooses; texts end at a zero byte.
+// first byte of an input chooses; texts end at a zero byte. qemu-img is not run: run_program() is
+// here.
 //
 // Covers: agents/chain.c agents/vcpus.c base/text.c clusterctl/secret.c domain/path.c
 // migrate/driver/disk_fault.c
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "agents/chain.h"
+#include "agents/run.h"
 #include "agents/vcpus.h"
 #include "base/argv.h"
 #include "base/cleanup.h"
@@ -64,6 +66,75 @@ static void try_chain(struct fuzz_in in)
 	fuzz_must(chain_is_expected(digest, digest, "", &disk, 1), "accepted and not expected");
 	fuzz_must(chain_is_expected(digest, "", digest, &disk, 1), "it ran so last");
 	fuzz_must(chain_is_expected(digest, "", "", &disk, 1), "as declared");
+}
+
+/* ---------------------------------------------------------------- disks, and what qemu-img says */
+
+static struct {
+	struct fuzz_in said;
+	uint8_t how;
+	unsigned int runs;
+} qemu_img;
+
+int run_program(const struct run *run, const void *input, size_t len, uint64_t timeout_ms,
+		struct run_result *ret)
+{
+	struct buf *out = qemu_img.how & 4 ? &ret->errors : &ret->output;
+
+	fuzz_must(strcmp(run->argv->items[0], "/usr/bin/qemu-img") == 0, "another program");
+	qemu_img.runs++;
+	if (qemu_img.how & 1)
+		return -EAGAIN;
+	ret->timed_out = qemu_img.how & 2;
+	ret->exited = !ret->timed_out;
+	ret->status = qemu_img.how & 4 ? 1 : 0;
+	buf_append(out, qemu_img.said.data, qemu_img.said.size);
+	return 0;
+}
+
+void run_result_free(struct run_result *result)
+{
+	buf_free(&result->output);
+	buf_free(&result->errors);
+}
+
+/* A disk of a file with these first bytes, and qemu-img that says the rest. */
+static void try_disk(struct fuzz_in in)
+{
+	static const char *const formats[] = { "qcow2", "raw", "", "vmdk" };
+	static const char *const kinds[] = { "file", "block", "network", "" };
+	static int fd = -1;
+	_cleanup_(wire_freep) Wire__Disk *disk = wire_new(&wire__disk__descriptor);
+	char digest[DOMAIN_CHAIN_DIGEST_SIZE] = "", why[300] = "", path[40];
+	uint8_t what = fuzz_byte(&in);
+	struct fuzz_in header;
+	int r;
+
+	qemu_img.how = fuzz_byte(&in);
+	qemu_img.runs = 0;
+	header = fuzz_block(&in);
+	qemu_img.said = in;
+	if (fd < 0)
+		fd = memfd_create("fuzz_disk", MFD_CLOEXEC);
+	fuzz_must(ftruncate(fd, 0) == 0 &&
+			  pwrite(fd, header.data, header.size, 0) == (ssize_t)header.size,
+		  "the file cannot be written");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", what & 0x80 ? 1000000 : fd);
+	wire_set(&disk->kind, kinds[what % 4]);
+	wire_set(&disk->format, formats[what / 4 % 4]);
+	wire_set(&disk->target, "vda");
+	wire_set(&disk->source, what & 0x40 ? "" : path);
+	disk->cdrom = what & 0x20;
+	r = chain_read(&disk, 1, 1000, digest, why, sizeof(why));
+	fuzz_must(qemu_img.runs <= 1, "asked twice");
+	fuzz_must((r == 0) == !*why && (r == 0 || !*digest), "no reason, or no digest");
+	fuzz_must(*digest || r < 0 || disk->cdrom || !*disk->source, "no digest");
+	fuzz_must(!strpbrk(why, "\n\r"), "more than one line");
+	/* What nobody has looked at is taken for one without anything below. */
+	if (strcmp(disk->format, "raw") == 0 || !*disk->format || disk->cdrom)
+		fuzz_must(r == 0 && qemu_img.runs == 0, "a raw disk was looked at");
+	if (r == 0 && qemu_img.runs == 1)
+		fuzz_must(!(qemu_img.how & 7), "believed although it failed");
 }
 
 static void try_cmdline(struct fuzz_in in)
@@ -196,7 +267,7 @@ static void try_secret(struct fuzz_in in)
 
 static void (*const tries[])(struct fuzz_in in) = {
 	try_header, try_chain, try_cmdline, try_fault, try_paths, try_text, try_capabilities,
-	try_mend, try_secret,
+	try_mend, try_secret, try_disk,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -210,6 +281,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 bool fuzz_seed(unsigned int n, struct buf *out)
 {
 #define TEXT(text) text, sizeof(text) - 1
+#define ZERO8 "\0\0\0\0\0\0\0\0"
 	static const struct {
 		const char *text;
 		size_t size;
@@ -238,6 +310,16 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		       "</capabilities>") },
 		{ TEXT("\10password=a b\n\nkey-2=\n") },
 		{ TEXT("\10no value\n") },
+		{ TEXT("\x09\0\0\x10\0QFI\xfb\0\0\0\3\0\0\0\0\0\0\0\1[{},"
+		       "{\"filename\":\"/v/b\"}]") },
+		{ TEXT("\x09\0\0\x48\0QFI\xfb\0\0\0\2\0\0\0\0\0\0\0\0" ZERO8 ZERO8 ZERO8 ZERO8
+		       ZERO8 ZERO8 ZERO8) },
+		{ TEXT("\x09\x0c\4\0\0qemu-img: Could not open '/v/a': No such file\nmore") },
+		{ TEXT("\x09\x0c\1\0\0") },
+		{ TEXT("\x09\x0c\2\0\0") },
+		{ TEXT("\x09\x0c\0\0\0{}") },
+		{ TEXT("\x09\4\0\0\0") },
+		{ TEXT("\x09\x80\0\0\0") },
 		{ TEXT("\7h\xc3\xa9\xe2\x82\xac \xed\xa0\x80\x7f\t\n\xf0\x9f\x98\x80") },
 	};
 
