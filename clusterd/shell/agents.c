@@ -141,6 +141,17 @@ static void wipe_request(Wire__AgentRequest *request)
 
 /* ---------------------------------------------------------------- vm agent */
 
+/* That a machine is off, none but the fence agent that was asked can say. */
+static void hear_vm_reply(struct agents *agents, uint64_t ask, const Wire__AgentReply *reply)
+{
+	const struct owed *owed = idmap_get(&agents->owed, ask);
+
+	if (owed && owed->kind != AGENT_VM)
+		log_error("agent kind=vm ask=%" PRIu64 " unexpected-reply", ask);
+	else
+		answer(agents, ask, reply);
+}
+
 static void hear_hello(struct agents *agents, const Wire__AgentHello *hello)
 {
 	if (agents->up || strcmp(hello->kind, "vm") != 0) {
@@ -162,7 +173,7 @@ static void on_vm_frame(void *context, const struct frame_header *header,
 
 	agents->heard_ms = shell_boot_ms();
 	if (header->type == FRAME_AGENT_REPLY) {
-		answer(agents, header->request, (const void *)body);
+		hear_vm_reply(agents, header->request, (const void *)body);
 		return;
 	}
 	if (header->type != FRAME_AGENT_NEWS)

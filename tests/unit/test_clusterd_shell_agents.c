@@ -142,7 +142,9 @@ static void be_agent(const char *self, bool vm)
 			work_for_long(self);
 		if (strcmp(word, "long, stubborn") == 0)
 			signal(SIGTERM, SIG_IGN);
-		if (strcmp(word, "well") == 0)
+		if (vm && strcmp(word, "meddle") == 0)
+			reply(header.request + 1, (const void *)body);
+		if (strcmp(word, "well") == 0 || (vm && strcmp(word, "meddle") == 0))
 			reply(header.request, (const void *)body);
 		frame_body_free(body);
 	}
@@ -464,6 +466,22 @@ static void test_fence_is_cancelled(void)
 	}
 }
 
+/* A vm agent that answers what a fence agent was asked proves nothing. */
+static void test_vm_meddles(void)
+{
+	struct world world;
+
+	world_open(&world, "meddle");
+	agents_start(world.agents);
+	expect(&world, "up news ");
+	ask_fence(&world, 8, 20000, "");
+	ask_vm(&world, 7, 20000);
+	expect(&world, "7= ");
+	ask_vm(&world, 9, 20000);
+	expect(&world, "9= ");
+	world_close(&world);
+}
+
 static void test_too_many_fences(void)
 {
 	struct world world;
@@ -486,4 +504,4 @@ UNIT_MAIN("clusterd/shell/agents", { "vm answers", test_vm_answers },
 	  { "fence answers", test_fence_answers }, { "fence fails", test_fence_fails },
 	  { "fence hangs", test_fence_hangs },
 	  { "fence is cancelled", test_fence_is_cancelled },
-	  { "too many fences", test_too_many_fences })
+	  { "vm meddles", test_vm_meddles }, { "too many fences", test_too_many_fences })
