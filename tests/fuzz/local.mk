@@ -7,6 +7,7 @@
 
 fuzz_targets = \
 	%D%/fuzz_agent \
+	%D%/fuzz_asks \
 	%D%/fuzz_command \
 	%D%/fuzz_conf \
 	%D%/fuzz_core \
@@ -37,6 +38,8 @@ FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 
 %C%_fuzz_agent_LDADD = $(FUZZ_WITH)
 %C%_fuzz_agent_LDFLAGS = $(FUZZ_LINK)
+%C%_fuzz_asks_LDADD = $(FUZZ_WITH)
+%C%_fuzz_asks_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_command_LDADD = $(FUZZ_WITH)
 %C%_fuzz_command_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_conf_LDADD = $(FUZZ_WITH)
