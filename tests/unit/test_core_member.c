@@ -435,6 +435,50 @@ static void test_dead_voter_without_guests(void)
 	world_free(world);
 }
 
+/*
+ * Four of seven members, with two of the five voters: they decide nothing and do nothing. What
+ * runs there runs on, what was on the others stays down, and nobody's power is cut.
+ */
+static void test_members_without_voters(void)
+{
+	static const char *const vms[] = { "a", "b", "c", "d", "e", "f", "g" };
+	struct world *world = world_new(7);
+	struct core_standing standing;
+	unsigned was[ARRAY_SIZE(vms)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(vms); i++)
+		world_add_vm(world, vms[i], 64);
+	world_settle(world, 10000);
+	for (size_t i = 0; i < ARRAY_SIZE(vms); i++)
+		was[i] = world_runs(world, vms[i]);
+	for (unsigned node = 3; node <= 5; node++)
+		world_kill_node(world, node);
+	world_story(world);
+	world_settle(world, 3600000);
+	CU_ASSERT_STRING_EQUAL(world_story(world), "");
+	for (unsigned node = 1; node <= 7; node += node == 2 ? 4 : 1) {
+		core_standing(world_core(world, node), &standing);
+		CU_ASSERT_FALSE(standing.open);
+		CU_ASSERT_STRING_EQUAL(standing.why_not,
+				       "no quorum: of the voters, nodes 1, 2, 3, 4 and 5, only "
+				       "nodes 1 and 2 are here");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(vms); i++)
+		CU_ASSERT_EQUAL(world_runs(world, vms[i]), was[i] < 3 || was[i] > 5 ? was[i] : 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(world_ask(world, 6, setting("n6", "placement", "no")),
+				      "nothing was changed: no quorum"));
+
+	/* With one more voter they are a majority, and what was down starts. */
+	world_start_node(world, 3);
+	world_settle(world, 120000);
+	for (size_t i = 0; i < ARRAY_SIZE(vms); i++) {
+		CU_ASSERT_NOT_EQUAL(world_runs(world, vms[i]), 0);
+		if (was[i] < 3 || was[i] > 5)
+			CU_ASSERT_EQUAL(world_runs(world, vms[i]), was[i]);
+	}
+	world_free(world);
+}
+
 UNIT_MAIN("core/member", { "a node is added", test_add },
 	  { "a node that has something stays", test_remove_refused },
 	  { "a voter is removed", test_remove_voter }, { "an id again", test_id_again },
@@ -442,4 +486,5 @@ UNIT_MAIN("core/member", { "a node is added", test_add },
 	  { "a voter is replaced", test_replace_voter },
 	  { "a voter loses its disk", test_lost_disk },
 	  { "a voter is dead", test_dead_voter },
-	  { "a voter without guests is dead", test_dead_voter_without_guests })
+	  { "a voter without guests is dead", test_dead_voter_without_guests },
+	  { "members without voters", test_members_without_voters })
