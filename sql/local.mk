@@ -9,9 +9,11 @@
 # that was, tests/unit/data/store-VERSION.sql, as the one before with what has changed.
 
 migrations = \
-	%D%/002-meta-crc.sql
+	%D%/002-meta-crc.sql \
+	%D%/003-alone.sql
 
-EXTRA_DIST += %D%/README.md %D%/schema.sql $(migrations) tests/unit/data/store-1.sql
+EXTRA_DIST += %D%/README.md %D%/schema.sql $(migrations) \
+	tests/unit/data/store-1.sql tests/unit/data/store-2.sql
 BUILT_SOURCES += %D%/schema.sql.h %D%/migrations.h
 CLEANFILES += %D%/schema.sql.h %D%/migrations.h
 

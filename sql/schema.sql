@@ -9,8 +9,8 @@
 -- crc is CRC-32C: of the blob for records; of index and epoch, 8 bytes each, lowest byte first, and
 -- the blob for entries of the log; of key and value, 8 bytes, for numbers.
 
--- promised, applied_index, applied_epoch, disk_id, node; records and entries: a sum over what is
--- there
+-- promised, applied_index, applied_epoch, disk_id, node; alone and alone_voters, together and
+-- together_voters: of two voters, core/replica.h; records and entries: a sum over what is there
 CREATE TABLE meta (
 	key   TEXT PRIMARY KEY,
 	value INTEGER NOT NULL,

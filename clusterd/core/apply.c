@@ -49,6 +49,7 @@ static apply_fn *const handlers[] = {
 	[WIRE__COMMAND__BODY_NOTE] = apply_note,
 	[WIRE__COMMAND__BODY_FEATURE_RAISE] = apply_feature_raise,
 	[WIRE__COMMAND__BODY_VOTERS_SET] = apply_voters_set,
+	[WIRE__COMMAND__BODY_WENT_ALONE] = apply_went_alone,
 	[WIRE__COMMAND__BODY_NODE_ADD] = apply_node_add,
 	[WIRE__COMMAND__BODY_NODE_REMOVE] = apply_node_remove,
 };

@@ -34,7 +34,7 @@ apply_fn apply_vm_add, apply_vm_edit, apply_vm_remove, apply_vm_set, apply_vm_wa
 	apply_vm_cancel, apply_vm_accept, apply_vm_live;
 apply_fn apply_vm_step, apply_vm_report;
 apply_fn apply_fence_add, apply_fence_remove, apply_fence_test, apply_fence_begin,
-	apply_fence_result;
+	apply_fence_result, apply_went_alone;
 apply_fn apply_volume_add, apply_volume_remove, apply_setting_set, apply_note;
 apply_fn apply_leftover_report;
 apply_fn apply_feature_raise;

@@ -453,3 +453,41 @@ void apply_fence_result(struct apply *apply)
 		off(apply, node, op, result->text);
 	record_free(op);
 }
+
+/*
+ * One of two voters has opened the epoch alone: it cut the other's power, or found it off, without
+ * an operation, for there was no epoch to begin one in. It is on record as one all the same, and
+ * the budget counts it.
+ */
+void apply_went_alone(struct apply *apply)
+{
+	const Wire__WentAlone *went = apply->command->went_alone;
+	const Wire__Node *node = state_node(apply->state, went->node);
+	const Wire__Fence *fence = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, went->device);
+	const char *name = node_name(apply->state, went->node);
+	Wire__Operation *op;
+
+	if (!node || went->node == apply->command->node || node->incarnation != went->incarnation ||
+	    !state_node(apply->state, apply->command->node)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "%s is another one by now", name);
+		return;
+	}
+	apply->op = apply_op_begin(apply, WIRE__OPERATION__KIND__FENCE, NULL, went->node,
+				   apply->command->node, "it left the totem ring");
+	op = record_copy(&state_operation(apply->state, apply->op)->base);
+	op->device = went->device;
+	op->incarnation = went->incarnation;
+	op->status_only = went->status_only;
+	op->clock_ms = apply->clock_ms;
+	op->index = apply->index;
+	state_put(apply->state, WIRE__TABLE__TABLE_OPERATION, op->id, &op->base, apply->update);
+	apply_event_node(apply, WIRE__EVENT__SEVERITY__WARNING, apply->command->node,
+			 "goes on alone: %s was %s %s", name,
+			 went->status_only ? "off, as is said by" : "powered off by",
+			 fence ? fence->name : "a device that was removed");
+	apply_op_marks(apply, op->id, went->marks, went->n_marks);
+	apply_op_end(apply, op->id, WIRE__OPERATION__OUTCOME__DONE, "%s", went->text);
+	if (went->off && is_believed(apply, op))
+		off(apply, node, op, went->text);
+	record_free(op);
+}

@@ -156,18 +156,23 @@ static uint64_t counted(const struct core *core, uint64_t own)
 	return voters & (missing || differ(census, own) ? census->independent : census->told);
 }
 
-/* What more than half of all voters have told; false if there is no such thing. */
+/* How many voters have to say the same: more than half of all, or one of two that is alone. */
+static int enough(const struct core *core)
+{
+	return core->standing.alone ? 1 : __builtin_popcountll(voters_of(core)) / 2 + 1;
+}
+
+/* What so many of the voters have told; false if there is no such thing. */
 static bool find_majority(const struct core *core, uint64_t own, uint64_t *ret_digest)
 {
 	const struct census *census = &core->census;
 	uint64_t nodes = counted(core, own);
-	int voters = __builtin_popcountll(voters_of(core));
 
 	for (uint64_t left = nodes; left; left &= left - 1) {
 		uint64_t digest = census->digests[lowest(left)];
 		uint64_t same = nodes & ~others_than(census, digest);
 
-		if (__builtin_popcountll(same) > voters / 2) {
+		if (__builtin_popcountll(same) >= enough(core)) {
 			*ret_digest = digest;
 			return true;
 		}

@@ -53,6 +53,7 @@ static void change_over(struct electorate *electorate)
 {
 	electorate->voters[0] = electorate->voters[1];
 	electorate->counted[0] = electorate->counted[1];
+	electorate->needed[0] = electorate->needed[1];
 	electorate->n = 1;
 }
 
@@ -69,13 +70,14 @@ void change_appended(struct replica *replica, uint64_t index, const void *comman
 		change_over(electorate);
 	electorate->voters[1] = voters;
 	electorate->counted[1] = round_counted(&replica->round, &voters);
+	electorate->needed[1] = voters_majority(&voters);
 	electorate->n = 2;
 }
 
-/* The highest index that a majority of these voters has on disk. */
-static uint64_t majority_has(const struct round *round, size_t set)
+/* The highest index that as many of these voters as are needed have on disk. */
+static uint64_t enough_have(const struct round *round, size_t set)
 {
-	size_t majority = voters_majority(&round->electorate.voters[set]);
+	size_t needed = round->electorate.needed[set];
 	uint64_t sorted[REPLICA_NODE_MAX];
 	size_t n = 0;
 
@@ -87,17 +89,17 @@ static uint64_t majority_has(const struct round *round, size_t set)
 			sorted[at] = sorted[at - 1];
 		sorted[at] = acked;
 	}
-	return n >= majority ? sorted[majority - 1] : 0;
+	return n >= needed ? sorted[needed - 1] : 0;
 }
 
 uint64_t change_committable(const struct round *round)
 {
 	const struct electorate *electorate = &round->electorate;
-	uint64_t old = majority_has(round, 0), both, below;
+	uint64_t old = enough_have(round, 0), both, below;
 
 	if (electorate->n == 1)
 		return old;
-	both = majority_has(round, 1);
+	both = enough_have(round, 1);
 	if (both > old)
 		both = old;
 	/* What is below the change is the old voters' matter. */

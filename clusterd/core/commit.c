@@ -242,5 +242,6 @@ void commit_advance(struct replica *replica, struct update *update)
 		replica->committed = index;
 		apply(replica, update);
 	} while (!replica->gone && change_settle(round, replica->committed));
+	alone_note_together(replica, update);
 	rlog_trim(&replica->log, trim_limit(replica), update);
 }

@@ -78,12 +78,19 @@ void conduct_node(struct core *core, const Wire__Node *node, struct watched_node
  * either may be why it failed, and in the end each node has tried each device. No device: there
  * is none, or only `wrong`, which switches another machine; or nobody is here to ask it.
  */
+enum { FENCE_DEVICES_MAX = 64 };
 struct attempt {
 	const Wire__Fence *device, *wrong;
 	uint32_t executor;
 };
 struct attempt conduct_attempt(const struct core *core, const Wire__Node *node,
 			       const struct watched_node *watched);
+/* All devices of the node, but those that switch another machine; ret_wrong: one of these. */
+size_t conduct_devices(const struct state *state, uint32_t node,
+		       const Wire__Fence *ret_devices[FENCE_DEVICES_MAX],
+		       const Wire__Fence **ret_wrong);
+/* The pause after so many power-offs that failed. */
+uint64_t conduct_pause_ms(unsigned attempts);
 /* Proposes it, and says when the next may follow; false: it was proposed a moment ago. */
 bool conduct_begin_attempt(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			   const struct attempt *attempt, bool status_only, struct update *update);

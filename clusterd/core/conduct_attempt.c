@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 
-enum { NODES_MAX = 64, DEVICES_MAX = 64 };
+enum { NODES_MAX = 64 };
 
 static const Wire__FenceTarget *target_of(const Wire__Fence *fence, uint32_t node)
 {
@@ -14,16 +14,15 @@ static const Wire__FenceTarget *target_of(const Wire__Fence *fence, uint32_t nod
 	return NULL;
 }
 
-/* All that fence the node, but those that switch another machine; ret_wrong: one of these. */
-static size_t devices_for(const struct core *core, uint32_t node,
-			  const Wire__Fence *ret_devices[DEVICES_MAX],
-			  const Wire__Fence **ret_wrong)
+size_t conduct_devices(const struct state *state, uint32_t node,
+		       const Wire__Fence *ret_devices[FENCE_DEVICES_MAX],
+		       const Wire__Fence **ret_wrong)
 {
-	size_t count = state_count(core->state, WIRE__TABLE__TABLE_FENCE), n = 0;
+	size_t count = state_count(state, WIRE__TABLE__TABLE_FENCE), n = 0;
 
 	*ret_wrong = NULL;
-	for (size_t i = 0; i < count && n < DEVICES_MAX; i++) {
-		const Wire__Fence *fence = state_at(core->state, WIRE__TABLE__TABLE_FENCE, i);
+	for (size_t i = 0; i < count && n < FENCE_DEVICES_MAX; i++) {
+		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
 		const Wire__FenceTarget *target = target_of(fence, node);
 
 		if (target && !target->wrong_ms)
@@ -47,10 +46,11 @@ static size_t executors_for(const struct core *core, uint32_t node, uint32_t ret
 struct attempt conduct_attempt(const struct core *core, const Wire__Node *node,
 			       const struct watched_node *watched)
 {
-	const Wire__Fence *devices[DEVICES_MAX];
+	const Wire__Fence *devices[FENCE_DEVICES_MAX];
 	uint32_t executors[NODES_MAX];
 	struct attempt attempt = { 0 };
-	size_t devices_n = devices_for(core, (uint32_t)node->id, devices, &attempt.wrong);
+	size_t devices_n = conduct_devices(core->state, (uint32_t)node->id, devices,
+					     &attempt.wrong);
 	size_t executors_n = executors_for(core, (uint32_t)node->id, executors);
 	size_t a = devices_n, b = executors_n;
 	unsigned n = watched->attempts;
@@ -84,13 +84,19 @@ uint64_t conduct_delay_ms(const uint64_t *delays, size_t n, unsigned attempts)
 	return delays[attempts < n ? attempts : n - 1];
 }
 
+uint64_t conduct_pause_ms(unsigned attempts)
+{
+	static const uint64_t delays[] = { 0,	  2000,	 5000,	10000, 20000,
+					   30000, 30000, 60000, 120000 };
+
+	return conduct_delay_ms(delays, ARRAY_SIZE(delays), attempts);
+}
+
 bool conduct_begin_attempt(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			   const struct attempt *attempt, bool status_only, struct update *update)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceBegin begin = WIRE__FENCE_BEGIN__INIT;
-	static const uint64_t delays[] = { 0,	  2000,	 5000,	10000, 20000,
-					   30000, 30000, 60000, 120000 };
 
 	if (conduct_proposed_lately(core, &watched->proposed_ms, update))
 		return false;
@@ -100,8 +106,7 @@ bool conduct_begin_attempt(struct core *core, const Wire__Node *node, struct wat
 	begin.executor = attempt->executor;
 	begin.status_only = status_only;
 	watched->attempts++;
-	watched->retry_ms =
-		core->now_ms + conduct_delay_ms(delays, ARRAY_SIZE(delays), watched->attempts);
+	watched->retry_ms = core->now_ms + conduct_pause_ms(watched->attempts);
 	command.body_case = WIRE__COMMAND__BODY_FENCE_BEGIN;
 	command.fence_begin = &begin;
 	core_propose(core, &command, update);

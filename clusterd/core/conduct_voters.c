@@ -7,7 +7,10 @@
 static struct elect_sight see(struct core *core, struct update *update)
 {
 	uint64_t patience_ms = state_setting_number(core->state, SET_VOTERS_REPLACE_S) * 1000;
-	struct elect_sight sight = { .ready = conduct_sight(core).said };
+	struct elect_sight sight = {
+		.ready = conduct_sight(core).said,
+		.alone = core->standing.alone,
+	};
 
 	for (uint32_t id = 1; id <= 64; id++) {
 		const struct watched_node *watched = &core->conductor->nodes[id];

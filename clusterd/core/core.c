@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
 #include "clusterd/core/core_private.h"
@@ -26,6 +27,13 @@ enum {
 
 /* ------------------------------------------------------------------ life */
 
+/* 0: not known. */
+static uint64_t machine_boot(const char *kernel_boot_id)
+{
+	return kernel_boot_id && *kernel_boot_id
+		       ? digest_bytes(kernel_boot_id, strlen(kernel_boot_id)) : 0;
+}
+
 struct core *core_new(const struct core_config *config)
 {
 	struct core *core = mem_new(struct core);
@@ -33,6 +41,7 @@ struct core *core_new(const struct core_config *config)
 		.node = config->node,
 		.boot_id = config->boot_id,
 		.disk_id = config->disk_id,
+		.machine_boot = machine_boot(config->kernel_boot_id),
 		.feature_max = feature_table.max,
 		.version = config->version,
 		.ops = &machine_ops,
@@ -62,6 +71,7 @@ void core_free(struct core *core)
 		return;
 	clients_free(core);
 	agenda_free(&core->agenda);
+	solo_free(&core->solo);
 	idmap_free(&core->progress, wire_free);
 	conductor_free(core->conductor);
 	duties_free(core->duties);
@@ -75,6 +85,16 @@ void core_free(struct core *core)
 void core_load_promise(struct core *core, uint64_t promised)
 {
 	replica_load_promise(core->replica, promised);
+}
+
+void core_load_alone(struct core *core, uint64_t epoch, uint64_t voters)
+{
+	replica_load_alone(core->replica, epoch, voters);
+}
+
+void core_load_together(struct core *core, uint64_t boot, uint64_t voters)
+{
+	replica_load_together(core->replica, boot, voters);
 }
 
 void core_load_applied(struct core *core, uint64_t index, uint64_t epoch)
@@ -249,7 +269,8 @@ static void on_event(struct core *core, const struct event *event, struct update
 		send_progress(core, event->news, update);
 		break;
 	case EVENT_AGENT_REPLY:
-		duties_reply(core, event->reply.ask, event->reply.reply);
+		if (!solo_reply(core, event->reply.ask, event->reply.reply))
+			duties_reply(core, event->reply.ask, event->reply.reply);
 		break;
 	case EVENT_CLIENT:
 		clients_take(core, &event->client, update);
@@ -291,7 +312,7 @@ static bool stands_the_same(const struct replica_standing *a, const struct repli
 	return a->open == b->open && a->ready == b->ready && a->epoch == b->epoch &&
 	       a->leader == b->leader && a->members == b->members && a->ring == b->ring &&
 	       a->epoch_nodes == b->epoch_nodes && a->ready_nodes == b->ready_nodes &&
-	       a->left_out == b->left_out;
+	       a->left_out == b->left_out && a->alone == b->alone;
 }
 
 /* What the event has changed goes on the agenda. */
@@ -347,6 +368,7 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 	census_run(core, update);
 	clients_run(core, update);
 	run_leave(core, update);
+	solo_run(core, update);
 	/* What follows from a state that may be wrong may be wrong. */
 	if (!core->leave_ms && update->leave == LEAVE_NO && census_trusted(core)) {
 		conductor_run(core, update);
@@ -375,7 +397,7 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 		.committed = standing->committed,
 		.clock_ms = elapsed_now(core->state, core->node, core->boot_id, core->now_ms),
 		.leader = standing->leader,
-		.why_not = standing->why_not,
+		.why_not = core->solo.why[0] ? core->solo.why : standing->why_not,
 		.members = standing->members,
 		.ring = standing->ring,
 		.ready = standing->ready_nodes,

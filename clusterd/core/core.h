@@ -32,14 +32,18 @@ struct core *core_new(const struct core_config *config);
 void core_free(struct core *core);
 
 /*
- * What the store holds, before the first step: the promise, the position of the state
- * tables, the records in any order, the log entries in ascending order without a gap. A record
- * that cannot be read is -EBADMSG; the others follow all the same, for only core_load_done
- * knows what to make of it. That returns -EBADMSG when these do not fit together (a damaged
+ * What the store holds, before the first step: the promise, what it knows of epochs that it
+ * opened alone and together with the other of two voters, the position of the state tables, the
+ * records in any order, the log entries in ascending order without a gap. A record that cannot be
+ * read is -EBADMSG; the others follow all the same, for only core_load_done knows what to make
+ * of it. That returns -EBADMSG when these do not fit together (a damaged
  * store; the caller sets it aside and starts with an empty one); -EPROTO if they may well, for
  * a newer version: the cluster's feature level is beyond what is known here; else 0.
  */
 void core_load_promise(struct core *core, uint64_t promised);
+/* Of PERSIST_ALONE and PERSIST_TOGETHER the last ones; 0, 0: there was none. */
+void core_load_alone(struct core *core, uint64_t epoch, uint64_t voters);
+void core_load_together(struct core *core, uint64_t boot, uint64_t voters);
 void core_load_applied(struct core *core, uint64_t index, uint64_t epoch);
 int core_load_record(struct core *core, uint32_t table, uint64_t id, const void *data, size_t size);
 int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data,

@@ -11,6 +11,7 @@
 #include "clusterd/core/core.h"
 #include "clusterd/core/duties.h"
 #include "clusterd/core/replica.h"
+#include "clusterd/core/solo.h"
 
 /* A client's command on its way: proposed again in each epoch until it is applied. */
 struct pending {
@@ -39,6 +40,7 @@ struct core {
 	struct idmap progress;		/* by VM: Wire__Progress */
 	struct census census;
 	struct agenda agenda;
+	struct solo solo;
 	uint64_t next_ask;
 	uint64_t now_ms, wall_ms;
 	uint64_t leave_ms;		/* when asked to leave; 0 = not */
@@ -73,6 +75,14 @@ void core_propose(struct core *core, Wire__Command *command, struct update *upda
 /* An ask with a fresh id; the caller fills in request. */
 struct ask *core_ask(struct core *core, enum agent_kind agent, uint32_t deadline_ms,
 		     struct update *update);
+/*
+ * Asks a fence device for the node's power: whether it is off, or to cut it and to look at that.
+ * The id of the ask. duty_fence.c.
+ */
+uint64_t core_ask_fence(struct core *core, const Wire__Fence *fence, uint32_t node,
+			bool status_only, struct update *update);
+/* A device's answer is good for so long. */
+enum { CORE_FENCE_ANSWER_MS = 10000 };
 /* This node's record, when its reports count now; else NULL. */
 const Wire__Node *core_self(const struct core *core);
 bool core_in_ring(const struct core *core, uint32_t node);

@@ -44,6 +44,8 @@ bool round_hello_fits(const Wire__Hello *body)
 	if (body->promised > ROUND_NUMBER_MAX || body->last_epoch > ROUND_NUMBER_MAX ||
 	    body->last_index > ROUND_NUMBER_MAX)
 		return false;
+	if (body->other_off > REPLICA_NODE_MAX)
+		return false;
 	if ((body->last_index == 0) != (body->last_epoch == 0) || body->disk_id == 0)
 		return false;
 	/* The log reaches from the state, or from below it, to the last entry. */
@@ -187,10 +189,30 @@ static void electorate_add(struct electorate *electorate, const struct round *ro
 	if (electorate->n == 2) {
 		electorate->voters[0] = electorate->voters[1];
 		electorate->counted[0] = electorate->counted[1];
+		electorate->needed[0] = electorate->needed[1];
 		electorate->n = 1;
 	}
 	electorate->voters[electorate->n] = *voters;
+	electorate->needed[electorate->n] = voters_majority(voters);
 	electorate->counted[electorate->n++] = round_counted(round, voters);
+}
+
+/*
+ * Of just two voters one is here, and it has told that it may go on without the other one, which is
+ * off (replica.h). If that one was heard in this round all the same, it lives. With a change of
+ * voters under way there is more than these two, and the rule is not about that.
+ */
+static bool is_left_alone(const struct round *round, const struct electorate *electorate)
+{
+	const struct voters *voters = &electorate->voters[0];
+	uint32_t one = nodes_lowest(electorate->counted[0]), other;
+
+	if (electorate->n != 1 || nodes_count(electorate->counted[0]) != 1)
+		return false;
+	other = voters_other(voters, one);
+	return other && voters_known(voters) && !(round->heard & node_bit(other)) &&
+	       round->hello[one - 1].other_off == other &&
+	       round->hello[one - 1].voters_index == voters->index;
 }
 
 /*
@@ -212,13 +234,14 @@ void round_electorate(const struct round *round, uint32_t source, struct elector
 	for (size_t i = 0; hello && i < hello->pending_n; i++)
 		if (!round->voters_by || hello->pending[i].index > round->voters.index)
 			electorate_add(ret, round, &hello->pending[i]);
+	if (is_left_alone(round, ret))
+		ret->needed[0] = 1;
 }
 
 bool electorate_has(const struct electorate *electorate, uint64_t nodes)
 {
 	for (size_t i = 0; i < electorate->n; i++)
-		if (nodes_count(nodes & electorate->counted[i]) <
-		    voters_majority(&electorate->voters[i]))
+		if (nodes_count(nodes & electorate->counted[i]) < electorate->needed[i])
 			return false;
 	return electorate->n > 0;
 }

@@ -7,10 +7,7 @@
 #include "base/mem.h"
 #include "wire/message.h"
 
-enum {
-	REPEAT_MS = 1000,
-	ANSWER_MS = 10000,	/* a device's answer is good for so long */
-};
+enum { REPEAT_MS = 1000 };
 
 void duty_fence_free(void *value)
 {
@@ -28,8 +25,8 @@ static const char *plug_of(const Wire__Fence *fence, uint32_t node)
 	return "";
 }
 
-static void ask_fence(struct core *core, struct fence_duty *duty, const Wire__Operation *op,
-		      const Wire__Fence *fence, struct update *update)
+uint64_t core_ask_fence(struct core *core, const Wire__Fence *fence, uint32_t node,
+			bool status_only, struct update *update)
 {
 	uint32_t timeout_s = fence->timeout_s ? fence->timeout_s
 		: (uint32_t)state_setting_number(core->state, SET_FENCE_TIMEOUT_S);
@@ -37,11 +34,11 @@ static void ask_fence(struct core *core, struct fence_duty *duty, const Wire__Op
 	Wire__AgentRequest *request = wire_new(&wire__agent_request__descriptor);
 	Wire__FenceCall *call = wire_new(&wire__fence_call__descriptor);
 
-	call->action = op->status_only ? WIRE__FENCE_CALL__ACTION__STATUS
-				       : WIRE__FENCE_CALL__ACTION__OFF_VERIFIED;
+	call->action = status_only ? WIRE__FENCE_CALL__ACTION__STATUS
+				   : WIRE__FENCE_CALL__ACTION__OFF_VERIFIED;
 	wire_set(&call->agent, fence->agent);
-	wire_set(&call->plug, plug_of(fence, op->node));
-	wire_set(&call->node_name, node_name(core->state, op->node));
+	wire_set(&call->plug, plug_of(fence, node));
+	wire_set(&call->node_name, node_name(core->state, node));
 	call->timeout_ms = timeout_s * 1000;
 	call->params = mem_new_array(Wire__Param *, fence->n_params);
 	for (size_t i = 0; i < fence->n_params; i++)
@@ -52,7 +49,7 @@ static void ask_fence(struct core *core, struct fence_duty *duty, const Wire__Op
 	ask->request = request;
 	ask->sealed = &fence->secret;
 	ask->sealed_name = fence->name;
-	duty->ask = ask->id;
+	return ask->id;
 }
 
 /* Only OFF proves anything; ON is a good answer to a mere question. */
@@ -111,8 +108,9 @@ static void begin_fence(struct core *core, struct fence_duty *duty, const Wire__
 		duty->over = true;
 		duty->over_ms = core->now_ms;
 	} else
-		ask_fence(core, duty, op,
-			  state_get(core->state, WIRE__TABLE__TABLE_FENCE, op->device), update);
+		duty->ask = core_ask_fence(
+			core, state_get(core->state, WIRE__TABLE__TABLE_FENCE, op->device),
+			op->node, op->status_only, update);
 }
 
 /* Its device is told nothing more: what it would do from now on, nobody wants any longer. */
@@ -140,7 +138,7 @@ static void run_fence(struct core *core, const Wire__Operation *op, struct updat
 	struct fence_duty *duty = idmap_get(&core->duties->fences, op->id);
 
 	/* No epoch was open for long, and the machine may be on again: its device is asked anew. */
-	if (duty && duty->over && core->now_ms >= duty->over_ms + ANSWER_MS) {
+	if (duty && duty->over && core->now_ms >= duty->over_ms + CORE_FENCE_ANSWER_MS) {
 		drop_fence(core, duty, update);
 		duty = NULL;
 	}
@@ -155,7 +153,7 @@ static void run_fence(struct core *core, const Wire__Operation *op, struct updat
 	    core_in_ring(core, op->node))
 		spare(core, duty, update);
 	if (duty->over) {
-		update_wake(update, duty->over_ms + ANSWER_MS);
+		update_wake(update, duty->over_ms + CORE_FENCE_ANSWER_MS);
 		tell_fence(core, duty, op, update);
 	}
 }

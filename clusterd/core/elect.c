@@ -16,6 +16,28 @@ static bool stays(const Wire__Node *node)
 	return !node->leaving[0] && !node->no_vote;
 }
 
+static bool is_wanted_voter(const struct state *state, uint32_t id)
+{
+	const Wire__Node *node = state_node(state, id);
+
+	return node && stays(node);
+}
+
+/* Can each of the nodes that may vote be switched off? Who votes already only needs a device. */
+static bool all_have_devices(const struct state *state)
+{
+	bool both_vote = state_cluster(state)->n_voters == 2;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+
+		if (stays(node) && !(both_vote ? node_device(state, node->id)
+					       : node_proving_device(state, (uint32_t)node->id)))
+			return false;
+	}
+	return true;
+}
+
 size_t elect_wanted(const struct state *state)
 {
 	uint64_t wanted = state_setting_number(state, SET_CLUSTER_VOTERS);
@@ -25,7 +47,9 @@ size_t elect_wanted(const struct state *state)
 		nodes += stays(state_at(state, WIRE__TABLE__TABLE_NODE, i));
 	if (!wanted)
 		wanted = nodes >= FIVE_FROM ? 5 : 3;
-	return nodes >= wanted ? (size_t)wanted : nodes >= 3 ? 3 : 1;
+	if (nodes >= 3)
+		return nodes >= wanted ? (size_t)wanted : 3;
+	return nodes == 2 && all_have_devices(state) ? 2 : 1;
 }
 
 /* Could it vote? Its log is that of the others, and its disk the one that it reported with. */
@@ -161,10 +185,13 @@ static bool grow(const struct state *state, const struct elect_sight *sight, uin
 		 char *ret_why, size_t size)
 {
 	size_t n = (size_t)__builtin_popcountll(*nodes), wanted = elect_wanted(state);
+	size_t to = n + 1 + n % 2;
 	uint64_t more = *nodes;
 
-	/* From an odd number to the next. */
-	for (size_t i = n; n < wanted && i < n + 1 + n % 2; i++) {
+	/* From an odd number to the next, but for two. */
+	if (to > wanted)
+		to = wanted;
+	for (size_t i = n; i < to; i++) {
 		uint32_t id = choose_new(state, sight, more, more);
 
 		if (!id)
@@ -174,18 +201,23 @@ static bool grow(const struct state *state, const struct elect_sight *sight, uin
 	if (more == *nodes)
 		return false;
 	*nodes = more;
-	snprintf(ret_why, size, "there are nodes for %zu voters", wanted);
+	if (wanted == 2)
+		snprintf(ret_why, size, "each of the two can be powered off by the other");
+	else
+		snprintf(ret_why, size, "there are nodes for %zu voters", wanted);
 	return true;
 }
 
 static bool shrink(const struct state *state, const struct elect_sight *sight, uint64_t *nodes,
 		   char *ret_why, size_t size)
 {
-	size_t wanted = elect_wanted(state);
+	size_t n = (size_t)__builtin_popcountll(*nodes), wanted = elect_wanted(state);
+	uint32_t worst = choose_worst(state, sight, *nodes);
 
-	if ((size_t)__builtin_popcountll(*nodes) < wanted + 2)
+	if (n <= wanted || (sight->alone && is_wanted_voter(state, worst)))
 		return false;
-	for (unsigned i = 0; i < 2; i++)
+	/* From an odd number to the next, but for two. */
+	for (size_t i = 0; i < 2 && n > wanted; i++, n--)
 		*nodes &= ~vmop_bit(choose_worst(state, sight, *nodes));
 	snprintf(ret_why, size, "%zu %s enough", wanted, wanted == 1 ? "is" : "are");
 	return true;

@@ -3,21 +3,26 @@
 #define CLUSTERD_CORE_ELECT_H
 
 /*
- * Who should vote. A cluster has 1, 3 or 5 voters: an even number survives no more failures than
- * one less. `cluster.voters` says 3, 5 or auto, which is 5 from five nodes on; with fewer nodes
- * there are as many as can be: one voter of two nodes, because each of two would stop the cluster
- * when it fails. They are spread over failure domains, as far as nodes are there for it. Nodes that
- * are set vote=no do not count.
+ * Who should vote. A cluster has 1, 2, 3 or 5 voters. `cluster.voters` says 3, 5 or auto, which is
+ * 5 from five nodes on; with fewer nodes there are as many as can be. They are spread over failure
+ * domains, as far as nodes are there for it. Nodes that are set vote=no do not count.
+ *
+ * Two of them vote both if the death of each can be proven by a fence device, for then either goes
+ * on alone (replica.h); else one of two, because each of two would stop the cluster when it fails.
+ * From then on both vote for as long as each has a device, whatever becomes of a test of it: who
+ * votes should not change while a power switch is out of order.
  *
  * One step at a time, each one change of voters (voters.h), the first that is due:
  *
  *	a voter with a new disk is one with that disk;
  *	one that is to be removed or to vote no more (vote=no), or was proven dead for long,
  *	makes room for another node;
- *	there are two more or two fewer, towards the number that should be;
+ *	there are more or fewer, towards the number that should be;
  *	one in a crowded domain makes room for a node in another, while all are here.
  *
- * Only a node that is ready, whose log is that of the others, becomes a voter.
+ * Only a node that is ready, whose log is that of the others, becomes a voter. While one of two is
+ * alone, the other one's vote goes to another node, or goes because an administrator takes it away,
+ * but not because of devices.
  */
 
 #include <stdbool.h>
@@ -31,6 +36,7 @@ struct elect_sight {
 	uint64_t ready;			/* in the open epoch, and their records are of this life */
 	uint64_t dead;			/* proven dead, and for so long that nobody waits */
 	uint64_t disks[65];		/* by node, of those that are ready */
+	bool alone;			/* the open epoch is without the other of two voters */
 };
 
 /* How many voters there should be. */

@@ -9,6 +9,7 @@ noinst_LIBRARIES += %D%/libcore.a
 %C%_libcore_a_SOURCES = \
 	%D%/agenda.c \
 	%D%/agenda.h \
+	%D%/alone.c \
 	%D%/apply.c \
 	%D%/apply.h \
 	%D%/apply_context.h \
@@ -84,6 +85,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/settings.h \
 	%D%/sound.c \
 	%D%/sound.h \
+	%D%/solo.c \
+	%D%/solo.h \
 	%D%/state.c \
 	%D%/state.h \
 	%D%/sync.c \
@@ -132,6 +135,8 @@ tests_unit_test_core_replica_LDADD = tests/sim/libsim.a $(LDADD)
 unit_tests += tests/unit/test_core_rounds
 tests_unit_test_core_rounds_LDADD = tests/sim/libsim.a $(LDADD)
 unit_tests += tests/unit/test_core_snapshot
+unit_tests += tests/unit/test_core_solo
+tests_unit_test_core_solo_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_sound
 unit_tests += tests/unit/test_core_sync
 tests_unit_test_core_sync_LDADD = tests/sim/libsim.a $(LDADD)

@@ -173,6 +173,26 @@ bool vm_allows_node(const Wire__Vm *vm, uint32_t node)
 	return false;
 }
 
+bool fence_is_tested(const Wire__Fence *fence, uint32_t node)
+{
+	for (size_t t = 0; t < fence->n_targets; t++)
+		if (fence->targets[t]->node == node && fence->targets[t]->tested_ms &&
+		    !fence->targets[t]->wrong_ms)
+			return true;
+	return false;
+}
+
+const Wire__Fence *node_proving_device(const struct state *state, uint32_t node)
+{
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
+		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
+
+		if (fence_is_tested(fence, node))
+			return fence;
+	}
+	return NULL;
+}
+
 const Wire__Fence *node_device(const struct state *state, uint64_t node)
 {
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {

@@ -50,6 +50,15 @@ const char *node_name(const struct state *state, uint32_t node);
  */
 bool node_may_be_fenced(const Wire__Node *node, bool status_only);
 
+/* Was its last test for that node good, and is it not another machine's? */
+bool fence_is_tested(const Wire__Fence *fence, uint32_t node);
+
+/*
+ * A device by which the node's death can be proven: its last test for that node was good, and it
+ * was not found to switch another machine. NULL: there is none.
+ */
+const Wire__Fence *node_proving_device(const struct state *state, uint32_t node);
+
 /* The first fence device that has the node among its targets; NULL if none has. */
 const Wire__Fence *node_device(const struct state *state, uint64_t node);
 

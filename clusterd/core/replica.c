@@ -45,6 +45,18 @@ void replica_load_promise(struct replica *replica, uint64_t promised)
 	replica->promised = promised;
 }
 
+void replica_load_alone(struct replica *replica, uint64_t epoch, uint64_t voters)
+{
+	replica->alone = epoch;
+	replica->alone_voters = voters;
+}
+
+void replica_load_together(struct replica *replica, uint64_t boot, uint64_t voters)
+{
+	replica->together = boot;
+	replica->together_voters = voters;
+}
+
 int replica_load_entry(struct replica *replica, uint64_t index, uint64_t epoch,
 		       const void *command, size_t size)
 {
@@ -326,6 +338,9 @@ void replica_standing(const struct replica *replica, struct replica_standing *re
 		.left_out = round->able.nodes ? round->heard & ~round->able.nodes : 0,
 		.protocol = open ? round->able.protocol : 0,
 		.refused = replica->refused,
+		.awaited = alone_awaited(replica),
+		.entitled = alone_entitled(replica),
+		.alone = open && alone_in(round),
 	};
 	if (ret_standing->ready) {
 		ret_standing->leader = nodes_lowest(round->ready & round->electorate.counted[0]);

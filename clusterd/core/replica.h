@@ -74,6 +74,7 @@ struct replica_ops {
 struct replica_config {
 	uint32_t node;			/* 1 … REPLICA_NODE_MAX, else assert */
 	uint64_t boot_id, disk_id;	/* never 0 */
+	uint64_t machine_boot;		/* another one each time it is switched on; 0 = unknown */
 	size_t keep;			/* newest log entries to keep; 0 = 10,000 */
 	uint32_t feature_max;		/* the highest feature level that can be applied here */
 	const char *version;		/* of the program, for people; not copied */
@@ -85,6 +86,9 @@ struct replica *replica_new(const struct replica_config *config);
 void replica_free(struct replica *replica);
 
 void replica_load_promise(struct replica *replica, uint64_t promised);
+/* PERSIST_ALONE, PERSIST_TOGETHER; 0, 0: none. */
+void replica_load_alone(struct replica *replica, uint64_t epoch, uint64_t voters);
+void replica_load_together(struct replica *replica, uint64_t boot, uint64_t voters);
 int replica_load_entry(struct replica *replica, uint64_t index, uint64_t epoch,
 		       const void *command, size_t size);
 /* Takes the position from the state above, which is loaded first. -EBADMSG if they do not fit. */
@@ -114,6 +118,21 @@ void replica_finish(struct replica *replica, struct update *update);
 int replica_propose(struct replica *replica, const struct buf *command, uint64_t request,
 		    struct update *update);
 
+/*
+ * Two voters. What is committed needs both disks, so each has everything, unless the other one
+ * went on alone meanwhile; and that one does so only after this one was seen off by its power
+ * device. So a voter is entitled to go on alone, once the other is seen off, if
+ *
+ *	- it has seen an epoch of both OPEN since its machine was switched on (together); or
+ *	- it is the holder: the last entry of its log is of an epoch that it opened alone, and it
+ *	  has promised no later one, so that the other cannot have been in an open epoch since.
+ *
+ * tests/models/solo.pml is this rule, checked. `other` was seen off, and has been no member since;
+ * 0: it is not known to be off. To be said again after each event; a new round is begun if the
+ * present one came to nothing without that.
+ */
+void replica_other_is_off(struct replica *replica, uint32_t other, struct update *update);
+
 struct replica_standing {
 	bool open, ready;		/* epoch open; this node READY in it */
 	uint64_t epoch, last_index, committed, applied;
@@ -124,6 +143,10 @@ struct replica_standing {
 	uint64_t left_out;		/* members whose version keeps them out of the round */
 	uint16_t protocol;		/* of the frames of the open epoch, 0 = none is open */
 	uint64_t refused;		/* frames that were not as they must be, ever */
+	/* Of two voters the other one, if its absence alone keeps the epoch closed; 0: no. */
+	uint32_t awaited;
+	bool entitled;			/* to go on without it, once it is seen off */
+	bool alone;			/* the open epoch is without the other of two voters */
 	const char *why_not;		/* not open or not ready: a sentence; until the next step */
 };
 /* Of the daemon that takes part in the round for that node; 0 if none does. */

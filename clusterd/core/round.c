@@ -70,8 +70,8 @@ static void invariant(const struct replica *replica)
 		return;
 	assert(round->nodes & self);
 	assert(!(round->electorate.counted[0] & ~round->nodes) && !(round->ready & ~round->nodes));
-	assert(nodes_count(round->electorate.counted[0]) >=
-	       voters_majority(&round->electorate.voters[0]) && round->electorate.n > 0);
+	assert(nodes_count(round->electorate.counted[0]) >= round->electorate.needed[0] &&
+	       round->electorate.needed[0] > 0 && round->electorate.n > 0);
 	if (round->phase == PHASE_SYNC)
 		return;
 	assert(replica->promised == round->epoch && rlog_last(log) >= round->base);
@@ -159,7 +159,7 @@ static void forget_round(struct replica *replica)
 	replica->round = (struct round){ .phase = replica->round.phase };
 }
 
-static void start(struct replica *replica, struct update *update)
+void round_start(struct replica *replica, struct update *update)
 {
 	Wire__SyncStart body = WIRE__SYNC_START__INIT;
 	struct frame_round id = {
@@ -179,7 +179,7 @@ static void idle(struct replica *replica, uint64_t now_ms, struct update *update
 	if (!(replica->members & node_bit(replica->config.node)))
 		replica->retry_at_ms = 0;
 	else if (rank(replica) == 0)
-		start(replica, update);
+		round_start(replica, update);
 }
 
 static uint64_t nodes_of(struct replica *replica, const uint32_t *list, size_t n)
@@ -203,11 +203,14 @@ void round_view(struct replica *replica, const struct event *event, struct updat
 	replica->stranger = 0;
 	replica->members = nodes_of(replica, event->view.members, event->view.members_n);
 	replica->ring = nodes_of(replica, event->view.ring, event->view.ring_n);
+	/* What its device said of it before says nothing any more. */
+	if (replica->other_off && (replica->members & node_bit(replica->other_off)))
+		replica->other_off = 0;
 	/* The round goes on, though there may be fewer to wait for. */
 	if (event->view.ring_only && replica->members == before) {
 		if (replica->round.phase == PHASE_IDLE && !replica->round.starting &&
 		    rank(replica) == 0)
-			start(replica, update);
+			round_start(replica, update);
 		check_close(replica, event->now_ms, update);
 		return;
 	}
@@ -267,6 +270,7 @@ static void say_hello(struct replica *replica, struct update *update)
 	body.applied = replica_applied(replica);
 	body.disk_id = config->disk_id;
 	body.against = replica->against;
+	body.other_off = alone_entitled(replica) ? replica->other_off : 0;
 	config->ops->voters(config->above, &voters);
 	body.voters_index = voters.index;
 	body.n_voters = body.n_voter_disks = voters.n;
@@ -299,6 +303,8 @@ static void note_hello(struct round *round, const struct delivery *delivery)
 		.applied = body->applied,
 		.first_index = body->first_index,
 		.against = body->against,
+		.voters_index = body->voters_index,
+		.other_off = body->other_off,
 		.proto_min = (uint16_t)body->proto_min,
 		.proto_max = (uint16_t)body->proto_max,
 		.feature_max = body->feature_max ? body->feature_max : 1,
@@ -314,7 +320,7 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery)
 	struct round *round = &replica->round;
 
 	if (round->heard & node_bit(delivery->sender) || !round_hello_fits(body) ||
-	    body->against & node_bit(delivery->sender)) {
+	    body->against & node_bit(delivery->sender) || body->other_off == delivery->sender) {
 		replica->refused++;
 		return;
 	}
@@ -422,6 +428,7 @@ void round_synced(struct replica *replica, uint64_t now_ms, struct update *updat
 	replica->promised = round->epoch;
 	replica->against = 0;
 	update_persist(update, PERSIST_PROMISE)->value = round->epoch;
+	alone_promised(replica, update);
 	round->ready_batch = replica->batch;
 	move(replica, PHASE_STORE, now_ms);
 	commit_flush(replica, update);
@@ -448,6 +455,7 @@ void round_take_ready(struct replica *replica, const struct delivery *delivery)
 	if (round->acked[delivery->sender - 1] < round->base)
 		round->acked[delivery->sender - 1] = round->base;
 	check_open(replica, delivery->update);
+	alone_note_together(replica, delivery->update);
 	round_progress(replica, delivery->now_ms);
 	invariant(replica);
 }
@@ -480,7 +488,7 @@ static void ask_again(struct replica *replica, struct update *update)
 
 	if (replica->round.phase == PHASE_IDLE || replica->round.phase == PHASE_HELLO ||
 	    replica->retries >= ASKS_MAX)
-		start(replica, update);
+		round_start(replica, update);
 	else
 		replica_send(replica, FRAME_REJOIN, &body.base, update);
 	replica->retries++;
@@ -493,7 +501,7 @@ void round_take_rejoin(struct replica *replica, const struct delivery *delivery)
 	if (!opened_here(replica) || replica->restart_at_ms)
 		return;
 	if (delivery->now_ms >= round->begun_ms + RESTART_MS)
-		start(replica, delivery->update);
+		round_start(replica, delivery->update);
 	else
 		replica->restart_at_ms = round->begun_ms + RESTART_MS;
 }
@@ -508,11 +516,12 @@ void round_tick(struct replica *replica, uint64_t now_ms, struct update *update)
 	if (due(replica->round.close_at_ms, now_ms))
 		send_close(replica, update);
 	if (due(replica->restart_at_ms, now_ms))
-		start(replica, update);
+		round_start(replica, update);
 	if (due(replica->retry_at_ms, now_ms)) {
 		ask_again(replica, update);
 		round_progress(replica, now_ms);
 	}
+	alone_start_again(replica, update);
 }
 
 uint64_t round_wake_ms(const struct replica *replica)

@@ -11,6 +11,7 @@
  *	why.c		why nothing is open, in words
  *	sync.c		log and snapshot chunks, from the source to those behind
  *	commit.c	an open epoch: appending, acknowledging, committing, applying
+ *	alone.c		going on without the other of two voters
  *	change.c	whose acknowledgements count, as the log changes the voters
  *	log.c		the entries in memory
  */
@@ -35,6 +36,8 @@ struct hello {
 	/* Changes of voters in its log above what it has applied: the last two, oldest first. */
 	struct voters pending[2];
 	size_t pending_n;
+	uint64_t voters_index;
+	uint32_t other_off;			/* of two voters; 0 = not known to be */
 	uint16_t proto_min, proto_max;
 	uint32_t feature_max, feature_level;
 	char version[32];			/* of its program; "" = not told */
@@ -56,6 +59,8 @@ struct electorate {
 	struct voters voters[2];		/* the change is the second */
 	/* Of these, the ones that take part with the disk they became voters with. */
 	uint64_t counted[2];
+	/* How many of these decide: a majority of the set, or one of two whose other one is off. */
+	size_t needed[2];
 };
 
 /* Sets of nodes are bits, node n is bit n - 1; arrays of nodes are indexed the same way. */
@@ -102,6 +107,9 @@ struct replica {
 	struct replica_config config;
 	struct rlog log;
 	uint64_t promised, committed;
+	uint64_t alone, alone_voters;		/* the last epoch opened alone, by which voters */
+	uint64_t together, together_voters;	/* boot in which one of both was seen open */
+	uint32_t other_off;			/* of two voters; 0 = not known to be */
 	uint64_t batch;				/* number of the next batch of persists */
 	uint64_t durable;			/* batches up to this one are on disk */
 
@@ -167,6 +175,8 @@ void replica_leave(struct replica *replica, enum leave leave, const char *why,
 
 bool round_same(const struct frame_round *a, const struct frame_round *b);
 void round_view(struct replica *replica, const struct event *event, struct update *update);
+/* Begins a round. */
+void round_start(struct replica *replica, struct update *update);
 void round_persisted(struct replica *replica, uint64_t now_ms, struct update *update);
 void round_tick(struct replica *replica, uint64_t now_ms, struct update *update);
 /* The next time at which round_tick() has something to do; 0 = none. */
@@ -215,6 +225,23 @@ void round_electorate_so_far(const struct round *round, struct electorate *ret);
 bool round_quorate(const struct round *round);
 /* The same at CLOSE; and then who takes part, the source, its last entry, the epoch. */
 bool round_decide(struct round *round);
+
+/* ---------------------------------------------------------------- alone.c */
+
+/* May this voter go on alone, once the other one is off (replica.h)? */
+bool alone_entitled(const struct replica *replica);
+/* Decided by CLOSE: the epoch is of one of two voters, whose other one is off. */
+bool alone_in(const struct round *round);
+/* The epoch is promised: it is on record if this node opens it alone. */
+void alone_promised(struct replica *replica, struct update *update);
+/* Notes that an epoch of both voters is open, in this boot of the machine. */
+void alone_note_together(struct replica *replica, struct update *update);
+/* A snapshot takes the place of log and state: what was said of these is no more. */
+void alone_forget(struct replica *replica, struct update *update);
+/* A round that waits may go on by what is known now. */
+void alone_start_again(struct replica *replica, struct update *update);
+/* In PHASE_WAIT: see replica_standing. */
+uint32_t alone_awaited(const struct replica *replica);
 
 /* ---------------------------------------------------------------- change.c */
 

@@ -105,6 +105,11 @@ const struct setting settings[] = {
 		"voters.replace_s", SETTING_NUMBER, "600", 10, 86400, "s",
 		"a voter proven dead for so long gives its vote to another node",
 	},
+	[SET_FENCE_DELAY_S] = {
+		"fence.delay_s", SETTING_NUMBER, "5", 0, 600, "s",
+		"of two voters that see each other no more, the one with fewer guests waits so "
+		"long before it powers the other off",
+	},
 };
 const size_t settings_n = sizeof(settings) / sizeof(settings[0]);
 _Static_assert(ARRAY_SIZE(settings) == SETTINGS, "a row for each setting");

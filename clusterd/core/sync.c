@@ -328,6 +328,7 @@ static void swap_in(struct replica *replica, const struct delivery *delivery)
 		     delivery->update);
 	if (replica->committed < sync->snap_index)
 		replica->committed = sync->snap_index;
+	alone_forget(replica, delivery->update);
 	sync->want_snap = false;
 	finish_if_equal(replica, delivery);
 }

@@ -26,6 +26,8 @@ enum persist_kind {
 	PERSIST_DEL,		/* record {table, id} */
 	PERSIST_APPLIED,	/* state tables now stand at index value, epoch epoch */
 	PERSIST_WIPE,		/* remove every record and log entry: a snapshot follows */
+	PERSIST_ALONE,		/* value = an epoch, opened alone; index = of its voters */
+	PERSIST_TOGETHER,	/* value = a boot of the machine, index = of the voters; 0: none */
 };
 
 struct persist {

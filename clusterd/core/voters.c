@@ -41,6 +41,13 @@ uint64_t voters_nodes(const struct voters *voters)
 	return nodes;
 }
 
+uint32_t voters_other(const struct voters *voters, uint32_t node)
+{
+	if (voters->n != 2 || (voters->nodes[0] != node && voters->nodes[1] != node))
+		return 0;
+	return voters->nodes[0] == node ? voters->nodes[1] : voters->nodes[0];
+}
+
 size_t voters_majority(const struct voters *voters)
 {
 	return voters->n / 2 + 1;

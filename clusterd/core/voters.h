@@ -36,6 +36,8 @@ bool voters_fill(struct voters *voters, uint64_t index, const uint32_t *nodes, s
 bool voters_known(const struct voters *voters);
 /* Bit n - 1: node n is one. */
 uint64_t voters_nodes(const struct voters *voters);
+/* Of two, the other one; 0: they are not two, or this is none of them. */
+uint32_t voters_other(const struct voters *voters, uint32_t node);
 size_t voters_majority(const struct voters *voters);
 
 /*

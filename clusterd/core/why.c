@@ -102,8 +102,7 @@ static void say_waiting(const struct replica *replica, struct buf *text)
 		buf_append_str(text, "no cluster yet: this node waits to learn of one");
 		return;
 	}
-	if (electorate.n == 2 && nodes_count(electorate.counted[0]) >=
-					 voters_majority(&electorate.voters[0]))
+	if (electorate.n == 2 && nodes_count(electorate.counted[0]) >= electorate.needed[0])
 		set = 1;
 	say_lack(round, &electorate, set, text);
 	say_unable(round, text);

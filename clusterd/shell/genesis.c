@@ -112,21 +112,27 @@ int genesis_add_node(struct genesis *genesis, const char *text, char *ret_why, s
 	return 0;
 }
 
-int genesis_voters(const struct genesis *genesis, uint32_t voters[GENESIS_VOTERS_MAX],
-		   size_t *ret_n, char *ret_why, size_t size)
+static size_t count_able(const struct genesis *genesis)
 {
-	size_t able = 0, n = 0, want;
+	size_t able = 0;
 
 	for (size_t i = 0; i < genesis->nodes_n; i++)
 		able += !genesis->nodes[i].learner;
+	return able;
+}
+
+bool genesis_is_of_two(const struct genesis *genesis)
+{
+	return count_able(genesis) == 2;
+}
+
+int genesis_voters(const struct genesis *genesis, uint32_t voters[GENESIS_VOTERS_MAX],
+		   size_t *ret_n, char *ret_why, size_t size)
+{
+	size_t able = count_able(genesis), n = 0, want;
+
 	if (able == 0) {
 		snprintf(ret_why, size, "A cluster needs nodes that are no learners: give --node");
-		return -EINVAL;
-	}
-	if (able == 2) {
-		snprintf(ret_why, size, "Two data nodes need a witness, because neither could tell "
-			 "the other's death from a broken network: add a small third machine with "
-			 "--node ID=NAME,ADDRESS,witness");
 		return -EINVAL;
 	}
 	want = able >= 5 ? 5 : able >= 3 ? 3 : 1;

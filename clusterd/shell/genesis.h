@@ -33,10 +33,16 @@ int genesis_add_node(struct genesis *genesis, const char *text, char *ret_why, s
 
 /*
  * Who votes: 1, 3 or 5 of those that are no learners, lowest ids first; ascending. -EINVAL with
- * a sentence if no odd number above one is to be had of two.
+ * a sentence if all are learners.
  */
 int genesis_voters(const struct genesis *genesis, uint32_t voters[GENESIS_VOTERS_MAX],
 		   size_t *ret_n, char *ret_why, size_t size);
+
+/*
+ * Two may vote. One of them does alone until each has a fence device that was tested: then both do
+ * (core/elect.h).
+ */
+bool genesis_is_of_two(const struct genesis *genesis);
 
 /* The command of entry 1; free with wire_free(). uuid: of the new cluster. */
 int genesis_command(const struct genesis *genesis, const char *uuid, uint64_t wall_ms,

@@ -369,10 +369,14 @@ static int load_entry(void *context, uint64_t index, uint64_t epoch, const void 
 
 static int load(struct core *core, struct store *store)
 {
-	uint64_t index, epoch;
+	uint64_t index, epoch, boot, voters;
 	int error;
 
 	core_load_promise(core, store_promised(store));
+	store_alone(store, &epoch, &voters);
+	core_load_alone(core, epoch, voters);
+	store_together(store, &boot, &voters);
+	core_load_together(core, boot, voters);
 	store_applied(store, &index, &epoch);
 	core_load_applied(core, index, epoch);
 	error = store_each_record(store, load_record, core);

@@ -52,6 +52,9 @@ static bool has_device(const struct state *state, uint32_t node, char *ret_why, 
 {
 	const Wire__Fence *failed = NULL, *untested = NULL;
 
+	if (node_proving_device(state, node))
+		return true;
+
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_FENCE); i++) {
 		const Wire__Fence *fence = state_at(state, WIRE__TABLE__TABLE_FENCE, i);
 
@@ -60,8 +63,6 @@ static bool has_device(const struct state *state, uint32_t node, char *ret_why, 
 
 			if (target->node != node)
 				continue;
-			if (target->tested_ms && !target->wrong_ms)
-				return true;
 			if (target->failed_ms || target->wrong_ms)
 				failed = failed ? failed : fence;
 			else

@@ -25,7 +25,7 @@
 struct store;
 
 enum {
-	STORE_SCHEMA_VERSION = 2,
+	STORE_SCHEMA_VERSION = 3,
 	STORE_QUEUE_MAX = 256 * 1024 * 1024,
 	STORE_ROOM = 8 * 1024 * 1024,	/* bytes that are free when it is opened */
 };
@@ -49,6 +49,9 @@ int store_set_aside(const char *dir, char *ret_name, size_t size);
 
 uint64_t store_disk_id(const struct store *store);	/* random, of this file; never 0 */
 uint64_t store_promised(const struct store *store);
+/* What PERSIST_ALONE and PERSIST_TOGETHER wrote last; 0, 0: nothing. */
+void store_alone(const struct store *store, uint64_t *ret_epoch, uint64_t *ret_voters);
+void store_together(const struct store *store, uint64_t *ret_boot, uint64_t *ret_voters);
 void store_applied(const struct store *store, uint64_t *ret_index, uint64_t *ret_epoch);
 /* The node id this store belongs to; 0 = not known yet. */
 uint32_t store_node(const struct store *store);

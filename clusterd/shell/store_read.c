@@ -24,6 +24,18 @@ void store_applied(const struct store *store, uint64_t *ret_index, uint64_t *ret
 	*ret_epoch = store_writer_number(store->writer, STORE_APPLIED_EPOCH);
 }
 
+void store_alone(const struct store *store, uint64_t *ret_epoch, uint64_t *ret_voters)
+{
+	*ret_epoch = store_writer_number(store->writer, STORE_ALONE);
+	*ret_voters = store_writer_number(store->writer, STORE_ALONE_VOTERS);
+}
+
+void store_together(const struct store *store, uint64_t *ret_boot, uint64_t *ret_voters)
+{
+	*ret_boot = store_writer_number(store->writer, STORE_TOGETHER);
+	*ret_voters = store_writer_number(store->writer, STORE_TOGETHER_VOTERS);
+}
+
 uint32_t store_node(const struct store *store)
 {
 	return (uint32_t)store_writer_number(store->writer, STORE_NODE);

@@ -43,6 +43,10 @@ static const char *const keys[STORE_NUMBERS] = {
 	[STORE_APPLIED_EPOCH] = "applied_epoch",
 	[STORE_DISK_ID] = "disk_id",
 	[STORE_NODE] = "node",
+	[STORE_ALONE] = "alone",
+	[STORE_ALONE_VOTERS] = "alone_voters",
+	[STORE_TOGETHER] = "together",
+	[STORE_TOGETHER_VOTERS] = "together_voters",
 	[STORE_RECORDS] = "records",
 	[STORE_ENTRIES] = "entries",
 };
@@ -444,6 +448,14 @@ static int wipe(struct store_writer *writer)
 	return result == SQLITE_OK ? put_number(writer, STORE_APPLIED_EPOCH, 0) : result;
 }
 
+static int put_two(struct store_writer *writer, const struct persist *persist,
+		   enum store_number value, enum store_number index)
+{
+	int result = put_number(writer, value, persist->value);
+
+	return result == SQLITE_OK ? put_number(writer, index, persist->index) : result;
+}
+
 static int applied(struct store_writer *writer, const struct persist *persist)
 {
 	int result = put_number(writer, STORE_APPLIED_INDEX, persist->value);
@@ -459,6 +471,10 @@ int store_writer_persist(struct store_writer *writer, const struct persist *pers
 	switch (persist->kind) {
 	case PERSIST_PROMISE:
 		return put_number(writer, STORE_PROMISED, persist->value);
+	case PERSIST_ALONE:
+		return put_two(writer, persist, STORE_ALONE, STORE_ALONE_VOTERS);
+	case PERSIST_TOGETHER:
+		return put_two(writer, persist, STORE_TOGETHER, STORE_TOGETHER_VOTERS);
 	case PERSIST_CUT:
 		return take_out(writer->cut, persist->value, 0, &writer->numbers[STORE_ENTRIES]);
 	case PERSIST_APPEND:

@@ -276,10 +276,14 @@ static int fill_core(struct store **store)
 	const struct core_config config = { .node = 1, .boot_id = 1, .disk_id = 1,
 					    .kernel_boot_id = "", .random = 1 };
 	struct core *core = core_new(&config);
-	uint64_t index, epoch;
+	uint64_t index, epoch, boot, voters;
 	int error;
 
 	core_load_promise(core, store_promised(*store));
+	store_alone(*store, &epoch, &voters);
+	core_load_alone(core, epoch, voters);
+	store_together(*store, &boot, &voters);
+	core_load_together(core, boot, voters);
 	store_applied(*store, &index, &epoch);
 	core_load_applied(core, index, epoch);
 	error = store_each_record(*store, to_core_record, core);

@@ -54,6 +54,8 @@ static int load(const struct disk *disk, struct core *core)
 	int r = 0;
 
 	core_load_promise(core, disk->promised);
+	core_load_alone(core, disk->alone, disk->alone_voters);
+	core_load_together(core, disk->together, disk->together_voters);
 	core_load_applied(core, disk->index, disk->epoch);
 	for (uint32_t table = 0; table < DISK_TABLES && r == 0; table++)
 		for (size_t i = 0; i < idmap_count(&disk->records[table]) && r == 0; i++) {

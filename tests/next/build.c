@@ -6,6 +6,8 @@ extern const ProtobufCMessageDescriptor next_wire__agent_news__descriptor,
 __typeof__(core_new) next_core_new;
 __typeof__(core_free) next_core_free;
 __typeof__(core_load_promise) next_core_load_promise;
+__typeof__(core_load_alone) next_core_load_alone;
+__typeof__(core_load_together) next_core_load_together;
 __typeof__(core_load_applied) next_core_load_applied;
 __typeof__(core_load_record) next_core_load_record;
 __typeof__(core_load_entry) next_core_load_entry;

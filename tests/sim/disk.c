@@ -69,6 +69,10 @@ struct disk *disk_copy(const struct disk *disk)
 	const struct disk_entry *entry;
 
 	copy->promised = disk->promised;
+	copy->alone = disk->alone;
+	copy->alone_voters = disk->alone_voters;
+	copy->together = disk->together;
+	copy->together_voters = disk->together_voters;
 	copy->applied = disk->applied;
 	copy->applied_epoch = disk->applied_epoch;
 	idmap_each(&disk->log, i, entry) {
@@ -184,6 +188,16 @@ static void do_persist(struct disk *disk, struct persist *persist)
 		if (persist->value <= disk->promised)
 			disk->wrong = "a promise that is not higher";
 		disk->promised = persist->value;
+		break;
+	case PERSIST_ALONE:
+		if (persist->value != disk->promised)
+			disk->wrong = "an epoch opened alone that is not the promised one";
+		disk->alone = persist->value;
+		disk->alone_voters = persist->index;
+		break;
+	case PERSIST_TOGETHER:
+		disk->together = persist->value;
+		disk->together_voters = persist->index;
 		break;
 	case PERSIST_CUT:
 		if (persist->value < disk->applied)

@@ -30,6 +30,7 @@ struct disk_batch {
 struct disk {
 	uint64_t id;
 	uint64_t promised, applied, applied_epoch;
+	uint64_t alone, alone_voters, together, together_voters;
 	struct idmap log;			/* of struct disk_entry, by index */
 	struct idmap records[DISK_TABLES];	/* of struct buf, by id */
 	struct disk_batch *queue;

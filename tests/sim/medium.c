@@ -12,6 +12,8 @@ int medium_load(const struct disk *disk, struct core *core)
 	int r = 0;
 
 	core_load_promise(core, disk->promised);
+	core_load_alone(core, disk->alone, disk->alone_voters);
+	core_load_together(core, disk->together, disk->together_voters);
 	core_load_applied(core, disk->applied, disk->applied_epoch);
 	for (uint32_t table = 0; table < DISK_TABLES; table++)
 		for (size_t i = 0; i < idmap_count(&disk->records[table]); i++) {

@@ -269,6 +269,8 @@ void swarm_boot(struct swarm *swarm, uint32_t id)
 	node->toy->context = node;
 	node->replica = replica_new(&config);
 	replica_load_promise(node->replica, node->disk->promised);
+	replica_load_alone(node->replica, node->disk->alone, node->disk->alone_voters);
+	replica_load_together(node->replica, node->disk->together, node->disk->together_voters);
 	idmap_each(&node->disk->log, i, entry) {
 		r = replica_load_entry(node->replica, entry->index, entry->epoch,
 				       entry->command.data, entry->command.len);

@@ -16,6 +16,8 @@ struct build {
 	struct core *(*core_new)(const struct core_config *config);
 	void (*core_free)(struct core *core);
 	void (*load_promise)(struct core *core, uint64_t promised);
+	void (*load_alone)(struct core *core, uint64_t epoch, uint64_t voters);
+	void (*load_together)(struct core *core, uint64_t boot, uint64_t voters);
 	void (*load_applied)(struct core *core, uint64_t index, uint64_t epoch);
 	int (*load_record)(struct core *core, uint32_t table, uint64_t id, const void *data,
 			   size_t size);
@@ -37,6 +39,8 @@ struct build {
 	{                                                                                          \
 		.name = (what), .core_new = prefix##core_new, .core_free = prefix##core_free,      \
 		.load_promise = prefix##core_load_promise,                                         \
+		.load_alone = prefix##core_load_alone,                                             \
+		.load_together = prefix##core_load_together,                                       \
 		.load_applied = prefix##core_load_applied,                                         \
 		.load_record = prefix##core_load_record, .load_entry = prefix##core_load_entry,    \
 		.load_done = prefix##core_load_done, .core_step = prefix##core_step,               \

@@ -28,6 +28,12 @@ void disk_wipe(struct disk *disk)
 	disk->index = disk->epoch = 0;
 }
 
+void disk_forget(struct disk *disk)
+{
+	disk->promised = disk->index = disk->epoch = 0;
+	disk->alone = disk->alone_voters = disk->together = disk->together_voters = 0;
+}
+
 static void drop_entries(struct disk *disk, uint64_t below, uint64_t above)
 {
 	for (size_t i = idmap_count(&disk->entries); i-- > 0;) {
@@ -71,6 +77,14 @@ void disk_write(struct disk *disk, const struct persist *p)
 	case PERSIST_PROMISE:
 		disk->promised = p->value;
 		break;
+	case PERSIST_ALONE:
+		disk->alone = p->value;
+		disk->alone_voters = p->index;
+		break;
+	case PERSIST_TOGETHER:
+		disk->together = p->value;
+		disk->together_voters = p->index;
+		break;
 	case PERSIST_CUT:
 		drop_entries(disk, 0, p->value);
 		break;
@@ -113,6 +127,10 @@ struct disk disk_copy(const struct disk *disk)
 		}
 	for (size_t i = 0; i < idmap_count(&disk->entries); i++)
 		disk_write(&copy, idmap_at(&disk->entries, i, NULL));
+	copy.alone = disk->alone;
+	copy.alone_voters = disk->alone_voters;
+	copy.together = disk->together;
+	copy.together_voters = disk->together_voters;
 	copy.index = disk->index;
 	copy.epoch = disk->epoch;
 	return copy;
@@ -123,6 +141,8 @@ void disk_load(const struct disk *disk, const struct build *build, struct core *
 	int r = 0;
 
 	build->load_promise(core, disk->promised);
+	build->load_alone(core, disk->alone, disk->alone_voters);
+	build->load_together(core, disk->together, disk->together_voters);
 	build->load_applied(core, disk->index, disk->epoch);
 	for (uint32_t t = 0; t < DISK_TABLES; t++)
 		for (size_t i = 0; i < idmap_count(&disk->records[t]); i++) {

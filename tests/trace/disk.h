@@ -17,6 +17,7 @@ enum { DISK_TABLES = 16 };
 
 struct disk {
 	uint64_t promised, index, epoch, id;
+	uint64_t alone, alone_voters, together, together_voters;
 	struct idmap entries;              /* by index: struct persist */
 	struct idmap records[DISK_TABLES]; /* by table, by id: struct buf */
 };
@@ -29,5 +30,8 @@ void disk_load(const struct disk *disk, const struct build *build, struct core *
 struct disk disk_copy(const struct disk *disk);
 /* Empties log and records; the promise and the id stay, as at PERSIST_WIPE. */
 void disk_wipe(struct disk *disk);
+
+/* The promise and what belongs to it, too: of another disk that takes its place. */
+void disk_forget(struct disk *disk);
 
 #endif

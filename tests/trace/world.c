@@ -196,7 +196,7 @@ static void carry_out(struct world *world, unsigned node, struct update *update)
 		machine->daemon = false;
 		if (update->leave == LEAVE_DAMAGED) {
 			disk_wipe(&machine->disk);
-			machine->disk.promised = 0;
+			disk_forget(&machine->disk);
 			machine->disk.id += 100;
 		}
 	}

@@ -23,7 +23,10 @@ enum { WORLD_NODES = 7 };
 
 struct world;
 
-/* n nodes n1..nN; voters: the first 3 or 5. A cluster has begun and an epoch is open. */
+/*
+ * n nodes n1..nN; voters: the first 3 or 5, or both of two, whose devices were tested. A cluster
+ * has begun and an epoch is open.
+ */
 struct world *world_new(unsigned nodes);
 /* The same, with n1 a witness. */
 struct world *world_new_led_by_witness(unsigned nodes);

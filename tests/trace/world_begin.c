@@ -23,7 +23,7 @@ static void genesis(struct world *world, unsigned witness)
 	cluster.name = (char *)"story";
 	cluster.uuid = (char *)"12345678-9abc-4def-8123-456789abcdef";
 	cluster.voters = voters;
-	cluster.n_voters = world->nodes >= 5 ? 5 : 3;
+	cluster.n_voters = world->nodes >= 5 ? 5 : world->nodes >= 3 ? 3 : 1;
 	for (unsigned n = 0; n < world->nodes; n++) {
 		wire__node__init(&nodes[n]);
 		snprintf(names[n], sizeof(names[n]), "n%u", n + 1);
@@ -67,6 +67,22 @@ static void add_fences(struct world *world)
 	}
 }
 
+/* Each from the other node, which is the one that may have to use it. */
+static void test_fences(struct world *world)
+{
+	for (unsigned n = 1; n <= world->nodes; n++) {
+		Wire__Command command = WIRE__COMMAND__INIT;
+		Wire__FenceTest test = WIRE__FENCE_TEST__INIT;
+		char name[16];
+
+		snprintf(name, sizeof(name), "bmc-n%u", n);
+		test.name = name;
+		command.body_case = WIRE__COMMAND__BODY_FENCE_TEST;
+		command.fence_test = &test;
+		world_ask(world, n == 1 ? 2 : 1, &command);
+	}
+}
+
 static void add_volume(struct world *world)
 {
 	Wire__Command command = WIRE__COMMAND__INIT;
@@ -87,7 +103,7 @@ static struct world *begin(unsigned nodes, unsigned witness)
 {
 	struct world *world = mem_new(struct world);
 
-	assert(nodes >= 3 && nodes <= WORLD_NODES);
+	assert(nodes >= 2 && nodes <= WORLD_NODES);
 	world->nodes = nodes;
 	world->now_ms = 1000;
 	for (unsigned n = 1; n <= nodes; n++) {
@@ -103,6 +119,8 @@ static struct world *begin(unsigned nodes, unsigned witness)
 		world_start_node(world, n);
 	world_settle(world, 10000);
 	add_fences(world);
+	if (nodes == 2)
+		test_fences(world);
 	add_volume(world);
 	world_settle(world, 10000);
 	world_story(world);

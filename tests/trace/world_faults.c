@@ -169,7 +169,7 @@ void world_new_disk(struct world *world, unsigned node)
 
 	assert(!machine->core);
 	disk_wipe(&machine->disk);
-	machine->disk.promised = machine->disk.index = machine->disk.epoch = 0;
+	disk_forget(&machine->disk);
 	machine->disk.id += 100;
 }
 

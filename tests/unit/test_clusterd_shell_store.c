@@ -542,7 +542,7 @@ static void test_newer_version(void)
 	sql("PRAGMA user_version = 99; PRAGMA application_id = 0x636c7563");
 	CU_ASSERT_EQUAL(store_open(dir, &store, why, sizeof(why)), -EPROTO);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "newer clusterd: install that version again"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "its schema is 99, this clusterd knows 2"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "its schema is 99, this clusterd knows 3"));
 	/* A version alone is a header that is damaged. */
 	sql("PRAGMA application_id = 0x636c7502");
 	CU_ASSERT_EQUAL(store_open(dir, &store, why, sizeof(why)), -EBADMSG);

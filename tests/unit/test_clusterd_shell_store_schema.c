@@ -170,22 +170,23 @@ static void test_old_and_damaged(void)
 
 /* ---------------------------------------------------------------- versions to come */
 
-static const char step_3[] = "CREATE TABLE third (id INTEGER PRIMARY KEY); "
+static const char step_4[] = "CREATE TABLE third (id INTEGER PRIMARY KEY); "
 			     "INSERT INTO third SELECT idx FROM log;";
-/* Only after step 3. */
-static const char step_4[] = "ALTER TABLE third ADD COLUMN name TEXT; "
+/* Only after step 4. */
+static const char step_5[] = "ALTER TABLE third ADD COLUMN name TEXT; "
 			     "UPDATE third SET name = 'n' || id;";
 static const char wrong_step[] = "UPDATE third SET nowhere = 1;";
 
-static int open_newer(unsigned version, const char *third, const char *fourth, char *why,
+static int open_newer(unsigned version, const char *fourth, const char *fifth, char *why,
 		      size_t size)
 {
-	const char *steps[] = { store_schema.migrations[0], third, fourth };
+	const char *steps[] = { store_schema.migrations[0], store_schema.migrations[1],
+				fourth, fifth };
 	struct store_schema schema = { version, NULL, steps };
 	struct store *store = NULL;
 	int error;
 
-	_Static_assert(STORE_SCHEMA_VERSION == 2, "the steps above follow the daemon's");
+	_Static_assert(STORE_SCHEMA_VERSION == 3, "the steps above follow the daemon's");
 	error = store_open_schema(dir, &schema, &store, why, size);
 	if (!error)
 		expect_content(store);
@@ -200,15 +201,15 @@ static void test_steps_in_order(void)
 
 	make_dir();
 	make_old(1);
-	CU_ASSERT_EQUAL(open_newer(4, step_3, step_4, why, sizeof(why)), 0);
-	expect_sql("PRAGMA user_version; SELECT * FROM third", "4 1|n1 2|n2 3|n3 ");
+	CU_ASSERT_EQUAL(open_newer(5, step_4, step_5, why, sizeof(why)), 0);
+	expect_sql("PRAGMA user_version; SELECT * FROM third", "5 1|n1 2|n2 3|n3 ");
 	/* Once is enough. */
-	CU_ASSERT_EQUAL(open_newer(4, wrong_step, wrong_step, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL(open_newer(5, wrong_step, wrong_step, why, sizeof(why)), 0);
 	/* The daemon of today keeps off, and says what to do. */
 	CU_ASSERT_EQUAL(store_open(dir, &store, why, sizeof(why)), -EPROTO);
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "(its schema is 4, this clusterd knows 2)"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "(its schema is 5, this clusterd knows 3)"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "a newer clusterd: install that version again"));
-	expect_sql("PRAGMA user_version", "4 ");
+	expect_sql("PRAGMA user_version", "5 ");
 	remove_dir();
 }
 
@@ -218,14 +219,14 @@ static void test_step_fails(void)
 
 	make_dir();
 	make_old(1);
-	CU_ASSERT_EQUAL(open_newer(4, step_3, wrong_step, why, sizeof(why)), -ENOTSUP);
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "cannot be brought from schema 3 to 4: no such column"));
+	CU_ASSERT_EQUAL(open_newer(5, step_4, wrong_step, why, sizeof(why)), -ENOTSUP);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "cannot be brought from schema 4 to 5: no such column"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "install the clusterd again that wrote it"));
 	/* Nothing is left of the steps before. */
 	expect_sql("PRAGMA user_version; SELECT count(*) FROM sqlite_schema WHERE name = 'third'; "
 		   "SELECT count(*) FROM pragma_table_info('meta')", "1 0 2 ");
-	CU_ASSERT_EQUAL(open_newer(3, step_3, NULL, why, sizeof(why)), 0);
-	CU_ASSERT_EQUAL(open_newer(4, wrong_step, step_4, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL(open_newer(4, step_4, NULL, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL(open_newer(5, wrong_step, step_5, why, sizeof(why)), 0);
 	remove_dir();
 }
 
