@@ -52,12 +52,13 @@ static void keep_proof(struct core *core, struct update *update)
 
 	if (!proof->node)
 		return;
-	if (is_alone(core)) {
-		if (!proof->used)
-			proof->base = core->standing.applied;
-		proof->used = true;
+	if (is_alone(core) && !proof->used)
+		proof->base = core->standing.applied;
+	proof->used |= is_alone(core);
+	/* Its age counts from when the epoch was closed, and that is told by the step after it. */
+	if (is_alone(core) || proof->in_use)
 		proof->good_ms = core->now_ms;
-	}
+	proof->in_use = is_alone(core);
 	if (!holds(core, proof))
 		forget_proof(&core->solo);
 	else if (!core->standing.open)

@@ -37,11 +37,11 @@ struct core;
 struct solo_proof {
 	uint32_t node;			/* 0: there is none */
 	uint64_t at_ms;
-	uint64_t good_ms;		/* the last time that it was needed for nothing new */
+	uint64_t good_ms;		/* from then on it ages: since an epoch by it was open */
 	uint64_t device;
 	bool status_only;
-	bool used;			/* an epoch was opened by it, */
-	bool told;			/* and that is on record */
+	bool used, in_use;		/* an epoch was opened by it; and is open */
+	bool told;			/* that is on record */
 	uint64_t base;			/* entries up to this one are older than that epoch */
 	uint64_t told_ms, told_epoch;
 	Wire__AgentReply *reply;
