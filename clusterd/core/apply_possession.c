@@ -151,12 +151,20 @@ void apply_looks_forget(struct apply *apply, uint32_t node)
 
 /* ------------------------------------------------------------------ the conductor's steps */
 
+/* Also one that became a witness since it was chosen: nobody looks for VMs there. */
+static const char *not_fit(const Wire__Node *node)
+{
+	if (!node || node->state != WIRE__NODE__STATE__UP)
+		return "the node is not up";
+	return node->witness ? "the node is a witness" : NULL;
+}
+
 static const char *step_start(struct apply *apply, Wire__Vm *vm, const Wire__VmStep *step)
 {
 	const Wire__Node *node = state_node(apply->state, step->node);
 
-	if (!node || node->state != WIRE__NODE__STATE__UP)
-		return "the node is not up";
+	if (not_fit(node))
+		return not_fit(node);
 	if (vm->n_maybe || vm->wanted == WIRE__VM__WANTED__STOPPED)
 		return "it is held or not wanted";
 	if (look_missing(apply->state, vm))
@@ -185,8 +193,8 @@ static const char *step_restore(struct apply *apply, Wire__Vm *vm, const Wire__V
 {
 	const Wire__Node *node = state_node(apply->state, step->node);
 
-	if (!node || node->state != WIRE__NODE__STATE__UP)
-		return "the node is not up";
+	if (not_fit(node))
+		return not_fit(node);
 	if (vm->n_maybe)
 		return "it is held";
 	if (look_missing(apply->state, vm))

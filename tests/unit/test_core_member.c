@@ -262,6 +262,19 @@ static void test_voter_disk(void)
 	bench_free(bench);
 }
 
+/* A node was chosen to start a VM, and is a witness before the log says so. */
+static void test_witness_chosen(void)
+{
+	struct bench *bench = bench_new();
+
+	CU_ASSERT_EQUAL(bench_report_vm(bench, 2, 102, 1, WIRE__VM_REPORT__WHAT__ABSENT), 0);
+	CU_ASSERT_EQUAL(try(bench, setting("n3", "witness", "yes"), ""), 0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 3), STALE);
+	CU_ASSERT_EQUAL(vm_holders(bench_vm(bench)), 0);
+	CU_ASSERT_EQUAL(bench_step_vm(bench, WIRE__VM__PHASE__STARTING, 1), 0);
+	bench_free(bench);
+}
+
 /* ---------------------------------------------------------------- whole cores */
 
 enum { DEAD_MS = 600000 };
@@ -483,6 +496,7 @@ UNIT_MAIN("core/member", { "a node is added", test_add },
 	  { "a node that has something stays", test_remove_refused },
 	  { "a voter is removed", test_remove_voter }, { "an id again", test_id_again },
 	  { "the disk of a voter", test_voter_disk },
+	  { "a witness was chosen", test_witness_chosen },
 	  { "a voter is replaced", test_replace_voter },
 	  { "a voter loses its disk", test_lost_disk },
 	  { "a voter is dead", test_dead_voter },
