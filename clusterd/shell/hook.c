@@ -60,16 +60,16 @@ static bool right_named(const char *op, enum core_right *ret)
 }
 
 /*
- * A guest that this node does not know. One with our mark may only pass while the node knows
- * what there is, because its store may be old or empty; all others are none of our business.
+ * A guest that this node does not know, or knows as managed=no. One with our mark may only pass
+ * while the node knows what there is: its store may be old or empty, and the guest managed and
+ * running elsewhere by now. All others are none of our business.
  */
-static int judge_stranger(const struct core *core, const char *uuid, bool marked, char *why,
-			  size_t size)
+static int judge_stranger(const struct core *core, bool marked, char *why, size_t size)
 {
 	struct core_standing standing;
 
 	core_standing(core, &standing);
-	if (!marked || standing.open || state_vm_named(core_state(core), uuid))
+	if (!marked || standing.open)
 		return -ENOENT;
 	snprintf(why, size,
 		 "This node is not in step with the cluster (%s), so it does not know "
@@ -103,7 +103,7 @@ static int judge(const struct core *core, const json_t *request, char *why, size
 		return 0;
 	}
 	verdict = core_may_run(core, uuid, right, why, size);
-	return verdict == -ENOENT ? judge_stranger(core, uuid, marked, why, size) : verdict;
+	return verdict == -ENOENT ? judge_stranger(core, marked, why, size) : verdict;
 }
 
 size_t hook_answer(const struct core *core, const void *data, size_t size,

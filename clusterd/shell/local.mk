@@ -64,6 +64,7 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_agents \
 	tests/unit/test_clusterd_shell_conf \
 	tests/unit/test_clusterd_shell_genesis \
+	tests/unit/test_clusterd_shell_hook \
 	tests/unit/test_clusterd_shell_loop \
 	tests/unit/test_clusterd_shell_operator_judge \
 	tests/unit/test_clusterd_shell_operator_protect \
@@ -73,5 +74,6 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_seal \
 	tests/unit/test_clusterd_shell_store \
 	tests/unit/test_clusterd_shell_store_schema
+tests_unit_test_clusterd_shell_hook_LDADD = tests/trace/libtrace.a $(LDADD)
 
 EXTRA_DIST += %D%/README.md
