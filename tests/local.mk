@@ -81,6 +81,7 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/admin_loan.c \
 	%D%/sim/admin_node.c \
 	%D%/sim/admin_private.h \
+	%D%/sim/admin_version.c \
 	%D%/sim/bmc.c \
 	%D%/sim/bmc.h \
 	%D%/sim/fault.c \
@@ -106,15 +107,18 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/truth_disks.c \
 	%D%/sim/truth_guests.c \
 	%D%/sim/truth_private.h \
+	%D%/sim/version.c \
+	%D%/sim/version.h \
 	%D%/sim/world.c \
 	%D%/sim/world.h \
 	%D%/sim/world_faults.c \
 	%D%/sim/world_private.h
 check_PROGRAMS += %D%/sim/sim
-%C%_sim_sim_SOURCES = %D%/sim/medium_sqlite.c %D%/sim/sim.c
+%C%_sim_sim_SOURCES = %D%/sim/medium_sqlite.c %D%/sim/sim.c %D%/sim/version_next.c
+%C%_sim_sim_CPPFLAGS = -DWITH_NEXT $(AM_CPPFLAGS)
 %C%_sim_sim_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps)
-%C%_sim_sim_LDADD = %D%/sim/libworld.a %D%/sim/libsim.a %D%/fault/libfault.a $(DAEMON_LIBS) \
-	$(DAEMON_EXT)
+%C%_sim_sim_LDADD = %D%/sim/libworld.a %D%/sim/libsim.a %D%/fault/libfault.a \
+	%D%/next/libbuild.a %D%/next/next.o $(DAEMON_LIBS) $(DAEMON_EXT)
 check_PROGRAMS += %D%/sim/repsim
 %C%_sim_repsim_SOURCES = %D%/sim/repsim.c
 %C%_sim_repsim_LDADD = %D%/sim/libsim.a clusterd/core/libcore.a $(PURE_LIBS) $(COMMON_LIBS) \

@@ -2,7 +2,7 @@
 #include "tests/next/build.h"
 
 extern const ProtobufCMessageDescriptor next_wire__agent_news__descriptor,
-	next_wire__agent_reply__descriptor;
+	next_wire__agent_reply__descriptor, next_wire__command__descriptor;
 __typeof__(core_new) next_core_new;
 __typeof__(core_free) next_core_free;
 __typeof__(core_load_promise) next_core_load_promise;

@@ -7,6 +7,7 @@
  *
  *	admin.c		how they ask; guests, settings, power devices
  *	admin_node.c	nodes that are added, removed, replaced
+ *	admin_version.c	the feature level, and what only a higher one knows
  *	admin_loan.c	guests that somebody runs by hand for a while
  */
 

@@ -35,7 +35,9 @@ struct evs_message {
 	uint32_t refs, sender;
 	struct buf frame;
 	struct frame_header header;
-	ProtobufCMessage *body;
+	ProtobufCMessage *body;		/* NULL: of a protocol that this version does not speak */
+	struct frame_header other_header;
+	ProtobufCMessage *other;	/* as another version reads it, once one has */
 };
 
 struct evs_message *evs_message_ref(struct evs_message *message);
@@ -55,7 +57,7 @@ void evs_start(struct evs *evs, uint32_t node);
 void evs_crash(struct evs *evs, uint32_t node);
 bool evs_up(const struct evs *evs, uint32_t node);
 
-/* Queues a frame, which it takes over; asserts that it can be decoded. */
+/* Queues a frame, which it takes over; asserts that some version can decode it. */
 void evs_send(struct evs *evs, uint32_t node, struct buf *frame);
 size_t evs_queued(const struct evs *evs, uint32_t node);
 /* The oldest queued message of a node gets its place in the order; or is lost. False: none. */

@@ -52,6 +52,8 @@ static const struct kind {
 	[FAULT_REMOVE] = { "remove", 1, true, LONG_MS, NUMBER, 0, 4 },
 	[FAULT_LEND] = { "lend", 3, true, SEED, LONG_MS, 0, 0 },
 	[FAULT_MEMBER] = { "member", 2, true, SEED, NOTHING, 0, 0 },
+	[FAULT_INSTALL] = { "install", 3, true, SHORT_MS, NUMBER, 0, 3 },
+	[FAULT_UPGRADE] = { "upgrade", 2, true, SEED, NOTHING, 0, 0 },
 	[FAULT_DISK] = { "disk", 4, true, LONG_MS, NUMBER, 0, 5 },
 	[FAULT_FLIP] = { "flip", 3, true, LONG_MS, SEED, 0, 0 },
 };
@@ -62,6 +64,7 @@ void fault_mix_draw(struct fault_mix *ret_mix, struct rng *rng, bool of_stores)
 {
 	static const uint32_t gaps[] = { 200, 500, 1000, 2000, 5000, 10000, 30000 };
 	uint32_t quiet = rng_below(rng, 80);
+	bool versions = rng_below(rng, 4) == 0;
 
 	*ret_mix = (struct fault_mix){ .gap_ms = gaps[rng_below(rng, ARRAY_SIZE(gaps))] };
 	for (size_t kind = 0; kind < (of_stores ? FAULT_KINDS : FAULT_DISK); kind++) {
@@ -72,6 +75,9 @@ void fault_mix_draw(struct fault_mix *ret_mix, struct rng *rng, bool of_stores)
 			weight = 0;
 		else if (rng_below(rng, 4) == 0)
 			weight *= 5;
+		/* While versions come and go, little else gets done. */
+		if ((kind == FAULT_INSTALL || kind == FAULT_UPGRADE) && !versions)
+			weight = 0;
 		ret_mix->weight[kind] = weight;
 		ret_mix->sum += weight;
 	}

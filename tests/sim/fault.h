@@ -51,6 +51,8 @@ enum fault_kind {
 	FAULT_REMOVE,	/* and removes it, within a ms, then does b with the machine */
 	FAULT_MEMBER,	/* and lets it vote, or not, or never run guests: drawn from a */
 	FAULT_LEND,	/* guest a is taken from the cluster and run there by hand, for b ms */
+	FAULT_INSTALL,	/* the node gets version b, and is without its daemon for a ms */
+	FAULT_UPGRADE,	/* the feature level is raised, or what it brings is asked for: from a */
 	/* Only drawn for a store of the daemon's own (medium.h). */
 	FAULT_DISK,	/* the next write to the disk, or read at a start, fails as b says */
 	FAULT_FLIP,	/* power off, and on with a bit of the disk turned after a ms; b: which */

@@ -232,8 +232,7 @@ bool host_hook_allows(struct host *host, const char *uuid, enum core_right right
 	core_standing(core, &standing);
 	r = core_may_run(core, uuid, right, why, sizeof(why));
 	/* All of our guests have the mark: shell/hook.c, judge_stranger(). */
-	return r == 1 || (r == -ENOENT && (standing.open ||
-					   state_vm_named(core_state(core), uuid)));
+	return r == 1 || (r == -ENOENT && standing.open);
 }
 
 static void do_watch(struct host *host, struct job *job)

@@ -3,15 +3,18 @@
 #include "tests/sim/world_private.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "clusterd/core/feature.h"
 
 enum {
 	WALL_2026 = 1767225600,		/* s */
 	BOOT_MS = 5000,			/* a machine takes so long, at least */
+	REFUSED_MS = 5000,		/* and after one that could not begin */
 	RESTART_MS = 100,		/* so does systemd, after a daemon ended */
 	REST_US = 1000000,		/* the store uses a pause that is longer */
 };
@@ -25,6 +28,7 @@ void machine_init(struct world *world, uint32_t id)
 	machine->rate = 1000000;
 	machine->disk = disk_new(world_new_id(world));
 	machine->medium = world->config.medium->create(id, world->config.seed);
+	machine->version = machine->runs = &version_this;
 	machine->host = host_new(world, id);
 }
 
@@ -37,7 +41,7 @@ static void empty_inbox(struct machine *machine)
 
 void machine_free(struct machine *machine)
 {
-	core_free(machine->core);
+	machine->runs->build->core_free(machine->core);
 	empty_inbox(machine);
 	free(machine->inbox);
 	machine->medium->kind->free(machine->medium);
@@ -121,6 +125,7 @@ void machine_daemon_due(struct machine *machine, uint64_t life)
 	struct world *world = machine->world;
 	struct core_config config;
 	enum medium_found found;
+	int r;
 
 	if (!machine->power || machine->core || life != machine->daemon_life)
 		return;
@@ -138,12 +143,22 @@ void machine_daemon_due(struct machine *machine, uint64_t life)
 		.kernel_boot_id = machine->boot_id,
 		.random = rng_next(&world->rng),
 		.eager = world->config.eager,
+		.version = machine->version->build->name,
 	};
-	machine->core = core_new(&config);
+	machine->runs = machine->version;
+	machine->core = machine->runs->build->core_new(&config);
 	machine->daemon_life++;
 	machine->deadline_ms = machine->tick_us = machine->told_ring = 0;
 	machine->leaving = false;
-	if (medium_load(machine->disk, machine->core) < 0)
+	r = medium_load(machine->disk, machine->runs->build, machine->core);
+	if (r == -EPROTO && machine_is_too_old(machine)) {
+		world_tell(world, "n%u: its store is of a newer version", machine->id);
+		machine->runs->build->core_free(steal_ptr(machine->core));
+		world_due(world, DUE_DAEMON, machine->id, REFUSED_MS * 1000,
+			  machine->daemon_life, 0);
+		return;
+	}
+	if (r < 0)
 		world_fail(world, "n%u: what its disk holds does not fit together", machine->id);
 	if (world->wrong[0])
 		return;
@@ -181,7 +196,7 @@ static void daemon_ends(struct machine *machine, size_t durable, enum medium_end
 	evs_crash(world->evs, machine->id);
 	end_disk(machine, durable, how);
 	empty_inbox(machine);
-	core_free(steal_ptr(machine->core));
+	machine->runs->build->core_free(steal_ptr(machine->core));
 	machine->daemon_life++;
 	machine->tick_us = machine->deadline_ms = 0;
 	machine->frozen_us = 0;
@@ -225,6 +240,30 @@ void machine_daemon_left(struct machine *machine, enum leave leave, const char *
 	if (!machine->medium->kind->set_aside(machine->medium))
 		world_fail(world, "n%u: %s", machine->id, machine->medium->why);
 	truth_disk_changed(world->truth, machine);
+}
+
+/* ---------------------------------------------------------------- versions */
+
+void machine_install(struct machine *machine, const struct version *version, uint64_t for_ms)
+{
+	struct input input = { .kind = EVENT_LEAVE };
+
+	if (machine->version != version)
+		world_tell(machine->world, "n%u: %s is installed", machine->id,
+			   version->build->name);
+	machine->version = version;
+	if (!machine->core || machine->runs == version)
+		return;
+	machine->leaving = true;
+	machine->freed_ms = for_ms + 1;
+	world_input(machine, &input);
+}
+
+bool machine_is_too_old(const struct machine *machine)
+{
+	const struct state *state = truth_state(machine->world->truth);
+
+	return state && feature_level(state) > machine->runs->level;
 }
 
 /* ---------------------------------------------------------------- power */

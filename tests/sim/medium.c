@@ -6,26 +6,28 @@
 
 #include "base/mem.h"
 
-int medium_load(const struct disk *disk, struct core *core)
+int medium_load(const struct disk *disk, const struct build *build, struct core *core)
 {
 	const struct disk_entry *entry;
 	int r = 0;
 
-	core_load_promise(core, disk->promised);
-	core_load_alone(core, disk->alone, disk->alone_voters);
-	core_load_together(core, disk->together, disk->together_voters);
-	core_load_applied(core, disk->applied, disk->applied_epoch);
+	build->load_promise(core, disk->promised);
+	build->load_alone(core, disk->alone, disk->alone_voters);
+	build->load_together(core, disk->together, disk->together_voters);
+	build->load_applied(core, disk->applied, disk->applied_epoch);
+	/* One that cannot be read is counted, and told of at the end. */
 	for (uint32_t table = 0; table < DISK_TABLES; table++)
 		for (size_t i = 0; i < idmap_count(&disk->records[table]); i++) {
 			uint64_t id;
 			const struct buf *record = idmap_at(&disk->records[table], i, &id);
 
-			r |= core_load_record(core, table, id, record->data, record->len);
+			build->load_record(core, table, id, record->data, record->len);
 		}
 	idmap_each(&disk->log, i, entry)
-		r |= core_load_entry(core, entry->index, entry->epoch, entry->command.data,
-				     entry->command.len);
-	return r | core_load_done(core);
+		if (r == 0)
+			r = build->load_entry(core, entry->index, entry->epoch,
+					      entry->command.data, entry->command.len);
+	return r ? r : build->load_done(core);
 }
 
 static void model_begin(uint64_t seed)

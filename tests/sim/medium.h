@@ -21,6 +21,7 @@
 #include "clusterd/core/core.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/rng.h"
+#include "tests/trace/build.h"
 
 /* What happens at the next write; or, of reads, when a daemon begins. */
 enum medium_fault {
@@ -77,7 +78,7 @@ struct medium_kind {
 
 extern const struct medium_kind medium_model, medium_sqlite;
 
-/* All that is on the disk; < 0 if it does not fit together. */
-int medium_load(const struct disk *disk, struct core *core);
+/* All that is on the disk, into a core of that build; < 0: what core_load_done() says of it. */
+int medium_load(const struct disk *disk, const struct build *build, struct core *core);
 
 #endif

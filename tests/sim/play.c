@@ -15,7 +15,7 @@ void play_run(const struct play *play, struct buf *story, struct fault_list *rec
 {
 	struct rng rng = { play->seed ^ UINT64_C(0xfa017) };
 	struct world_config config = { .seed = play->seed, .nodes = play->nodes,
-				       .eager = play->eager, .story = story,
+				       .eager = play->eager, .next = play->next, .story = story,
 				       .medium = play->medium ? play->medium : &medium_model };
 	struct fault_mix mix;
 	struct fault_source faults = { 0 };

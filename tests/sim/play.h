@@ -21,7 +21,8 @@
 struct play {
 	uint64_t seed, events;
 	uint32_t nodes;
-	bool eager;			/* of the world; not in the file */
+	const struct version *next;	/* these three are of the world; not in the file */
+	bool eager;
 	const struct medium_kind *medium;	/* NULL: the model; not in the file either */
 	bool of_stores;			/* faults of stores are drawn, too */
 	bool listed;			/* the faults are those of the list */

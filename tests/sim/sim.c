@@ -28,6 +28,13 @@
 #include "base/text.h"
 #include "tests/sim/medium.h"
 #include "tests/sim/play.h"
+#include "tests/sim/version.h"
+
+#ifdef WITH_NEXT
+#define NEXT (&version_next)
+#else
+#define NEXT NULL
+#endif
 
 #define DIFFERS "the same seed gave two different runs"
 
@@ -126,7 +133,7 @@ static void run_seeds(const struct options *options, uint32_t nodes, struct sum 
 {
 	for (uint64_t i = 0; i < options->seeds; i++) {
 		struct play play = { .seed = options->first + i, .nodes = nodes,
-				     .events = options->events };
+				     .events = options->events, .next = NEXT };
 		struct outcome outcome;
 		struct buf story = { 0 };
 
@@ -173,6 +180,7 @@ static uint64_t replay(const struct options *options, const char *path)
 	int r = play_read(path, &play, &line);
 	uint64_t bad;
 
+	play.next = NEXT;
 	if (r < 0) {
 		printf("%s:%u: %s\n", path, line, strerror(-r));
 		return 1;

@@ -20,13 +20,14 @@ struct truth *truth_new(struct world *world)
 	struct truth *truth = mem_new(struct truth);
 
 	truth->world = world;
-	truth->state = state_new();
+	truth->version = world->config.next ? world->config.next : &version_this;
+	truth->state = truth->version->state_new();
 	return truth;
 }
 
 void truth_free(struct truth *truth)
 {
-	state_free(truth->state);
+	truth->version->state_free(truth->state);
 	free(truth->entries);
 	idmap_free(&truth->requests, NULL);
 	idmap_free(&truth->epochs, free);
@@ -160,8 +161,8 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 	uint64_t request = 0;
 
 	state_voters(truth->state, &voters);
-	update_init(&update);
-	apply_entry(truth->state, entry, &update, &verdict, &request);
+	truth->version->build->update_init(&update);
+	truth->version->apply_entry(truth->state, entry, &update, &verdict, &request);
 	if (truth->n == truth->cap) {
 		truth->cap = truth->cap ? truth->cap * 2 : 256;
 		truth->entries = mem_resize(truth->entries, truth->cap, sizeof(*truth->entries));
@@ -181,7 +182,7 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 	check_budget(truth, verdict->op);
 	check_half(truth, verdict->op, by);
 	wire_free(verdict);
-	update_reset(&update);
+	truth->version->build->update_reset(&update);
 	truth->world->counts.commits++;
 }
 

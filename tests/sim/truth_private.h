@@ -41,6 +41,7 @@ struct image {
 
 struct truth {
 	struct world *world;
+	const struct version *version;	/* that knows the most: only that can follow the log */
 	struct state *state;
 	struct entry *entries;	/* entry i has index i + 1 */
 	size_t n, cap;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/core_private.h"
@@ -128,13 +129,14 @@ static void note(struct machine *machine, const struct event *event, const struc
 
 static void take(struct machine *machine, struct event *event)
 {
+	const struct build *build = machine->runs->build;
 	struct world *world = machine->world;
 	struct update update;
 
 	event->now_ms = machine_boot_ms(machine);
 	event->wall_ms = machine_wall_ms(machine);
-	update_init(&update);
-	core_step(machine->core, event, &update);
+	build->update_init(&update);
+	build->core_step(machine->core, event, &update);
 	note(machine, event, &update);
 	/* Before its disk and its messages are given away. */
 	truth_step(world->truth, machine);
@@ -146,7 +148,7 @@ static void take(struct machine *machine, struct event *event)
 	arm(machine, update.deadline_ms);
 	if (update.leave != LEAVE_NO)
 		machine_daemon_left(machine, update.leave, update.leave_why);
-	update_reset(&update);
+	build->update_reset(&update);
 }
 
 /* ---------------------------------------------------------------- what a daemon takes */
@@ -181,16 +183,53 @@ static void tell_view(const struct machine *machine, const struct input *input)
 		   input->ring_only ? " as before" : "");
 }
 
-static void take_input(struct machine *machine, const struct input *input)
+/* False: it is of a protocol that this daemon does not speak, and nothing to it. */
+static bool read_frame(const struct machine *machine, struct evs_message *message,
+		       struct event_frame *ret_frame)
 {
+	const struct build *build = machine->runs->build;
+
+	*ret_frame = (struct event_frame){ message->sender, &message->header, message->body };
+	if (machine->runs == &version_this)
+		return message->body;
+	/* There is but one other. */
+	if (!message->other &&
+	    build->frame_decode(message->frame.data, message->frame.len, &message->other_header,
+				&message->other) < 0)
+		return false;
+	*ret_frame = (struct event_frame){ message->sender, &message->other_header,
+					   message->other };
+	return true;
+}
+
+/* As a daemon of another version reads what was said, if it is one. */
+static void read_body(const struct machine *machine, struct input *input,
+		      const ProtobufCMessageDescriptor *type)
+{
+	_cleanup_(buf_free) struct buf packed = { 0 };
+	ProtobufCMessage *read;
+
+	if (machine->runs == &version_this || !input->body)
+		return;
+	wire_pack(input->body, &packed);
+	if (machine->runs->build->wire_unpack(type, packed.data, packed.len, &read) < 0) {
+		world_fail(machine->world, "another version cannot read what was said");
+		return;
+	}
+	wire_free(input->body);
+	input->body = read;
+}
+
+static void take_input(struct machine *machine, struct input *input)
+{
+	const struct build *build = machine->runs->build;
 	uint32_t members[WORLD_NODES], ring[WORLD_NODES];
 	struct event event = { .kind = input->kind };
 
 	switch (input->kind) {
 	case EVENT_FRAME:
-		event.frame = (struct event_frame){ input->message->sender,
-						    &input->message->header,
-						    input->message->body };
+		if (!read_frame(machine, input->message, &event.frame))
+			return;
 		break;
 	case EVENT_VIEW:
 		event.view = (struct event_view){
@@ -202,13 +241,16 @@ static void take_input(struct machine *machine, const struct input *input)
 		event.persisted = input->number;
 		break;
 	case EVENT_AGENT_NEWS:
+		read_body(machine, input, build->news);
 		event.news = (const Wire__AgentNews *)input->body;
 		break;
 	case EVENT_AGENT_REPLY:
+		read_body(machine, input, build->reply);
 		event.reply = (struct event_reply){ input->number,
 						    (const Wire__AgentReply *)input->body };
 		break;
 	case EVENT_CLIENT:
+		read_body(machine, input, build->command);
 		event.client = (struct event_client){ input->number,
 						      (const Wire__Command *)input->body };
 		break;

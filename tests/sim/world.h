@@ -33,6 +33,7 @@ enum {
 };
 
 struct medium_kind;
+struct version;
 struct world;
 
 struct world_config {
@@ -40,6 +41,7 @@ struct world_config {
 	uint32_t nodes;			/* at the beginning: 1 … WORLD_NODES */
 	bool eager;			/* cores look at everything at each step (core.h) */
 	const struct medium_kind *medium;	/* what disks are kept in (medium.h) */
+	const struct version *next;	/* nodes may have this one; NULL: there is but one */
 	struct buf *story;		/* what happens is written there; NULL: it is not */
 };
 

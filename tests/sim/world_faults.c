@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "clusterd/core/core_private.h"
@@ -332,6 +333,14 @@ static void do_fault(struct world *world, const struct fault *fault)
 	case FAULT_ADMIN:
 		admin_ask(world, fault->node, a);
 		break;
+	case FAULT_INSTALL:
+		if (world->config.next)
+			machine_install(machine, b ? world->config.next : &version_this, a);
+		break;
+	case FAULT_UPGRADE:
+		if (world->config.next)
+			admin_upgrade(world, fault->node, a);
+		break;
 	case FAULT_DISK:
 		machine->medium->fault = (enum medium_fault)(1 + b % (MEDIUM_FAULTS - 1));
 		machine->fault_ms = a + 1;
@@ -449,6 +458,21 @@ static void mend(struct world *world)
 	}
 }
 
+/* Whose version is too old takes no part, and says so; then it gets another one. */
+static void renew_version(struct machine *machine)
+{
+	struct core_standing standing;
+
+	if (!machine_is_too_old(machine) || machine->version != machine->runs)
+		return;
+	if (machine->core) {
+		core_standing(machine->core, &standing);
+		if (!standing.why_not || !strstr(standing.why_not, "feature level"))
+			return;
+	}
+	machine_install(machine, machine->world->config.next, 1000);
+}
+
 /* A node whose record came while everything was mended, or that has the store of another. */
 static void tend_nodes(struct world *world, const struct state *state)
 {
@@ -462,6 +486,7 @@ static void tend_nodes(struct world *world, const struct state *state)
 		machine->spare = false;
 		if (!machine->power)
 			machine_power_on(machine, 1000);
+		renew_version(machine);
 	}
 }
 
@@ -476,7 +501,7 @@ static bool together(struct world *world)
 		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
 		const struct machine *machine = &world->machines[node->id];
 
-		if (!machine->core || !machine->agent)
+		if (!machine->core || !machine->agent || machine_is_too_old(machine))
 			return false;
 		core_standing(machine->core, &other);
 		if (i == 0)

@@ -24,6 +24,7 @@
 #include "tests/sim/medium.h"
 #include "tests/sim/queue.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/version.h"
 #include "tests/sim/world.h"
 
 /* Something for a daemon that stands still: it is taken when it goes on. */
@@ -51,6 +52,8 @@ struct machine {
 	uint64_t suspended_us;		/* and so does everything else here */
 	uint64_t ringless_us;		/* its Corosync does not run until then */
 
+	const struct version *version;	/* that is installed */
+	const struct version *runs;	/* of the daemon */
 	struct core *core;		/* NULL: the daemon does not run */
 	uint64_t daemon_life;
 	uint64_t tick_us;		/* the tick that is due; 0 = none */
@@ -176,6 +179,10 @@ void machine_copy_disk(struct machine *machine);
 void machine_replace_disk(struct machine *machine);
 /* Each voter's disk is on record: before that, an empty one may be new or lost. */
 bool machine_disks_known(const struct world *world);
+/* Its next daemon is of that one; one of another ends as when a package is installed. */
+void machine_install(struct machine *machine, const struct version *version, uint64_t for_ms);
+/* Does its daemon not know the cluster's feature level? */
+bool machine_is_too_old(const struct machine *machine);
 /* Its clock goes on from what it shows, at that rate. */
 void machine_set_rate(struct machine *machine, uint32_t rate);
 
@@ -210,6 +217,8 @@ void admin_removal_due(struct world *world, uint32_t id);
 /* Takes a guest from the cluster for so long, and runs it on that node. */
 void admin_lend(struct world *world, uint32_t node, const Wire__Vm *vm, uint64_t for_ms);
 void admin_loan_due(struct world *world, uint64_t number);
+/* Raises the feature level, or asks for what only a higher one knows. */
+void admin_upgrade(struct world *world, uint32_t node, uint64_t draw);
 /* A daemon is gone, and with it what it was to answer. */
 void admin_daemon_gone(struct world *world, uint32_t node);
 /* Asks for what a cluster needs to begin with: devices, a volume, guests. */

@@ -31,7 +31,7 @@ struct build {
 			    ProtobufCMessage **ret_body);
 	int (*wire_unpack)(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
 			   ProtobufCMessage **ret);
-	const ProtobufCMessageDescriptor *news, *reply;
+	const ProtobufCMessageDescriptor *news, *reply, *command;
 };
 
 /* Its functions have this before their names; nothing, for the one that is built here. */
@@ -48,6 +48,7 @@ struct build {
 		.frame_decode = prefix##frame_decode, .wire_unpack = prefix##wire_unpack,          \
 		.news = &prefix##wire__agent_news__descriptor,                                     \
 		.reply = &prefix##wire__agent_reply__descriptor,                                   \
+		.command = &prefix##wire__command__descriptor,                                     \
 	}
 
 /* The version that this tree is. */
