@@ -115,7 +115,6 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/world_private.h
 check_PROGRAMS += %D%/sim/sim
 %C%_sim_sim_SOURCES = %D%/sim/medium_sqlite.c %D%/sim/sim.c %D%/sim/version_next.c
-%C%_sim_sim_CPPFLAGS = -DWITH_NEXT $(AM_CPPFLAGS)
 %C%_sim_sim_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps)
 %C%_sim_sim_LDADD = %D%/sim/libworld.a %D%/sim/libsim.a %D%/fault/libfault.a \
 	%D%/next/libbuild.a %D%/next/next.o $(DAEMON_LIBS) $(DAEMON_EXT)
