@@ -25,6 +25,13 @@ bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, stru
 	return false;
 }
 
+bool conduct_acts(const struct core *core, uint32_t node)
+{
+	const Wire__Node *record = state_node(core->state, node);
+
+	return core_is_ready(core, node) && record && record->state == WIRE__NODE__STATE__UP;
+}
+
 struct look_sight conduct_sight(const struct core *core)
 {
 	struct look_sight sight = { .ready = core->standing.ready_nodes,

@@ -55,6 +55,11 @@ bool conduct_proposed_lately(struct core *core, uint64_t *proposed_ms, struct up
 /* Has it been like this for so long? Arms a wake-up for when it will have been. */
 bool conduct_lasted(struct core *core, uint64_t since_ms, uint64_t wait_ms, struct update *update);
 /*
+ * Does a node do what the log asks of it? Not if its daemon is away, nor if that is none of the
+ * cluster's, for the node was removed or came with the store of one that was.
+ */
+bool conduct_acts(const struct core *core, uint32_t node);
+/*
  * What this leader sees of the nodes now; and with proofs of some age taken for none. The second
  * arms a wake-up for when the next one comes to that age.
  */

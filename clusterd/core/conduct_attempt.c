@@ -38,7 +38,7 @@ static size_t executors_for(const struct core *core, uint32_t node, uint32_t ret
 	size_t n = 0;
 
 	for (uint32_t i = 1; i <= NODES_MAX; i++)
-		if (i != node && core_is_ready(core, i))
+		if (i != node && conduct_acts(core, i))
 			ret_nodes[n++] = i;
 	return n;
 }

@@ -36,7 +36,7 @@ static void bury_orphan(struct core *core, const Wire__Operation *op, struct wat
 	Wire__Command command = WIRE__COMMAND__INIT;
 	Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
 
-	if (core_is_ready(core, op->to) ||
+	if (conduct_acts(core, op->to) ||
 	    conduct_proposed_lately(core, &watched->proposed_ms, update))
 		return;
 	result.op = op->id;
@@ -225,7 +225,7 @@ void conduct_tests(struct core *core, struct update *update)
 		Wire__Command command = WIRE__COMMAND__INIT;
 		Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
 
-		if (op->kind != WIRE__OPERATION__KIND__FENCE_TEST || core_is_ready(core, op->to))
+		if (op->kind != WIRE__OPERATION__KIND__FENCE_TEST || conduct_acts(core, op->to))
 			continue;
 		if (conduct_proposed_lately(core, &core->conductor->tests_ms, update))
 			return;

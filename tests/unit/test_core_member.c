@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "clusterd/core/record.h"
 #include "clusterd/core/state.h"
-#include "tests/trace/world.h"
+#include "tests/trace/world_private.h"
 #include "tests/unit/bench.h"
 #include "tests/unit/unit.h"
 
@@ -492,6 +492,50 @@ static void test_members_without_voters(void)
 	world_free(world);
 }
 
+/* Steps until node n4 is asked to cut power; its device does not answer, ever. */
+static bool wait_for_n4(struct world *world)
+{
+	for (unsigned i = 0; i < 100000; i++) {
+		world_tick(world);
+		if (world->fences_n && world->fences[0].node == 4) {
+			world->fences_n = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Whoever was to prove a node's death is removed, or has never been of the cluster: somebody else
+ * does it, though its daemon is here.
+ */
+static void test_executor_removed(void)
+{
+	static const char *const vms[] = { "a", "b", "c" };
+	struct world *world = world_new(4);
+	const char *lost = NULL;
+
+	CU_ASSERT_STRING_EQUAL(world_ask(world, 1, setting("n4", "placement", "no")), "");
+	free_of_fence(world, "bmc-n4");
+	for (size_t i = 0; i < ARRAY_SIZE(vms); i++)
+		world_add_vm(world, vms[i], 64);
+	world_settle(world, 10000);
+	for (size_t i = 0; i < ARRAY_SIZE(vms); i++)
+		if (world_runs(world, vms[i]) == 3)
+			lost = vms[i];
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lost);
+	world_fence_fails(world, "no answer");
+	world_kill_node(world, 3);
+	CU_ASSERT_TRUE_FATAL(wait_for_n4(world));
+	world_fence_fails(world, NULL);
+	CU_ASSERT_STRING_EQUAL(world_ask(world, 1, removing("n4")), "");
+	CU_ASSERT_PTR_NULL(state_node(core_state(world_core(world, 1)), 4));
+	world_settle(world, 300000);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, lost), 0);
+	CU_ASSERT_NOT_EQUAL(world_runs(world, lost), 3);
+	world_free(world);
+}
+
 UNIT_MAIN("core/member", { "a node is added", test_add },
 	  { "a node that has something stays", test_remove_refused },
 	  { "a voter is removed", test_remove_voter }, { "an id again", test_id_again },
@@ -501,4 +545,5 @@ UNIT_MAIN("core/member", { "a node is added", test_add },
 	  { "a voter loses its disk", test_lost_disk },
 	  { "a voter is dead", test_dead_voter },
 	  { "a voter without guests is dead", test_dead_voter_without_guests },
-	  { "members without voters", test_members_without_voters })
+	  { "members without voters", test_members_without_voters },
+	  { "who is to fence is removed", test_executor_removed })
