@@ -82,6 +82,19 @@ static bool disks_free(struct apply *apply, const char *name, const Wire__Essenc
 	return true;
 }
 
+/* Whoever asked knew their names; one may have been removed since. */
+static bool nodes_there(struct apply *apply, const uint32_t *nodes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!state_node(apply->state, nodes[i])) {
+			apply_refuse(apply, WIRE__VERDICT__CODE__NO_SUCH,
+				     "there is no node %u any more; clusterctl node list shows all",
+				     nodes[i]);
+			return false;
+		}
+	return true;
+}
+
 static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 {
 	const Wire__Vm *other;
@@ -117,7 +130,9 @@ static bool vm_ok(struct apply *apply, const Wire__Vm *vm)
 			     other->name, vm->uuid);
 		return false;
 	}
-	if (!disks_free(apply, vm->name, vm->essence))
+	if (!disks_free(apply, vm->name, vm->essence) ||
+	    !nodes_there(apply, vm->possible_owners, vm->n_possible_owners) ||
+	    !nodes_there(apply, vm->preferred_owners, vm->n_preferred_owners))
 		return false;
 	if (state_count(apply->state, WIRE__TABLE__TABLE_VM) >= STATE_VMS_MAX) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "there are %d VMs already",

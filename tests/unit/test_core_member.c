@@ -220,6 +220,33 @@ static void report_with_disk(struct bench *bench, uint32_t node, uint64_t disk)
 	bench_apply(bench, node, 900 + node, &command);
 }
 
+/* Its name was known when that was asked for: by now its id may be another node's. */
+static void test_vm_of_removed_node(void)
+{
+	struct bench *bench = bench_new();
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VmAdd add = WIRE__VM_ADD__INIT;
+	Wire__Vm vm = *bench_vm(bench);
+	uint32_t nodes[] = { 1, 9 };
+
+	add.vm = &vm;
+	command.body_case = WIRE__COMMAND__BODY_VM_ADD;
+	command.vm_add = &add;
+	vm.name = (char *)"b";
+	vm.uuid = (char *)"00000000-0000-4000-8000-00000000000b";
+	for (unsigned preferred = 0; preferred < 2; preferred++) {
+		vm.possible_owners = vm.preferred_owners = nodes;
+		vm.n_possible_owners = preferred ? 0 : 2;
+		vm.n_preferred_owners = preferred ? 2 : 0;
+		CU_ASSERT_EQUAL(try(bench, &command, "there is no node 9 any more"), NO_SUCH);
+		CU_ASSERT_PTR_NULL(state_vm_named(bench->state, "b"));
+	}
+	vm.n_preferred_owners = 1;
+	CU_ASSERT_EQUAL(try(bench, &command, ""), 0);
+	CU_ASSERT_PTR_NOT_NULL(state_vm_named(bench->state, "b"));
+	bench_free(bench);
+}
+
 /* Whoever gets the id of a removed node does not come with its disk. */
 static void test_id_again(void)
 {
@@ -539,6 +566,7 @@ static void test_executor_removed(void)
 UNIT_MAIN("core/member", { "a node is added", test_add },
 	  { "a node that has something stays", test_remove_refused },
 	  { "a voter is removed", test_remove_voter }, { "an id again", test_id_again },
+	  { "a VM of a removed node", test_vm_of_removed_node },
 	  { "the disk of a voter", test_voter_disk },
 	  { "a witness was chosen", test_witness_chosen },
 	  { "a voter is replaced", test_replace_voter },
