@@ -52,14 +52,19 @@ size_t elect_wanted(const struct state *state)
 	return nodes == 2 && all_have_devices(state) ? 2 : 1;
 }
 
-/* Could it vote? Its log is that of the others, and its disk the one that it reported with. */
-static bool able(const struct state *state, const struct elect_sight *sight, uint32_t id)
+/* Its log is that of the others, and its disk the one that it reported with. */
+static bool here(const struct state *state, const struct elect_sight *sight, uint32_t id)
 {
 	const Wire__Node *node = state_node(state, id);
 
-	return node && stays(node) && node->state == WIRE__NODE__STATE__UP &&
-	       (sight->ready & vmop_bit(id)) && sight->disks[id] &&
-	       sight->disks[id] == node->disk_id;
+	return node && node->state == WIRE__NODE__STATE__UP && (sight->ready & vmop_bit(id)) &&
+	       sight->disks[id] && sight->disks[id] == node->disk_id;
+}
+
+/* Could it vote? */
+static bool able(const struct state *state, const struct elect_sight *sight, uint32_t id)
+{
+	return here(state, sight, id) && stays(state_node(state, id));
 }
 
 /* How many of the nodes are in the domain of this one, itself included. One without is alone. */
@@ -137,14 +142,15 @@ static bool make(const struct voters *present, const struct elect_sight *sight, 
 	return ret->n > 0;
 }
 
-/* A voter that is here with another disk than it became one with. */
-static bool renew(const struct state *state, const struct elect_sight *sight,
+/* A voter that is here with another disk than it became one with; of those that stay, or go. */
+static bool renew(const struct state *state, const struct elect_sight *sight, bool stay,
 		  struct voters *voters, char *ret_why, size_t size)
 {
 	for (size_t i = 0; i < voters->n; i++) {
 		uint32_t id = voters->nodes[i];
 
-		if (!able(state, sight, id) || sight->disks[id] == voters->disks[i])
+		if (!here(state, sight, id) || able(state, sight, id) != stay ||
+		    sight->disks[id] == voters->disks[i])
 			continue;
 		voters->disks[i] = sight->disks[id];
 		snprintf(ret_why, size, "%s has a new disk", node_name(state, id));
@@ -253,13 +259,14 @@ bool elect_next(const struct state *state, const struct elect_sight *sight,
 	if (!voters_known(&present))
 		return false;
 	*ret_voters = present;
-	if (renew(state, sight, ret_voters, ret_why, size))
+	if (renew(state, sight, true, ret_voters, ret_why, size))
 		return true;
 	nodes = voters_nodes(&present);
 	if (!shrink(state, sight, &nodes, ret_why, size) &&
 	    !replace(state, sight, &nodes, ret_why, size) &&
 	    !grow(state, sight, &nodes, ret_why, size) &&
 	    !spread(state, sight, &nodes, ret_why, size))
-		return false;
+		/* Nobody takes the place of one that is to go: until then its disk counts. */
+		return renew(state, sight, false, ret_voters, ret_why, size);
 	return make(&present, sight, nodes, ret_voters);
 }

@@ -18,7 +18,8 @@
  *	one that is to be removed or to vote no more (vote=no), or was proven dead for long,
  *	makes room for another node;
  *	there are more or fewer, towards the number that should be;
- *	one in a crowded domain makes room for a node in another, while all are here.
+ *	one in a crowded domain makes room for a node in another, while all are here;
+ *	one that is to go while nobody takes its place is one with the new disk that it has.
  *
  * Only a node that is ready, whose log is that of the others, becomes a voter. While one of two is
  * alone, the other one's vote goes to another node, or goes because an administrator takes it away,
