@@ -297,6 +297,17 @@ void vm_do_cancel(struct request *request, struct link *link)
 
 /* ---------------------------------------------------------------- by way of a file */
 
+/* After it was saved it went on, and ended in another way: the image is older than its disks. */
+static bool ended_otherwise(struct agent *agent, struct guest *guest)
+{
+	bool otherwise;
+
+	pthread_mutex_lock(&agent->lock);
+	otherwise = guest->stopped >= 0 && guest->stopped != VIR_DOMAIN_EVENT_STOPPED_SAVED;
+	pthread_mutex_unlock(&agent->lock);
+	return otherwise;
+}
+
 void vm_do_save(struct request *request, struct link *link)
 {
 	virConnectPtr conn = connect_or_finish(request, link);
@@ -318,6 +329,9 @@ void vm_do_save(struct request *request, struct link *link)
 			    "it is being moved or saved still; what became of that is not known");
 	else
 		image_save(conn, guest->uuid, request->body->save->path, &guest->cancel, &outcome);
+	if (outcome.code == OUTCOME_OK && ended_otherwise(agent, guest))
+		outcome_set(&outcome, OUTCOME_ABSENT,
+			    "it ended in another way than by being saved");
 	pthread_mutex_lock(&agent->lock);
 	guest->jobs--;
 	pthread_mutex_unlock(&agent->lock);

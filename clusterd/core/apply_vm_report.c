@@ -359,6 +359,9 @@ static bool on_save_failed(struct apply *apply, const struct report *report)
 			vm->cancel ? WIRE__OPERATION__OUTCOME__CANCELLED
 				   : WIRE__OPERATION__OUTCOME__FAILED,
 			vm->cancel ? "it was not moved" : report->r->text);
+	/* It was paused to be saved, and perhaps nobody was there to let it go on. */
+	vm->unpause = vm->wanted == WIRE__VM__WANTED__RUNNING &&
+		      vm->seen == WIRE__VM__SEEN__ACTIVE;
 	vm->cancel = false;
 	vm->generation++;
 	vm->from = vm->to = 0;

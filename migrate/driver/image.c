@@ -15,6 +15,7 @@
 #include "migrate/driver/disk_fault.h"
 #include "migrate/driver/link.h"
 #include "migrate/driver/process.h"
+#include "migrate/driver/sight.h"
 
 /* As libvirt writes it when all is written (qemu_saveimage.h); before, it is LibvirtQemudPart. */
 static const char magic_complete[] = "LibvirtQemudSave";
@@ -84,19 +85,25 @@ static int sync_parent(const char *path)
 	return sync_path(dir, O_DIRECTORY);
 }
 
+/* Durable, as what is in it will have to be. */
+static int make_dir(const char *dir)
+{
+	if (mkdir(dir, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return sync_parent(dir);
+}
+
 /* The two directories of ours on the volume; not the volume's own, or we would fill a mount point.
  */
 static int make_dirs(const char *path)
 {
 	char dir[PATH_SIZE], above[PATH_SIZE];
+	int r;
 
 	parent_of(path, dir);
 	parent_of(dir, above);
-	if (mkdir(above, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	return 0;
+	r = make_dir(above);
+	return r < 0 ? r : make_dir(dir);
 }
 
 /* Not every file system can be written past the page cache; libvirt fails where one cannot. */
@@ -186,6 +193,25 @@ static uint64_t free_bytes(const char *path)
 	return statvfs(dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 }
 
+/*
+ * By an order of its own. libvirtd that dies when the image is complete, and before it has ended
+ * the guest, lets it go on when it is back if it was stopped for being saved, and the image would
+ * be older than its disks; what was stopped before stays so.
+ */
+static int pause_first(virDomainPtr domain, bool *ret_paused)
+{
+	int state, reason;
+
+	if (virDomainGetState(domain, &state, &reason, 0) < 0)
+		return -EIO;
+	if (state != VIR_DOMAIN_RUNNING && state != VIR_DOMAIN_BLOCKED)
+		return 0;
+	if (virDomainSuspend(domain) < 0)
+		return -EIO;
+	*ret_paused = true;
+	return 0;
+}
+
 static int save(virDomainPtr domain, const char *path)
 {
 	virTypedParameterPtr params = NULL;
@@ -221,13 +247,30 @@ static int await_end(virConnectPtr conn, const char *uuid)
 	return r;
 }
 
+/* Complete or not, it must be gone for good before the guest runs on, and its disks with it. */
+static void go_on(virDomainPtr domain, const char *path, bool paused)
+{
+	if ((unlink(path) < 0 && errno != ENOENT) || sync_parent(path) < 0 || !paused)
+		return;
+	/* If that fails, whoever wants it to run sees that it does not. */
+	virDomainResume(domain);
+}
+
+/* An earlier save of the guest, which is here, came to nothing: QEMU may not survive another. */
+static bool was_begun(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
 void image_save(virConnectPtr conn, const char *uuid, const char *path, const atomic_bool *cancel,
 		struct outcome *ret)
 {
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
 	_cleanup_(freep) char *error = NULL;
 	uint64_t free_before;
-	bool saved = false;
+	bool saved = false, paused = false;
 	int r;
 
 	if (!image_path_ok(path)) {
@@ -243,9 +286,14 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 	free_before = free_bytes(path);
 	r = link_domain(conn, uuid, &domain);
 	if (r == 0 && virDomainIsActive(domain) == 1) {
-		unlink(path); /* of an earlier try; older than the guest now */
+		if (was_begun(path)) {
+			go_on(domain, path, false);
+			outcome_set(ret, OUTCOME_FAILED, "saving it before did not end it");
+			return;
+		}
 		if (!atomic_load(cancel)) {
-			r = save(domain, path);
+			r = pause_first(domain, &paused);
+			r = r < 0 ? r : save(domain, path);
 			saved = r == 0;
 		}
 	}
@@ -262,7 +310,7 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 			    "its memory is saved, but its QEMU process does not end");
 	} else {
 		judge_failed(path, error, free_before, atomic_load(cancel), ret);
-		unlink(path); /* complete or not: the guest runs on and its disks with it */
+		go_on(domain, path, paused);
 	}
 }
 
@@ -334,6 +382,26 @@ static int choose_image(const char *path, const char *consumed, const char **ret
 	return r < 0 ? r : state == IMAGE_COMPLETE ? 0 : -ENODATA;
 }
 
+/*
+ * It was restored here before. What has run is newer than any image, and must not be ended for one;
+ * what has not, and is no restored one, is a copy that some move left behind.
+ */
+static bool was_restored(virConnectPtr conn, const char *uuid)
+{
+	const struct sight_hint hint = { .arrived_id = -1 };
+	struct process_vcpus vcpus;
+	struct sight sight;
+	pid_t pid;
+
+	sight_take(conn, "", uuid, &hint, &sight);
+	if (sight.state == SIGHT_RUNNING)
+		return true;
+	if (process_find(uuid, &pid) < 0 || process_vcpus_read(pid, &vcpus) < 0)
+		return false;
+	return vcpus.ran || (sight.state == SIGHT_PAUSED && !sight.job &&
+			     strcmp(sight.reason, "migration") == 0);
+}
+
 void image_restore(virConnectPtr conn, const char *uuid, const char *path, struct outcome *ret)
 {
 	char consumed[PATH_SIZE];
@@ -359,6 +427,9 @@ void image_restore(virConnectPtr conn, const char *uuid, const char *path, struc
 			end_remains(conn, uuid);
 			return;
 		}
+	} else if (!was_restored(conn, uuid)) {
+		outcome_set(ret, OUTCOME_FAILED, "a copy of it is here that was not restored");
+		return;
 	}
 	consume(path, consumed, ret);
 	if (ret->code != OUTCOME_OK)

@@ -19,18 +19,19 @@
 #include "migrate/driver/outcome.h"
 
 /*
- * Saves and ends the guest. OK: the image is complete and durable, no process is left; also when
- * all that was done before. FAILED, CANCELLED: the guest is still here, no image. ABSENT: it is
- * gone and there is no complete image. The path must be VOLUME/.clusterd/state/NAME. Once *cancel
- * is set, no save is begun; one that libvirt does already goes on.
+ * Pauses, saves and ends the guest. OK: the image is complete and durable, no process is left; also
+ * when all that was done before. FAILED, CANCELLED: the guest is still here, no image; it runs as
+ * before unless libvirtd was lost meanwhile, which leaves it paused (user). ABSENT: it is gone and
+ * there is no complete image. The path must be VOLUME/.clusterd/state/NAME, and used for no other
+ * save. Once *cancel is set, no save is begun; one that libvirt does already goes on.
  */
 void image_save(virConnectPtr conn, const char *uuid, const char *path, const atomic_bool *cancel,
 		struct outcome *ret);
 
 /*
  * Restores from path, or from path.consumed, with its virtual CPUs stopped. OK: it is here, paused,
- * and the image is path.consumed; also when all that was done before. FAILED: it is not here, and
- * the image as it was.
+ * and the image is path.consumed; also when all that was done before. FAILED: the image is as it
+ * was, and the guest not here, or what is here was not restored and has not run.
  */
 void image_restore(virConnectPtr conn, const char *uuid, const char *path, struct outcome *ret);
 

@@ -504,6 +504,72 @@ class Proof:
         print("   cancelled save:", reply["code"], reply["text"])
         guest.ask(b, drop_image={"path": image})
 
+    def cut_save(self):
+        """libvirtd dies when an image is complete, and before it ends the guest; then, all the rest."""
+        guest = Guest(self.lab, "web1")
+        a = self.agent("n1", guest)
+        image = f"/clusterstorage/.clusterd/state/{guest.uuid}.7.sav"
+        guest.start(a)
+        time.sleep(3)
+        pid = self.libvirtd_pid("n1")
+        # It is killed when it has declared the image complete, and closes it for the second time; who
+        # writes the memory is another process.
+        threads = ",".join(self.lab.run("n1", "ls", f"/proc/{pid}/task").split())
+        tracer = subprocess.Popen(
+            ["nsenter", "-t", self.node_pid("n1"), "-m", "-p", "strace", "-qq", "-o",
+             "/dev/null", "-P", image, "-e", "trace=close", "-e",
+             "inject=close:signal=KILL:when=2", "-p", threads],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        try:
+            mark = a.mark()
+            reply = guest.ask(a, save={"path": image})
+            assert reply["code"] in ("failed", "ok"), reply
+            print("  ", reply["code"], reply["text"])
+            magic = self.lab.run("n1", "head", "-c16", image, check=False)
+            assert reply["code"] == "failed" and magic == "LibvirtQemudSave", (reply, magic)
+            a.wait(lambda f: f["body"].get("facts", {}).get("agent_ok"), mark)
+            state = self.lab.run("n1", "virsh", "domstate", "web1").strip()
+            # Whoever comes now knows nothing of all that.
+            assert a.close() == 0
+            self.lab.run("n1", "sh", "-c", f"kill -9 $(pgrep -f '[q]emu-system.*{guest.uuid}')")
+            a = self.agent("n1", guest)
+            reply = guest.ask(a, save={"path": image})
+            print("  ", state, "until it ended:", reply["code"])
+            assert state == "paused" or reply["code"] != "ok", \
+                f"memory that is older than the disks is called saved: {reply}"
+            guest.ask(a, drop_image={"path": image})
+        finally:
+            self.lab.run("n1", "pkill", "-x", "strace", check=False)
+            tracer.wait(20)
+        # The same, and it is not ended by others: it goes on without that image.
+        guest.start(a)
+        self.lab.run("n1", "cp", "/etc/hostname", image)
+        reply = guest.ask(a, save={"path": image})
+        expect(reply, "failed", "running")
+        assert self.lab.run("n1", "ls", "/clusterstorage/.clusterd/state") == ""
+
+    def foreign_copy(self):
+        """A copy that a live move left is not taken for what was to be restored."""
+        guest = Guest(self.lab, "web1")
+        a, b = self.agent("n1", guest), self.agent("n2", guest)
+        image = f"/clusterstorage/.clusterd/state/{guest.uuid}.8.sav"
+        guest.start(a)
+        time.sleep(3)
+        mark = b.mark()
+        request = guest.send(a, migrate=self.migrate("n2"))
+        b.news(guest.uuid, "complete", mark)
+        a.reply(request)
+        expect(guest.ask(b, restore={"path": image}), "failed", "complete")
+        expect(guest.ask(b, kill={}), "ok", "absent")
+        guest.start(a)
+        time.sleep(2)
+        expect(guest.ask(a, save={"path": image}), "ok", "absent")
+        for _ in range(2):
+            expect(guest.ask(b, restore={"path": image}), "ok", "paused")
+        expect(guest.ask(b, resume={"verify": True}), "ok", "running")
+        expect(guest.ask(b, drop_image={"path": image}), "ok")
+
     # ------------------------------------------------------------ fence
 
     def fence_call(self, node, target, action, secret="password=test", **more):
@@ -555,7 +621,8 @@ class Proof:
 
 
 SCENARIOS = ("power", "causes", "daemon_restarts", "hung_libvirtd", "late_start", "chain", "many", "start_cost",
-             "move", "lost_reply", "move_fails", "agents_restart", "image", "hook", "fence")
+             "move", "lost_reply", "move_fails", "agents_restart", "image", "cut_save",
+             "foreign_copy", "hook", "fence")
 
 
 def main():

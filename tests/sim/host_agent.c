@@ -198,6 +198,22 @@ static void reply(struct host *host, struct job *job, Wire__AgentReply__Code cod
 	world_input(host->machine, &input);
 }
 
+/* The same without a word about the guest: nobody has looked at it. */
+static void reply_bare(struct host *host, struct job *job, Wire__AgentReply__Code code,
+		       const char *text)
+{
+	struct input input = { .kind = EVENT_AGENT_REPLY, .number = job->ask };
+	Wire__AgentReply body = WIRE__AGENT_REPLY__INIT;
+
+	if (!host->machine->agent)
+		return;
+	job->ask = 0;
+	body.code = code;
+	body.text = (char *)text;
+	input.body = wire_dup(&body.base);
+	world_input(host->machine, &input);
+}
+
 /* Whatever libvirt did is over; the job is gone after that. */
 void job_done(struct host *host, struct job *job, Wire__AgentReply__Code code, const char *text)
 {
@@ -314,7 +330,7 @@ void host_overdue_due(struct host *host, uint64_t number)
 	if (!job || !job->ask)
 		return;
 	if (!host_is_stuck(host)) {
-		reply(host, job, CODE(TIMEOUT), "no result by its deadline");
+		reply_bare(host, job, CODE(TIMEOUT), "no result by its deadline");
 		return;
 	}
 	/* The daemon itself answers in its agent's place. */
@@ -372,11 +388,12 @@ static void lose_job(struct host *host, struct job *job)
 			guest_end(host, guest, CAUSE(START_FAILED));
 		break;
 	case BODY(SAVE):
-		if (guest && job->step) {
+		if (guest && job->step)
 			guest->job = 0;
-			if (strcmp(guest->reason, "save") == 0)
-				guest_become(host, guest, STATE(RUNNING), "");
-		}
+		/* The image was complete, and only the guest's end was missing. */
+		if (guest && job->step && world_permille(host->world, 300))
+			truth_image_put(host->world->truth, job->request->save->path,
+					guest->memory);
 		break;
 	default:
 		break;

@@ -159,6 +159,12 @@ void job_cancel(struct host *host, struct job *job)
 
 /* ---------------------------------------------------------------- by way of a file */
 
+/* What the agent knows of its end, which is not that it was saved. */
+static bool ended_otherwise(const struct guest *guest)
+{
+	return guest && guest->cause != CAUSE(UNKNOWN) && guest->cause != CAUSE(KILLED);
+}
+
 void job_save(struct host *host, struct job *job)
 {
 	struct truth *truth = host->world->truth;
@@ -169,7 +175,8 @@ void job_save(struct host *host, struct job *job)
 	if (job->step > 0)
 		guest = job_subject(host, job);
 	if (!guest_is_here(guest)) {
-		bool whole = truth_image(truth, path, &consumed) && !consumed;
+		bool whole = truth_image(truth, path, &consumed) && !consumed &&
+			     !ended_otherwise(guest);
 
 		job_done(host, job, whole ? CODE(OK) : CODE(ABSENT), whole ? "" : "it is gone");
 	} else if (job->step == 0 && guest->job) {
@@ -178,15 +185,18 @@ void job_save(struct host *host, struct job *job)
 				      guest->state == STATE(COMPLETE) ||
 				      guest->state == STATE(UNKNOWN))) {
 		job_done(host, job, CODE(REFUSED), "it cannot be saved");
+	} else if (job->step == 0 && truth_image_drop(truth, path)) {
+		job_done(host, job, CODE(FAILED), "saving it before did not end it");
 	} else if (job->step == 0) {
 		job->life = guest->life;
 		guest->job = job->number;
-		if (guest->state == STATE(RUNNING))
-			guest_become(host, guest, STATE(PAUSED), "save");
+		job->paused = guest->state == STATE(RUNNING);
+		if (job->paused)
+			guest_become(host, guest, STATE(PAUSED), "user");
 		job_next(host, job, 5000 * host->world->job_ms, 100000 * host->world->job_ms);
 	} else if (job->cancelled || host_refuses(host, HOST_SAVES)) {
 		guest->job = 0;
-		if (strcmp(guest->reason, "save") == 0)
+		if (job->paused)
 			guest_become(host, guest, STATE(RUNNING), "");
 		job_done(host, job, job->cancelled ? CODE(CANCELLED) : CODE(FAILED), "not saved");
 	} else {
@@ -207,9 +217,14 @@ void job_restore(struct host *host, struct job *job)
 	uint64_t memory = truth_image(truth, path, &consumed);
 
 	if (guest_is_here(guest) && guest->state != STATE(UNKNOWN)) {
-		job_done(host, job,
-			 consumed && guest->state == STATE(PAUSED) ? CODE(OK) : CODE(FAILED),
-			 "it is here already");
+		bool restored = guest->state == STATE(RUNNING) ||
+				(guest->state == STATE(PAUSED) &&
+				 strcmp(guest->reason, "postmigrate") != 0);
+
+		/* What has run is newer than the image. */
+		if (restored && memory)
+			truth_image_consume(truth, path);
+		job_done(host, job, restored ? CODE(OK) : CODE(FAILED), "it is here already");
 	} else if (job->step == 0 && (!memory || host_refuses(host, HOST_RESTORES))) {
 		job_done(host, job, CODE(FAILED),
 			 memory ? "out of memory" : "the image is missing");

@@ -46,6 +46,7 @@ struct job {
 	unsigned step;
 	uint64_t life;			/* of the guest's process */
 	bool cancelled;
+	bool paused;			/* by it, before it saved */
 };
 
 struct host {

@@ -48,16 +48,22 @@ static int say(struct bench *bench, uint32_t node, Wire__VmReport__What what)
 }
 
 /* VM a is being saved by n2, for n3. */
-static struct bench *begin_saving(void)
+static struct bench *begin_saving_as(Wire__VmReport__What seen)
 {
 	struct bench *bench = bench_new();
 
+	CU_ASSERT_EQUAL(say(bench, 2, seen), 0);
 	CU_ASSERT_EQUAL(bench_add_volume(bench, "one", "/v/one"), 0);
 	for (uint32_t node = 1; node <= 3; node++)
 		tell_facts(bench, node);
 	CU_ASSERT_EQUAL(move(bench), 0);
 	CU_ASSERT_EQUAL(bench_vm(bench)->phase, PHASE(SAVING));
 	return bench;
+}
+
+static struct bench *begin_saving(void)
+{
+	return begin_saving_as(SAYS(RUNNING));
 }
 
 static struct bench *begin_saved(void)
@@ -388,7 +394,23 @@ static void test_given(void)
 	bench_free(bench);
 }
 
+/* It was paused to be saved. Who had paused it before keeps it so. */
+static void test_goes_on(void)
+{
+	static const Wire__VmReport__What seen[] = { SAYS(RUNNING), SAYS(PAUSED) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+		struct bench *bench = begin_saving_as(seen[i]);
+
+		CU_ASSERT_EQUAL(say(bench, 2, SAYS(SAVE_FAILED)), 0);
+		CU_ASSERT_EQUAL(bench_vm(bench)->phase, WIRE__VM__PHASE__RUN);
+		CU_ASSERT_EQUAL(bench_vm(bench)->unpause, seen[i] == SAYS(RUNNING));
+		bench_free(bench);
+	}
+}
+
 UNIT_MAIN("core/apply_leftover", { "becomes_one", test_becomes_one },
 	  { "older_record", test_older_record }, { "still_needed", test_still_needed },
 	  { "names", test_names }, { "removed", test_removed }, { "absent", test_absent },
-	  { "full", test_full }, { "volume_removed", test_volume_removed }, { "given", test_given })
+	  { "full", test_full }, { "volume_removed", test_volume_removed }, { "given", test_given },
+	  { "goes_on", test_goes_on })
