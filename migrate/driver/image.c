@@ -193,12 +193,18 @@ static uint64_t free_bytes(const char *path)
 	return statvfs(dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 }
 
+/* Of which life of the guest it is, if it was we who paused it. */
+struct halt {
+	bool ours;
+	unsigned id;
+};
+
 /*
  * By an order of its own. libvirtd that dies when the image is complete, and before it has ended
  * the guest, lets it go on when it is back if it was stopped for being saved, and the image would
  * be older than its disks; what was stopped before stays so.
  */
-static int pause_first(virDomainPtr domain, bool *ret_paused)
+static int pause_first(virDomainPtr domain, struct halt *ret)
 {
 	int state, reason;
 
@@ -208,7 +214,7 @@ static int pause_first(virDomainPtr domain, bool *ret_paused)
 		return 0;
 	if (virDomainSuspend(domain) < 0)
 		return -EIO;
-	*ret_paused = true;
+	*ret = (struct halt){ .ours = true, .id = virDomainGetID(domain) };
 	return 0;
 }
 
@@ -247,21 +253,41 @@ static int await_end(virConnectPtr conn, const char *uuid)
 	return r;
 }
 
-/* Complete or not, it must be gone for good before the guest runs on, and its disks with it. */
-static void go_on(virDomainPtr domain, const char *path, bool paused)
+/*
+ * Complete or not, the image must be gone for good before the guest runs on, and its disks with it.
+ * If it cannot go on, whoever wants it to run sees that. A save may come back very late: what is
+ * here by then may be another life, and another one's to let run.
+ */
+static void go_on(virConnectPtr conn, const char *uuid, const char *path,
+		  const struct halt *halt)
 {
-	if ((unlink(path) < 0 && errno != ENOENT) || sync_parent(path) < 0 || !paused)
+	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
+
+	if ((unlink(path) < 0 && errno != ENOENT) || sync_parent(path) < 0 || !halt->ours)
 		return;
-	/* If that fails, whoever wants it to run sees that it does not. */
-	virDomainResume(domain);
+	if (link_domain(conn, uuid, &domain) == 0 && virDomainGetID(domain) == halt->id)
+		virDomainResume(domain);
 }
 
-/* An earlier save of the guest, which is here, came to nothing: QEMU may not survive another. */
 static bool was_begun(const char *path)
 {
 	struct stat st;
 
 	return lstat(path, &st) == 0;
+}
+
+/* Of the guest, which is here. If it came to nothing, QEMU may not survive another one. */
+static void judge_begun(virConnectPtr conn, virDomainPtr domain, const char *uuid,
+			const char *path, struct outcome *ret)
+{
+	virDomainJobInfo job;
+
+	if (virDomainGetJobInfo(domain, &job) < 0 || job.type != VIR_DOMAIN_JOB_NONE) {
+		outcome_set(ret, OUTCOME_TIMEOUT, "it is being saved still");
+		return;
+	}
+	go_on(conn, uuid, path, &(struct halt){ .ours = false });
+	outcome_set(ret, OUTCOME_FAILED, "saving it before did not end it");
 }
 
 void image_save(virConnectPtr conn, const char *uuid, const char *path, const atomic_bool *cancel,
@@ -270,7 +296,8 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 	_cleanup_(link_domain_freep) virDomainPtr domain = NULL;
 	_cleanup_(freep) char *error = NULL;
 	uint64_t free_before;
-	bool saved = false, paused = false;
+	struct halt halt = { .ours = false };
+	bool saved = false;
 	int r;
 
 	if (!image_path_ok(path)) {
@@ -287,12 +314,11 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 	r = link_domain(conn, uuid, &domain);
 	if (r == 0 && virDomainIsActive(domain) == 1) {
 		if (was_begun(path)) {
-			go_on(domain, path, false);
-			outcome_set(ret, OUTCOME_FAILED, "saving it before did not end it");
+			judge_begun(conn, domain, uuid, path, ret);
 			return;
 		}
 		if (!atomic_load(cancel)) {
-			r = pause_first(domain, &paused);
+			r = pause_first(domain, &halt);
 			r = r < 0 ? r : save(domain, path);
 			saved = r == 0;
 		}
@@ -310,7 +336,7 @@ void image_save(virConnectPtr conn, const char *uuid, const char *path, const at
 			    "its memory is saved, but its QEMU process does not end");
 	} else {
 		judge_failed(path, error, free_before, atomic_load(cancel), ret);
-		go_on(domain, path, paused);
+		go_on(conn, uuid, path, &halt);
 	}
 }
 
