@@ -135,5 +135,44 @@ static void test_start_another(void)
 	end();
 }
 
+static Wire__AgentReply *ask_xml(struct link *link, size_t description)
+{
+	_cleanup_(freep) char *xml = mem_printf(
+		"<domain type='test'><name>web1</name><uuid>" UUID "</uuid><memory>1024</memory>"
+		"<description>x%*sx</description><os><type>hvm</type></os></domain>",
+		(int)description, "");
+	_cleanup_(wire_freep) Wire__AgentRequest *body = wire_new(&wire__agent_request__descriptor);
+	struct request request = { .agent = &agent, .id = 5, .body = body };
+	virDomainPtr domain = virDomainCreateXML(link->conn, xml, 0);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(domain);
+	body->domain = wire_new(&wire__domain_ref__descriptor);
+	wire_set(&body->domain->uuid, UUID);
+	request.guest = guest_of(&agent, body->domain);
+	vm_do_xml(&request, link);
+	virDomainDestroy(domain);
+	virDomainFree(domain);
+	return hear(FRAME_AGENT_REPLY);
+}
+
+/* What is larger than can be told is not told as nothing. */
+static void test_large_xml(void)
+{
+	struct link link = { .uri = "test:///default", .conn = virConnectOpen("test:///default") };
+	_cleanup_(wire_freep) Wire__AgentReply *small = NULL, *large = NULL;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(link.conn);
+	begin();
+	agent.connected = true;
+	small = ask_xml(&link, 10);
+	CU_ASSERT_EQUAL(small->code, WIRE__AGENT_REPLY__CODE__OK);
+	CU_ASSERT_PTR_NOT_NULL(strstr(small->xml, UUID));
+	large = ask_xml(&link, WIRE_XML_MAX);
+	CU_ASSERT_EQUAL(large->code, WIRE__AGENT_REPLY__CODE__FAILED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(large->text, "48 KiB"));
+	link_close(&link);
+	end();
+}
+
 UNIT_MAIN("agents/vm", { "long-name", test_long_name }, { "uuid", test_uuid },
-	  { "start-another", test_start_another })
+	  { "start-another", test_start_another }, { "large-xml", test_large_xml })
