@@ -103,6 +103,7 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/shrink.c \
 	%D%/sim/truth.c \
 	%D%/sim/truth.h \
+	%D%/sim/truth_alone.c \
 	%D%/sim/truth_asks.c \
 	%D%/sim/truth_disks.c \
 	%D%/sim/truth_guests.c \

@@ -483,6 +483,9 @@ bool machine_turn_back(struct machine *machine)
 	bool was_lost = machine->lost;
 
 	assert(!machine->core);
+	/* Of two voters one alone decides, by what its disk says: with an old one there is no rule. */
+	if (world->founders == 2)
+		return false;
 	if (!machine->copy || !truth_is_settled(world->truth, old) ||
 	    !truth_knows_voters(world->truth, machine->copy))
 		return false;

@@ -52,8 +52,9 @@ static void check_budget(struct truth *truth, uint64_t begun)
 	uint64_t window_us = state_setting_number(state, SET_FENCE_BUDGET_WINDOW_S) * 1000000;
 	uint64_t budget = state_setting_number(state, SET_FENCE_BUDGET), used = 0;
 
+	/* One that is over as it is begun was none of the conductor's: a voter was alone. */
 	if (!this || this->kind != WIRE__OPERATION__KIND__FENCE || this->status_only ||
-	    this->index != truth->n)
+	    this->index != truth->n || this->outcome == WIRE__OPERATION__OUTCOME__DONE)
 		return;
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
 		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
@@ -337,6 +338,7 @@ void truth_step(struct truth *truth, struct machine *machine)
 {
 	check_applied(truth, machine);
 	check_epoch(truth, machine);
+	truth_check_alone(truth, machine);
 	if (machine->lost)
 		find_disk(truth, machine);
 	if (truth->world->counts.events >= truth->looked + 1000)

@@ -18,7 +18,10 @@
  *	- nothing is asked of hypervisors and power devices but what is committed, and by a
  *	  node that is READY in an open epoch; no power is cut by a node that sees the other in
  *	  the ring, nor more often than the budget allows; and nothing at all by a node that
- *	  was removed, as it knows; a witness starts no guest.
+ *	  was removed, as it knows; a witness starts no guest;
+ *	- of two voters, one that opens an epoch without the other, or asks for its power in none,
+ *	  has all that was committed, and is the one that the rule allows it (core/replica.h); the
+ *	  other is in no open epoch then.
  */
 
 #include <stdbool.h>

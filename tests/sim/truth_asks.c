@@ -39,6 +39,10 @@ void truth_asked(struct truth *truth, struct machine *machine, const struct ask 
 	const Wire__Vm *vm = ref ? state_vm(truth->state, ref->vm) : NULL;
 	const struct round *round = &machine->core->replica->round;
 
+	if (ask->agent == AGENT_FENCE && !round->open) {
+		truth_check_shot(truth, machine, ask);
+		return;
+	}
 	if (!round->open || round->phase != PHASE_READY)
 		world_fail(truth->world, "n%u wants something done, and takes part in no epoch",
 			   machine->id);

@@ -7,6 +7,7 @@
  *
  *	truth.c		the log and the states
  *	truth_disks.c	what the disks hold, if everything else were gone
+ *	truth_alone.c	two voters, of which one goes on alone
  *	truth_guests.c	guests, their disks, and the images of their memory
  *	truth_asks.c	what nodes want done, and what they say is done
  */
@@ -51,6 +52,10 @@ struct truth {
 	struct voters voters_before;	/* whom the present ones replaced; n 0: nobody */
 	uint64_t seen_index[WORLD_NODES + 1], seen_epoch[WORLD_NODES + 1];
 	uint64_t ready_us[WORLD_NODES + 1];	/* since when it is READY; 0 = it is not */
+	/* In which boot it saw an epoch open, with both of two voters; the last it opened alone. */
+	unsigned together[WORLD_NODES + 1];
+	uint64_t together_voters[WORLD_NODES + 1];
+	uint64_t alone[WORLD_NODES + 1];
 	struct guest_truth guests[WORLD_VMS];
 	size_t guests_n;
 	uint64_t last_stamp;
@@ -62,6 +67,10 @@ struct truth {
 uint64_t truth_countable(const struct truth *truth);
 /* A majority that came back would know all that is committed, and of each epoch. */
 void truth_check_disks(struct truth *truth);
+/* Two voters: who is alone in an open epoch, or may come to be, has all, and is the only one. */
+void truth_check_alone(struct truth *truth, const struct machine *machine);
+/* One of two voters asks a power device, in no epoch. */
+void truth_check_shot(struct truth *truth, const struct machine *machine, const struct ask *ask);
 /* Each guest runs where the log lets it. */
 void truth_check_guests(struct truth *truth);
 

@@ -48,6 +48,7 @@ struct world_config {
 struct world_counts {
 	uint64_t events, faults, commits, epochs, views, crashes, fences;
 	uint64_t starts, moves, saves, acks, elections;
+	uint64_t alone;			/* epochs that one of two voters opened without the other */
 };
 
 struct world *world_new(const struct world_config *config);

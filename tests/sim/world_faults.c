@@ -78,7 +78,7 @@ struct world *world_new(const struct world_config *config)
 	world->config = *config;
 	world->founders = config->nodes;
 	world->nodes = config->nodes + some_spares(config);
-	world->voters = config->nodes >= 5 ? 5 : config->nodes >= 3 ? 3 : config->nodes;
+	world->voters = config->nodes >= 5 ? 5 : config->nodes >= 3 ? 3 : 1;
 	world->rng.state = config->seed;
 	world->now_us = 1000000;
 	world->place_us = 100 << rng_below(&world->rng, 6);
