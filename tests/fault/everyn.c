@@ -395,6 +395,15 @@ static void tell_story(void)
 	pass(60000);
 	lose_disk(2);
 	pass(90000);
+	/* Two vote, and one of them goes on alone. */
+	ask_at(2, "{'fence_test': {'name': 'bmc-n1'}}");
+	ask("{'fence_test': {'name': 'bmc-n2'}}");
+	ask("{'node_set': {'name': 'n3', 'changes': [{'key': 'vote', 'value': 'no'}]}}");
+	pass(20000);
+	world_kill_node(test.world, 2);
+	pass(30000);
+	world_start_node(test.world, 2);
+	pass(30000);
 }
 
 /* Kinds of commands that the story must have; genesis is written before there is a core. */

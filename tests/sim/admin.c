@@ -473,7 +473,7 @@ void admin_furnish(struct world *world)
 		admin_command(world, 0, admin_add_fence(node), true);
 	/* Then both vote. */
 	for (uint32_t node = 1; world->founders == 2 && node <= 2; node++)
-		admin_command(world, 3 - node, fence_command(node, true), true);
+		admin_command(world, 3 - node, admin_fence(node, true), true);
 	for (uint32_t vm = 1; vm <= world->admin->vms; vm++)
 		admin_command(world, 0, add_vm(vm), true);
 }
