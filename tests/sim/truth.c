@@ -280,12 +280,15 @@ static void check_log(struct truth *truth, const struct machine *machine, uint64
 	}
 }
 
-/* Nobody decides without a majority of those who vote, however many others there are. */
+/*
+ * Nobody decides without a majority of those who vote, however many others there are; but for one
+ * of two, of which truth_alone.c knows.
+ */
 static void check_opened(struct truth *truth, const struct round *round)
 {
 	struct voters voters;
 
-	if (truth->n <= 1)
+	if (truth->n <= 1 || alone_in(round))
 		return;
 	state_voters(truth->state, &voters);
 	if (nodes_count(round->nodes & truth_countable(truth)) < voters_majority(&voters))
