@@ -402,6 +402,7 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 		.ring = standing->ring,
 		.ready = standing->ready_nodes,
 		.left_out = standing->left_out,
+		.alone = standing->open && standing->alone,
 		.agent_ok = duties_agent_ok(core),
 		.disputed = core->census.disputed ? CENSUS_DISPUTED : NULL,
 		.outside = core->outside[0] ? core->outside : NULL,

@@ -71,6 +71,7 @@ struct core_standing {
 	const char *why_not;		/* if not open, a sentence */
 	uint64_t members, ring, ready;	/* bit n-1 = node n */
 	uint64_t left_out;		/* members whose version keeps them out */
+	bool alone;			/* the epoch is without the other of two voters */
 	bool agent_ok;
 	const char *disputed;		/* copies of the state differ: a sentence; NULL: no */
 	const char *outside;		/* this node is not of the cluster: a sentence; or NULL */

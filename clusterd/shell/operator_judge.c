@@ -100,7 +100,9 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 
 	if (!source->standing.open) {
 		snprintf(ret, size, "not fenced yet: no quorum");
-		return "bring voters back, until a majority is there";
+		return state_cluster(source->state)->n_voters == 2
+			       ? "status tells whether this node goes on alone"
+			       : "bring voters back, until a majority is there";
 	}
 	if (op)
 		used = state_get(source->state, WIRE__TABLE__TABLE_FENCE, op->device);

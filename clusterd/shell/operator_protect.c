@@ -114,6 +114,15 @@ static size_t voters_present(const struct view_source *source, uint64_t among)
 	return n;
 }
 
+/* Of two that are in an open epoch together, either may go on alone once the other is off. */
+static size_t voters_needed(const struct view_source *source)
+{
+	size_t n = state_cluster(source->state)->n_voters;
+	bool both = n == 2 && source->standing.open && voters_present(source, UINT64_MAX) == 2;
+
+	return both || source->standing.alone ? 1 : n / 2 + 1;
+}
+
 /*
  * Would those who are left still decide, and act? Why not is the same for the VMs of all nodes
  * whose loss is too much, so that it is one cause.
@@ -130,11 +139,11 @@ static bool others_can_act(const struct view_source *source, const Wire__Node *o
 			 "be done about it");
 		return false;
 	}
-	if (cluster && voters_present(source, others) < cluster->n_voters / 2 + 1) {
+	if (cluster && voters_present(source, others) < voters_needed(source)) {
 		snprintf(ret_why, size,
 			 "no further node may fail: %zu of %zu voters up, %zu needed",
 			 voters_present(source, UINT64_MAX), cluster->n_voters,
-			 cluster->n_voters / 2 + 1);
+			 voters_needed(source));
 		return false;
 	}
 	after.standing.ring &= others;

@@ -336,6 +336,7 @@ static json_t *status_quorum(const struct view_source *source)
 	const Wire__Cluster *cluster = state_cluster(source->state);
 	json_t *json = json_object(), *voters = json_array();
 	size_t present = 0, n = cluster ? cluster->n_voters : 0;
+	size_t needed = source->standing.alone ? 1 : n / 2 + 1;
 
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(voters, json_integer(cluster->voters[i]));
@@ -344,8 +345,8 @@ static json_t *status_quorum(const struct view_source *source)
 	}
 	json_object_set_new(json, "voters", voters);
 	set_number(json, "present", present);
-	set_number(json, "needed", n / 2 + 1);
-	set_bool(json, "have", n > 0 && present >= n / 2 + 1);
+	set_number(json, "needed", needed);
+	set_bool(json, "have", n > 0 && present >= needed);
 	return json;
 }
 

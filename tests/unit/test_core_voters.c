@@ -363,17 +363,78 @@ static void put(struct state *state, uint32_t table, uint64_t id, const Protobuf
 	update_reset(&update);
 }
 
+/*
+ * Of the voters 1 and 2, chosen by entry 7, node 1 is here with node 3, which does not vote, and says
+ * that the other one is off.
+ */
+static void test_left_alone(void)
+{
+	static const struct {
+		const char *what;
+		uint32_t other_off;
+		uint64_t index, disk, heard;
+		bool change, decides;
+	} cases[] = {
+		{ "it is off", 2, 7, 11, 5, false, true },
+		{ "nobody says so", 0, 7, 11, 5, false, false },
+		{ "another one is", 3, 7, 11, 5, false, false },
+		{ "by other voters than these", 2, 6, 11, 5, false, false },
+		{ "with another disk", 2, 7, 12, 5, false, false },
+		{ "it was heard all the same", 2, 7, 11, 7, false, false },
+		{ "a change of voters is under way", 2, 7, 11, 5, true, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct round round = { .voters_by = 1, .heard = cases[i].heard };
+		struct electorate electorate;
+
+		round.voters = (struct voters){ 7, 2, { 1, 2 }, { 11, 22 } };
+		round.able = (struct able){ .nodes = 5, .protocol = 1, .level = 1 };
+		round.hello[0] = (struct hello){ .disk_id = cases[i].disk,
+						 .voters_index = cases[i].index,
+						 .other_off = cases[i].other_off };
+		if (cases[i].change) {
+			round.hello[0].pending_n = 1;
+			round.hello[0].pending[0] =
+				(struct voters){ 9, 2, { 1, 3 }, { 11, 33 } };
+			round.hello[2].disk_id = 33;
+		}
+		round_electorate(&round, 1, &electorate);
+		if (electorate_has(&electorate, 5) != cases[i].decides)
+			fprintf(stderr, "left alone: %s\n", cases[i].what);
+		CU_ASSERT_EQUAL(electorate_has(&electorate, 5), cases[i].decides);
+		CU_ASSERT_EQUAL(electorate.needed[0], cases[i].decides ? 1 : 2);
+		CU_ASSERT(!electorate_has(&electorate, 4));
+	}
+}
+
 struct elect_case {
 	const char *what;
 	const char *setting;			/* cluster.voters; NULL = the default */
 	/*
 	 * A letter each, the failure domain, or '-' for none; then '!': to be removed, '~': not
-	 * here, '+': with a new disk, 'x': proven dead for long.
+	 * here, '+': with a new disk, 'x': proven dead for long; '*': with a fence device that was
+	 * tested, '?': with one whose test failed.
 	 */
 	const char *nodes;
 	const char *voters;
 	const char *next;			/* "" = none */
+	bool alone;				/* of two voters one is */
 };
+
+static void add_device(struct state *state, uint32_t node, bool tested)
+{
+	Wire__Fence fence = WIRE__FENCE__INIT;
+	Wire__FenceTarget target = WIRE__FENCE_TARGET__INIT, *targets = &target;
+
+	target.node = node;
+	target.tested_ms = tested;
+	target.failed_ms = !tested;
+	fence.id = node;
+	fence.targets = &targets;
+	fence.n_targets = 1;
+	put(state, WIRE__TABLE__TABLE_FENCE, fence.id, &fence.base);
+}
 
 static void make_nodes(struct state *state, const char *nodes, struct elect_sight *sight)
 {
@@ -392,7 +453,9 @@ static void make_nodes(struct state *state, const char *nodes, struct elect_sigh
 		node.failure_domain = domain;
 		node.state = WIRE__NODE__STATE__UP;
 		sight->ready |= vmop_bit(id);
-		for (; strchr("!~+x", nodes[1]) && nodes[1]; nodes++) {
+		for (; strchr("!~+x*?", nodes[1]) && nodes[1]; nodes++) {
+			if (nodes[1] == '*' || nodes[1] == '?')
+				add_device(state, id, nodes[1] == '*');
 			if (nodes[1] == '!')
 				node.leaving = (char *)"root";
 			if (nodes[1] == '+')
@@ -432,7 +495,7 @@ static void make_voters(struct state *state, const char *voters)
 static void check_election(const struct elect_case *c)
 {
 	struct state *state = state_new();
-	struct elect_sight sight = { 0 };
+	struct elect_sight sight = { .alone = c->alone };
 	struct voters next;
 	char why[200] = "", got[VOTERS_MAX + 1] = "";
 	size_t n = 0;
@@ -495,6 +558,20 @@ static void test_elect(void)
 		{ "two domains are two domains", "3", "a a b b", "123", "" },
 		{ "a dead one goes before more come", NULL, "a b -x a c", "123", "125" },
 		{ "who takes over, takes care of three", "3", "a b cx a c", "123", "125" },
+		{ "two that can be powered off vote both", NULL, "-* -*", "1", "12" },
+		{ "not if one of them cannot", NULL, "-* -", "1", "" },
+		{ "nor before its device was tested", NULL, "-* -?", "1", "" },
+		{ "nor while one is not here", NULL, "-* -*~", "1", "" },
+		{ "then a test that fails is no reason", NULL, "-* -?", "12", "" },
+		{ "a device that was removed is", NULL, "-* -", "12", "1" },
+		{ "and one of the two that is removed", NULL, "-*! -*", "12", "2" },
+		{ "a third node makes three", NULL, "-* -* -", "12", "123" },
+		{ "when it is ready", NULL, "-* -* -~", "12", "" },
+		{ "and two again without it", NULL, "-* -* -!", "123", "12" },
+		{ "from one to three at once", NULL, "-* -* -*", "1", "123" },
+		{ "alone, devices are no reason", NULL, "-* -~", "12", "", true },
+		{ "alone, a dead one makes room", NULL, "-* -*x -", "12", "13", true },
+		{ "alone, one that is removed goes", NULL, "-* -*x!", "12", "1", true },
 		{ "nodes without a domain are alone", NULL, "- - - -", "234", "" },
 	};
 
@@ -509,4 +586,4 @@ UNIT_MAIN("core/voters", { "what is a change of voters", test_read },
 	  { "changes in a log that cannot be", test_pending_that_cannot_be },
 	  { "when a change may be proposed", test_timely },
 	  { "both majorities, then the new one", test_both_majorities },
-	  { "who should vote", test_elect })
+	  { "one of two is left alone", test_left_alone }, { "who should vote", test_elect })
