@@ -32,6 +32,8 @@ struct group {
 	const struct shell *shell;
 	void (*node_known)(void *context, uint32_t node);
 	void *context;
+	struct shell_timer timer;	/* armed while there is something to tell */
+	bool view;
 	struct buf frames[FRAMES_MAX];
 	size_t first, n;
 };
@@ -42,10 +44,9 @@ static void (*when_open)(struct group *group);
 static unsigned acknowledged;
 static bool broken, leave_early;
 
-static void tell_view(void *context)
+static void tell_view(struct group *group)
 {
 	static const uint32_t self[] = { NODE };
-	struct group *group = context;
 	struct event event = { .kind = EVENT_VIEW };
 
 	group->node_known(group->context, NODE);
@@ -56,9 +57,8 @@ static void tell_view(void *context)
 		raise(SIGTERM);
 }
 
-static void tell_frame(void *context)
+static void tell_frame(struct group *group)
 {
-	struct group *group = context;
 	struct buf *frame = &group->frames[group->first++];
 	struct event event = { .kind = EVENT_FRAME };
 	struct frame_header header;
@@ -72,19 +72,46 @@ static void tell_frame(void *context)
 	frame_body_free(body);
 }
 
+static void tell_next(void *context);
+
+static void arm(struct group *group)
+{
+	if (!group->timer.handle)
+		shell_timer_arm(group->shell, &group->timer, 0, tell_next, group);
+}
+
+static void tell_next(void *context)
+{
+	struct group *group = context;
+
+	shell_timer_fired(&group->timer);
+	if (group->view) {
+		group->view = false;
+		tell_view(group);
+	} else {
+		tell_frame(group);
+	}
+	if (group->view || group->first < group->n)
+		arm(group);
+}
+
 struct group *group_new(const struct shell *shell, void (*node_known)(void *context, uint32_t node),
 			void *context)
 {
 	struct group *group = mem_new(struct group);
 
-	*group = (struct group){ .shell = shell, .node_known = node_known, .context = context };
-	qb_loop_job_add(shell->loop, QB_LOOP_LOW, group, tell_view);
+	*group = (struct group){ .shell = shell, .node_known = node_known, .context = context,
+				 .view = true };
+	arm(group);
 	return group;
 }
 
 void group_free(struct group *group)
 {
-	for (size_t i = 0; group && i < group->n; i++)
+	if (!group)
+		return;
+	shell_timer_stop(group->shell, &group->timer);
+	for (size_t i = 0; i < group->n; i++)
 		buf_free(&group->frames[i]);
 	free(group);
 }
@@ -100,7 +127,7 @@ void group_send(struct group *group, struct buf *frame)
 	CU_ASSERT_FATAL(group->n < FRAMES_MAX);
 	group->frames[group->n++] = *frame;
 	*frame = (struct buf){ 0 };
-	qb_loop_job_add(group->shell->loop, QB_LOOP_LOW, group, tell_frame);
+	arm(group);
 }
 
 /* ---------------------------------------------------------------- its house */
@@ -258,7 +285,7 @@ static void fail_disk(struct group *group)
 {
 	limit_files(0);
 	broken = true;
-	qb_loop_job_add(group->shell->loop, QB_LOOP_LOW, group, tell_view);
+	group->view = true;
 }
 
 /*
