@@ -66,6 +66,7 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_genesis \
 	tests/unit/test_clusterd_shell_hook \
 	tests/unit/test_clusterd_shell_loop \
+	tests/unit/test_clusterd_shell_loop_store \
 	tests/unit/test_clusterd_shell_operator_judge \
 	tests/unit/test_clusterd_shell_operator_protect \
 	tests/unit/test_clusterd_shell_operator_read \
@@ -75,5 +76,11 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_store \
 	tests/unit/test_clusterd_shell_store_schema
 tests_unit_test_clusterd_shell_hook_LDADD = tests/trace/libtrace.a $(LDADD)
+# On a disk that fails, and without Corosync.
+tests_unit_test_clusterd_shell_loop_store_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps) \
+	-Wl,--wrap=group_new,--wrap=group_free,--wrap=group_send,--wrap=store_submit \
+	-Wl,--wrap=store_poll,--wrap=store_close,--wrap=_exit
+tests_unit_test_clusterd_shell_loop_store_LDADD = tests/fault/libfault.a tests/trace/libtrace.a \
+	$(LDADD)
 
 EXTRA_DIST += %D%/README.md

@@ -253,7 +253,7 @@ static void submit(struct real *real, const struct disk *disk, size_t from, size
 
 enum told { TOLD_DONE, TOLD_FAILED, TOLD_BOTH };
 
-/* As the loop hears of it. A store that fails has not written before that: it was one transaction. */
+/* As the loop hears of it. A store that fails has written nothing: it was one transaction. */
 static enum told poll_store(struct real *real, char *why, size_t size)
 {
 	uint64_t before = real->durable;
