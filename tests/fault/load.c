@@ -70,6 +70,20 @@ static void promise(struct batch *batch)
 	done(batch, persist);
 }
 
+/* Of a cluster of two: one goes on alone, and they are together again. */
+static void part(struct batch *batch)
+{
+	struct persist *persist = add(batch, PERSIST_ALONE);
+
+	persist->value = batch->model->promised;
+	persist->index = rng_next(batch->rng) >> 1;
+	done(batch, persist);
+	persist = add(batch, PERSIST_TOGETHER);
+	persist->value = rng_next(batch->rng) >> 1;
+	persist->index = 1 + rng_below(batch->rng, 63);
+	done(batch, persist);
+}
+
 static void append(struct batch *batch)
 {
 	for (uint32_t n = 1 + rng_below(batch->rng, 6); n > 0; n--) {
@@ -164,6 +178,8 @@ struct persist *load_batch(struct rng *rng, struct disk *model, bool big, size_t
 
 	if (dice < 15)
 		promise(&batch);
+	if (dice < 5)
+		part(&batch);
 	else if (dice < 20)
 		cut(&batch);
 	else if (dice < 23)
@@ -216,6 +232,8 @@ int load_read(struct store *store, struct disk *ret)
 	if (!error)
 		error = store_each_entry(store, read_entry, ret);
 	store_applied(store, &ret->index, &ret->epoch);
+	store_alone(store, &ret->alone, &ret->alone_voters);
+	store_together(store, &ret->together, &ret->together_voters);
 	if (error)
 		disk_wipe(ret);
 	return error;
@@ -230,6 +248,9 @@ uint64_t load_digest(const struct disk *disk)
 {
 	uint64_t digest = digest_add_u64(digest_add_u64(digest_add_u64(
 		digest_start(), disk->promised), disk->index), disk->epoch);
+
+	digest = digest_add_u64(digest_add_u64(digest, disk->alone), disk->alone_voters);
+	digest = digest_add_u64(digest_add_u64(digest, disk->together), disk->together_voters);
 
 	for (size_t i = 0; i < idmap_count(&disk->entries); i++) {
 		const struct persist *entry = idmap_at(&disk->entries, i, NULL);

@@ -137,20 +137,29 @@ static size_t records_of(const struct disk *disk)
 	return n;
 }
 
+static bool same_numbers(const struct store *store, const struct disk *disk)
+{
+	uint64_t index, epoch, alone, alone_voters, together, together_voters;
+
+	store_applied(store, &index, &epoch);
+	store_alone(store, &alone, &alone_voters);
+	store_together(store, &together, &together_voters);
+	return index == disk->applied && epoch == disk->applied_epoch &&
+	       store_promised(store) == disk->promised && store_disk_id(store) == disk->id &&
+	       alone == disk->alone && alone_voters == disk->alone_voters &&
+	       together == disk->together && together_voters == disk->together_voters;
+}
+
 /* 0: it is that disk; -ESTALE: it is not; or what reading said. */
 static int compare(struct store *store, const struct disk *disk)
 {
 	struct walk walk = { .disk = disk };
-	uint64_t index, epoch;
 	int error = store_each_record(store, same_record, &walk);
 
 	if (!error)
 		error = store_each_entry(store, same_entry, &walk);
-	store_applied(store, &index, &epoch);
 	if (!error && (walk.records != records_of(disk) ||
-		       walk.entries != idmap_count(&disk->log) || index != disk->applied ||
-		       epoch != disk->applied_epoch || store_promised(store) != disk->promised ||
-		       store_disk_id(store) != disk->id))
+		       walk.entries != idmap_count(&disk->log) || !same_numbers(store, disk)))
 		error = -ESTALE;
 	return error;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the daemon's loop does when its store fails, at any write: a daemon of a cluster of one, with
- * its core, its sockets and its store, whose thread writes to a disk in memory that fails when it
- * is asked to. Only Corosync is replaced, by a group of one that hears itself.
+ * What the daemon's loop does when its store fails, at any write: a daemon of a cluster of one,
+ * with its core, its sockets and its store, whose thread writes to a disk in memory that fails when
+ * it is asked to. Only Corosync is replaced, by a group of one that hears itself.
  */
 #include "clusterd/shell/loop.h"
 #include "tests/unit/unit.h"
