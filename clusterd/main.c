@@ -230,8 +230,8 @@ static int init(const struct conf *conf, const struct genesis *genesis)
 	printf("\n");
 	if (genesis_is_of_two(genesis))
 		printf("Node %u votes alone for now, so the cluster stops whenever it does, until "
-		       "both nodes have a tested fence device (clusterctl fence add, fence test) or "
-		       "a third node votes\n", voters[0]);
+		       "both nodes have a tested fence device (clusterctl fence add, fence test) "
+		       "or a third node votes\n", voters[0]);
 	return make_key(conf->secret_key);
 }
 

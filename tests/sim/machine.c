@@ -483,7 +483,7 @@ bool machine_turn_back(struct machine *machine)
 	bool was_lost = machine->lost;
 
 	assert(!machine->core);
-	/* Of two voters one alone decides, by what its disk says: with an old one there is no rule. */
+	/* Of two voters one alone decides, by what its disk says: with an old one nothing holds. */
 	if (world->founders == 2)
 		return false;
 	if (!machine->copy || !truth_is_settled(world->truth, old) ||

@@ -6,7 +6,7 @@
  *	    [--json] [--story]
  *	sim [--store S] [--twice] [--shrink RUNS] [--story] FILE...
  *
- * Without --nodes: clusters of 2, 3, 5, 7 and 16 nodes, so many seeds each. After so many events the
+ * Without --nodes: clusters of 2, 3, 5, 7 and 16 nodes, so many seeds each. After so many events
  * faults stop, and the cluster has to come together and do what it is there for. --twice runs each
  * seed again, with cores that look at everything at each step (core.h), and compares. --store model
  * (that is the default), or sqlite: the daemon's own, and faults of stores are drawn as well; or
@@ -159,8 +159,8 @@ static void report(const struct options *options, const struct sum *sum, uint32_
 		 ",\"events\":%" PRIu64 ",\"faults\":%" PRIu64 ",\"commits\":%" PRIu64
 		 ",\"epochs\":%" PRIu64 ",\"views\":%" PRIu64 ",\"crashes\":%" PRIu64
 		 ",\"fences\":%" PRIu64 ",\"starts\":%" PRIu64 ",\"moves\":%" PRIu64
-		 ",\"saves\":%" PRIu64 ",\"alone\":%" PRIu64 ",\"acknowledged\":%" PRIu64 ",\"elections\":%" PRIu64
-		 ",\"bad\":%" PRIu64 ",\"events_per_s\":%.0f}\n"
+		 ",\"saves\":%" PRIu64 ",\"alone\":%" PRIu64 ",\"acknowledged\":%" PRIu64
+		 ",\"elections\":%" PRIu64 ",\"bad\":%" PRIu64 ",\"events_per_s\":%.0f}\n"
 	       : "sim: store=%s nodes=%" PRIu32 " seeds=%" PRIu64 " events=%" PRIu64
 		 " faults=%" PRIu64 " commits=%" PRIu64 " epochs=%" PRIu64 " views=%" PRIu64
 		 " crashes=%" PRIu64 " fences=%" PRIu64 " starts=%" PRIu64 " moves=%" PRIu64

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two voters, of which one goes on alone: by what is known here of boots and epochs, and not by what
- * the node has noted of them.
+ * Two voters, of which one goes on alone: by what is known here of boots and epochs, and not by
+ * what the node has noted of them.
  */
 #include "tests/sim/truth_private.h"
 
@@ -57,8 +57,8 @@ void truth_check_alone(struct truth *truth, const struct machine *machine)
 	uint32_t other;
 
 	if (alone_entitled(replica) && !has_all(truth, machine))
-		world_fail(truth->world, "n%u may go on alone by what it has noted, and lacks entry "
-			   "%zu", machine->id, truth->n);
+		world_fail(truth->world, "n%u may go on alone by what it has noted, and lacks "
+			   "entry %zu", machine->id, truth->n);
 	if (!is_ready(machine))
 		return;
 	other = voters_other(&round->electorate.voters[0], machine->id);

@@ -364,8 +364,8 @@ static void put(struct state *state, uint32_t table, uint64_t id, const Protobuf
 }
 
 /*
- * Of the voters 1 and 2, chosen by entry 7, node 1 is here with node 3, which does not vote, and says
- * that the other one is off.
+ * Of the voters 1 and 2, chosen by entry 7, node 1 is here with node 3, which does not vote, and
+ * says that the other one is off.
  */
 static void test_left_alone(void)
 {
