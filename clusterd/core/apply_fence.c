@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "clusterd/core/apply_context.h"
 #include "clusterd/core/elapsed.h"
+#include "clusterd/core/voters.h"
 
 enum {
 	TOLD_MAX = 4,			/* reasons of a device that are remembered */
@@ -465,9 +466,12 @@ void apply_went_alone(struct apply *apply)
 	const Wire__Node *node = state_node(apply->state, went->node);
 	const Wire__Fence *fence = state_get(apply->state, WIRE__TABLE__TABLE_FENCE, went->device);
 	const char *name = node_name(apply->state, went->node);
+	struct voters voters;
 	Wire__Operation *op;
 
-	if (!node || went->node == apply->command->node || node->incarnation != went->incarnation ||
+	state_voters(apply->state, &voters);
+	if (!node || voters_other(&voters, apply->command->node) != went->node ||
+	    node->incarnation != went->incarnation ||
 	    !state_node(apply->state, apply->command->node)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__STALE, "%s is another one by now", name);
 		return;

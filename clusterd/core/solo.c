@@ -264,7 +264,7 @@ static void say_call(const struct core *core, const char *other, struct buf *tex
 	const struct solo *solo = &core->solo;
 	const Wire__Fence *fence = state_get(core->state, WIRE__TABLE__TABLE_FENCE, solo->device);
 
-	buf_printf(text, "fence device %s is asked %s; once it says that %s is off, this node goes "
+	buf_printf(text, "; fence device %s is asked %s; once it says that %s is off, this node goes "
 		   "on alone", fence ? fence->name : "that was removed",
 		   solo->status_only ? "whether that is off" : "to power it off", other);
 }
@@ -275,11 +275,11 @@ static void say_pause(const struct core *core, const char *other, struct buf *te
 	uint64_t day_s = solo->retry_wall_ms / 1000 % 86400;
 
 	if (!solo->failed[0]) {
-		buf_printf(text, "its fence device is asked once fence.delay_s is over, and this "
+		buf_printf(text, "; its fence device is asked once fence.delay_s is over, and this "
 			   "node goes on alone once %s is off", other);
 		return;
 	}
-	buf_printf(text, "no proof that it is off by fence device %s; asked again at "
+	buf_printf(text, "; no proof that it is off by fence device %s; asked again at "
 		   "%02u:%02u:%02u UTC; or start %s", solo->failed, (unsigned)(day_s / 3600),
 		   (unsigned)(day_s / 60 % 60), (unsigned)(day_s % 60), other);
 }
@@ -290,19 +290,19 @@ static void say_state(const struct core *core, const char *other, struct buf *te
 	const Wire__Fence *wrong;
 
 	if (core_in_ring(core, solo->other))
-		buf_append_str(text, "its corosync answers, its clusterd does not: start "
+		buf_append_str(text, "; its corosync answers, its clusterd does not: start "
 				     "clusterd there");
 	else if (!core->standing.entitled)
-		buf_printf(text, "and this node may not go on alone: it was not together with %s "
+		buf_printf(text, ", and this node may not go on alone: it was not together with %s "
 			   "since this machine was switched on, so %s may know more; start %s",
 			   other, other, other);
 	else if (core->census.disputed)
-		buf_printf(text, "and the nodes' copies of the state differ, so this node does not "
+		buf_printf(text, ", and the nodes' copies of the state differ, so this node does not "
 			   "go on alone: start %s", other);
 	else if (solo->ask)
 		say_call(core, other, text);
 	else if (!next_device(core, solo->other, 0, &wrong))
-		buf_printf(text, "and without a fence device for it nobody can tell whether it is "
+		buf_printf(text, ", and without a fence device for it nobody can tell whether it is "
 			   "off: start %s", other);
 	else
 		say_pause(core, other, text);
@@ -317,7 +317,7 @@ static void say_why(struct core *core)
 	solo->why[0] = '\0';
 	if (!core->standing.awaited || core->standing.awaited != solo->other || solo->proof.node)
 		return;
-	buf_printf(&text, "no quorum: of the voters %s and %s, %s is not here; ",
+	buf_printf(&text, "no quorum: of the voters %s and %s, %s is not here",
 		   node_name(core->state, core->node), other, other);
 	say_state(core, other, &text);
 	snprintf(solo->why, sizeof(solo->why), "%s", buf_str(&text));
