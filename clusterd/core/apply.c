@@ -52,6 +52,7 @@ static apply_fn *const handlers[] = {
 	[WIRE__COMMAND__BODY_WENT_ALONE] = apply_went_alone,
 	[WIRE__COMMAND__BODY_NODE_ADD] = apply_node_add,
 	[WIRE__COMMAND__BODY_NODE_REMOVE] = apply_node_remove,
+	[WIRE__COMMAND__BODY_FORCE] = apply_force,
 };
 
 void apply_refuse(struct apply *apply, Wire__Verdict__Code code, const char *format, ...)

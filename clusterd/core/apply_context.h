@@ -39,6 +39,7 @@ apply_fn apply_volume_add, apply_volume_remove, apply_setting_set, apply_note;
 apply_fn apply_leftover_report;
 apply_fn apply_feature_raise;
 apply_fn apply_voters_set, apply_node_add, apply_node_remove;
+apply_fn apply_force;
 
 /* Is the cluster at this feature's level (feature.h)? The one thing by which apply may differ. */
 bool apply_has(const struct apply *apply, uint32_t feature);
@@ -121,6 +122,10 @@ void apply_looks_forget(struct apply *apply, uint32_t node);
 void apply_fences_forget(struct apply *apply, uint32_t node);
 /* The node was proven off and is here with the kernel it had. */
 void apply_fence_lied(struct apply *apply, const Wire__Node *node);
+/* The node has joined the cluster that was forced, or is none of it any more. */
+void apply_force_heard(struct apply *apply, uint32_t node);
+/* The VM is found, and nobody knows whether what was wanted of it still is (apply_force.c). */
+void apply_force_found(struct apply *apply, Wire__Vm *vm);
 /* It was heard of again, up or not: no fencing of it goes on. */
 void apply_fencing_over(struct apply *apply, uint32_t node);
 

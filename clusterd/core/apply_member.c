@@ -141,6 +141,7 @@ static void remove_node(struct apply *apply, const Wire__Node *node, const char 
 	uint32_t id = (uint32_t)node->id;
 
 	apply_fencing_over(apply, id);
+	apply_force_heard(apply, id);
 	forget_marks(apply, id);
 	remember_gone(apply, node, who);
 	apply_event_node(apply, WIRE__EVENT__SEVERITY__INFO, id,

@@ -183,6 +183,7 @@ void apply_node_report(struct apply *apply)
 	record_text(&node->kernel_boot_id, report->kernel_boot_id);
 	node->boot_id = apply->command->boot_id;
 	apply_voter_joins(apply, (uint32_t)node->id, report->disk_id);
+	apply_force_heard(apply, (uint32_t)node->id);
 	node->disk_id = report->disk_id;
 	node->feature_max = report->feature_max ? report->feature_max : FEATURE_FIRST;
 	if (report->facts)

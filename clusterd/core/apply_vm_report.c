@@ -260,6 +260,7 @@ static bool on_present(struct apply *apply, const struct report *report)
 		apply_image_unused(apply, vm);
 		apply_vm_move_to(apply, vm, VMOP_OFF);
 	}
+	apply_force_found(apply, vm);
 	look_begin(vm, 0);
 	vm->generation++;
 	vm->owner = report->id;

@@ -117,6 +117,9 @@ static void want_stopped(struct apply *apply, Wire__Vm *vm, const Wire__VmWant *
 	if (vm->phase == WIRE__VM__PHASE__OFF || vm->phase == WIRE__VM__PHASE__FAILED) {
 		apply_vm_op_end(apply, vm, WIRE__OPERATION__OUTCOME__CANCELLED,
 				"it was asked to stop");
+		/* A look from now on: if it is found, this is what is wanted of it. */
+		if (vm->look)
+			look_begin(vm, apply->index);
 		if (vm->phase == WIRE__VM__PHASE__FAILED && !vm->image[0])
 			apply_vm_move_to(apply, vm, VMOP_OFF);
 		record_text(&vm->detail, "");

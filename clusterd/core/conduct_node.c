@@ -71,6 +71,11 @@ static bool is_left_out(const struct core *core, const Wire__Node *node)
 	return (core->standing.left_out & vmop_bit((uint32_t)node->id)) != 0;
 }
 
+static bool is_foreign(const struct core *core, const Wire__Node *node)
+{
+	return (core->standing.foreign & vmop_bit((uint32_t)node->id)) != 0;
+}
+
 /* A daemon that runs and cannot take part is on record with the reason, as long as it is so. */
 static void note_left_out(struct core *core, const Wire__Node *node, struct watched_node *watched,
 			  struct update *update)
@@ -106,7 +111,9 @@ void conduct_node(struct core *core, const Wire__Node *node, struct watched_node
 			break;
 		else if (conduct_lasted(core, watched->since_ms, grace_ms, update))
 			propose_verdict(core, node, watched, WIRE__NODE__STATE__DAEMON_DOWN,
-					is_left_out(core, node)
+					is_foreign(core, node)
+						? "corosync answers, clusterd is of another cluster"
+					: is_left_out(core, node)
 						? "corosync answers, clusterd is of another version"
 						: "corosync answers, clusterd does not", update);
 		break;

@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply_feature.c \
 	%D%/apply_fence.c \
 	%D%/apply_fence_device.c \
+	%D%/apply_force.c \
 	%D%/apply_leftover.c \
 	%D%/apply_member.c \
 	%D%/apply_misc.c \
@@ -64,6 +65,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/feature.c \
 	%D%/feature.h \
 	%D%/feature_table.c \
+	%D%/force.c \
+	%D%/force.h \
 	%D%/leftover.c \
 	%D%/leftover.h \
 	%D%/log.c \
@@ -115,6 +118,8 @@ unit_tests += tests/unit/test_core_look_stale
 tests_unit_test_core_look_stale_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_agenda
 tests_unit_test_core_agenda_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_force
+tests_unit_test_core_force_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_apply
 unit_tests += tests/unit/test_core_apply_fence
 unit_tests += tests/unit/test_core_apply_given

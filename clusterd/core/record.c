@@ -205,6 +205,13 @@ const Wire__Fence *node_device(const struct state *state, uint64_t node)
 	return NULL;
 }
 
+bool node_is_unheard(const struct state *state, uint32_t node)
+{
+	const Wire__Cluster *cluster = state_cluster(state);
+
+	return cluster && cluster->forced && (cluster->forced->unheard & vmop_bit(node));
+}
+
 bool node_may_be_fenced(const Wire__Node *node, bool status_only)
 {
 	return node->state == WIRE__NODE__STATE__LOST ||

@@ -59,6 +59,11 @@ bool fence_is_tested(const Wire__Fence *fence, uint32_t node);
  */
 const Wire__Fence *node_proving_device(const struct state *state, uint32_t node);
 
+/*
+ * Nothing was heard of it since a new cluster was forced (force.h): what it has, nobody knows.
+ */
+bool node_is_unheard(const struct state *state, uint32_t node);
+
 /* The first fence device that has the node among its targets; NULL if none has. */
 const Wire__Fence *node_device(const struct state *state, uint64_t node);
 

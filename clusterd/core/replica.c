@@ -117,6 +117,30 @@ void replica_leave(struct replica *replica, enum leave leave, const char *why,
 	update->leave_why = why;
 }
 
+uint64_t replica_promised(const struct replica *replica)
+{
+	return replica->promised;
+}
+
+uint64_t replica_last(const struct replica *replica, uint64_t *ret_epoch)
+{
+	uint64_t last = rlog_last(&replica->log);
+
+	*ret_epoch = rlog_epoch(&replica->log, last);
+	return last;
+}
+
+const struct buf *replica_command(const struct replica *replica, uint64_t index,
+				  uint64_t *ret_epoch)
+{
+	const struct rlog_entry *entry = rlog_at(&replica->log, index);
+
+	if (!entry)
+		return NULL;
+	*ret_epoch = entry->epoch;
+	return &entry->command;
+}
+
 uint64_t replica_first(const struct replica *replica)
 {
 	return rlog_first(&replica->log);
@@ -270,7 +294,7 @@ void replica_frame(struct replica *replica, const struct event *event, struct up
 		return;
 	}
 	if (foreign(replica, frame->header)) {
-		replica->foreigner = frame->sender;
+		replica->foreigners |= node_bit(frame->sender);
 		return;
 	}
 	/* What is left over from an earlier view or round comes often and means nothing. */
@@ -316,7 +340,13 @@ void replica_tick(struct replica *replica, const struct event *event, struct upd
 
 void replica_say_left_out(const struct replica *replica, uint32_t node, struct buf *text)
 {
-	round_say_left_out(&replica->round, node, "there", text);
+	if (replica->foreigners & node_bit(node))
+		buf_append_str(text, "its clusterd belongs to another cluster; if the node is to "
+				     "be part of this one: stop clusterd there, move its "
+				     "cluster.db away and start it again, and it joins with an "
+				     "empty disk");
+	else
+		round_say_left_out(&replica->round, node, "there", text);
 }
 
 void replica_standing(const struct replica *replica, struct replica_standing *ret_standing)
@@ -335,7 +365,9 @@ void replica_standing(const struct replica *replica, struct replica_standing *re
 		.ring = replica->ring,
 		.epoch_nodes = open ? round->nodes : 0,
 		.ready_nodes = open ? round->ready : 0,
-		.left_out = round->able.nodes ? round->heard & ~round->able.nodes : 0,
+		.left_out = (round->able.nodes ? round->heard & ~round->able.nodes : 0) |
+			    replica->foreigners,
+		.foreign = replica->foreigners,
 		.protocol = open ? round->able.protocol : 0,
 		.refused = replica->refused,
 		.awaited = alone_awaited(replica),

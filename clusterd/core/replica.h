@@ -94,6 +94,11 @@ int replica_load_entry(struct replica *replica, uint64_t index, uint64_t epoch,
 /* Takes the position from the state above, which is loaded first. -EBADMSG if they do not fit. */
 int replica_load_done(struct replica *replica);
 
+/* What was promised; the last entry of the log; an entry's command, NULL if it is not held. */
+uint64_t replica_promised(const struct replica *replica);
+uint64_t replica_last(const struct replica *replica, uint64_t *ret_epoch);
+const struct buf *replica_command(const struct replica *replica, uint64_t index,
+				  uint64_t *ret_epoch);
 /* Index of the oldest entry that is still in the log; the one after the last if there is none. */
 uint64_t replica_first(const struct replica *replica);
 
@@ -140,7 +145,8 @@ struct replica_standing {
 	uint64_t members, ring;		/* sets of nodes: bit n-1 = node n */
 	uint64_t epoch_nodes;		/* that take part in the open epoch, 0 = none is open */
 	uint64_t ready_nodes;		/* of those, the ones that are READY */
-	uint64_t left_out;		/* members whose version keeps them out of the round */
+	uint64_t left_out;		/* members who are kept out: by their version, or foreign */
+	uint64_t foreign;		/* of those, the ones that belong to another cluster */
 	uint16_t protocol;		/* of the frames of the open epoch, 0 = none is open */
 	uint64_t refused;		/* frames that were not as they must be, ever */
 	/* Of two voters the other one, if its absence alone keeps the epoch closed; 0: no. */

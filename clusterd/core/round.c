@@ -215,7 +215,7 @@ void round_view(struct replica *replica, const struct event *event, struct updat
 		return;
 	}
 	replica->retries = 0;
-	replica->foreigner = 0;
+	replica->foreigners = 0;
 	idle(replica, event->now_ms, update);
 }
 

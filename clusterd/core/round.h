@@ -115,7 +115,7 @@ struct replica {
 
 	uint64_t members, ring;
 	uint32_t stranger;			/* a member with an id beyond the limit; 0 = none */
-	uint32_t foreigner;			/* a member of another cluster; 0 = none */
+	uint64_t foreigners;			/* members of another cluster */
 	uint32_t sequence;			/* of the last round started here */
 	uint64_t restart_at_ms;			/* somebody asked for a new round */
 	uint64_t retry_at_ms;			/* then do not wait any longer */

@@ -178,6 +178,16 @@ static void say_phase(const struct replica *replica, struct buf *text)
 	}
 }
 
+/* Which of the two clusters is the one to go on with, nobody here can tell. */
+static void say_foreigners(uint64_t nodes, struct buf *text)
+{
+	buf_append_str(text, " (");
+	say_nodes(text, nodes);
+	buf_printf(text, " belong%s to another cluster; where clusterd is stopped and its "
+			 "cluster.db moved away, the node joins the other one when it is started "
+			 "again, with an empty disk)", nodes_count(nodes) == 1 ? "s" : "");
+}
+
 void round_why(const struct replica *replica, char *ret_why, size_t size)
 {
 	_cleanup_(buf_free) struct buf text = { 0 };
@@ -186,9 +196,8 @@ void round_why(const struct replica *replica, char *ret_why, size_t size)
 		buf_append_str(&text, "this node is about to leave");
 	else
 		say_phase(replica, &text);
-	if (replica->foreigner)
-		buf_printf(&text, " (node %" PRIu32 " belongs to another cluster)",
-			   replica->foreigner);
+	if (replica->foreigners)
+		say_foreigners(replica->foreigners, &text);
 	if (replica->stranger)
 		buf_printf(&text, " (node %" PRIu32 " is ignored: ids go from 1 to %d)",
 			   replica->stranger, REPLICA_NODE_MAX);

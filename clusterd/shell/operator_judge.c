@@ -169,6 +169,9 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 		snprintf(ret_why, size, "%s; %s", node->reason,
 			 node_may_hold_managed(source->state, (uint32_t)node->id)
 				 ? fencing
+			 : node_is_unheard(source->state, (uint32_t)node->id)
+				 ? "not fenced, only asked whether it is off: which VMs it has is "
+				   "not known"
 				 : "not fenced, because it holds no managed VM");
 	}
 	if (node->left_out[0] && node->state != WIRE__NODE__STATE__UP)

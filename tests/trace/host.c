@@ -226,6 +226,12 @@ void host_run_outside(struct host *host, uint64_t vm, const char *uuid, const ch
 	become(host, domain, STATE(RUNNING), "");
 }
 
+void host_all_outside(struct host *host)
+{
+	for (size_t i = 0; i < DOMAINS; i++)
+		host->domains[i].outside = true;
+}
+
 void host_pause_outside(struct host *host, uint64_t vm)
 {
 	struct domain_here *domain = find(host, vm);

@@ -43,6 +43,7 @@ void host_lose_volume(struct host *host, bool yes);
  */
 void host_run_outside(struct host *host, uint64_t vm, const char *uuid, const char *name,
 		      bool marked);
+void host_all_outside(struct host *host);	/* as if all here had been */
 void host_pause_outside(struct host *host, uint64_t vm);
 void host_guest_ends(struct host *host, uint64_t vm, Wire__VmReport__Cause cause);
 

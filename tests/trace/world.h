@@ -71,6 +71,12 @@ void world_copy_disk(struct world *world, unsigned node);
 void world_turn_back_disk(struct world *world, unsigned node);
 /* While its daemon is down, the node gets a new, empty disk. */
 void world_new_disk(struct world *world, unsigned node);
+/*
+ * Its daemon is down: it is made the only voter of a new cluster (clusterd/core/force.h). What runs
+ * anywhere is none of that one's until it takes it over. restore: it gets another disk, that is as
+ * the copy of its disk was. What refused it, or "".
+ */
+const char *world_force(struct world *world, unsigned node, bool restore);
 /* The node's history is another one than that of the others: their states are not compared. */
 void world_expect_other_state(struct world *world, unsigned node);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "clusterd/core/force.h"
 #include "clusterd/core/state.h"
 
 void world_install(struct world *world, unsigned node, const struct build *build)
@@ -171,6 +172,43 @@ void world_new_disk(struct world *world, unsigned node)
 	disk_wipe(&machine->disk);
 	disk_forget(&machine->disk);
 	machine->disk.id += 100;
+}
+
+const char *world_force(struct world *world, unsigned node, bool restore)
+{
+	struct machine *machine = &world->machines[node];
+	const struct force_order order = {
+		.cluster = restore ? "20000000-0000-4000-8000-000000000000"
+				   : "10000000-0000-4000-8000-000000000000",
+		.who = "root",
+		.wall_ms = world->now_ms + 1700000000000,
+		.random = 99,
+		.restore = restore,
+	};
+	struct core_config config = { .node = node, .boot_id = 99, .kernel_boot_id = "" };
+	static char why[300];
+	struct update update;
+	struct core *core;
+
+	assert(!machine->core);
+	if (restore) {
+		world_turn_back_disk(world, node);
+		machine->disk.id += 100;
+	}
+	config.disk_id = machine->disk.id;
+	core = core_new(&config);
+	disk_load(&machine->disk, &build_this, core);
+	update_init(&update);
+	why[0] = '\0';
+	if (core_force(core, &order, &update, why, sizeof(why)) == 0) {
+		for (unsigned n = 1; n <= world->nodes; n++)
+			host_all_outside(world->machines[n].host);
+		for (size_t i = 0; i < update.persists_n; i++)
+			disk_write(&machine->disk, &update.persists[i]);
+	}
+	update_reset(&update);
+	core_free(core);
+	return why;
 }
 
 void world_expect_other_state(struct world *world, unsigned node)
