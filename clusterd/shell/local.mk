@@ -49,6 +49,8 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/shell.h \
 	%D%/store.c \
 	%D%/store.h \
+	%D%/store_copy.c \
+	%D%/store_copy.h \
 	%D%/store_file.c \
 	%D%/store_private.h \
 	%D%/store_read.c \
@@ -74,6 +76,7 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_operator_write \
 	tests/unit/test_clusterd_shell_seal \
 	tests/unit/test_clusterd_shell_store \
+	tests/unit/test_clusterd_shell_store_copy \
 	tests/unit/test_clusterd_shell_store_schema
 tests_unit_test_clusterd_shell_hook_LDADD = tests/trace/libtrace.a $(LDADD)
 # On a disk that fails, and without Corosync.

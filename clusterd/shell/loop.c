@@ -283,6 +283,7 @@ static int32_t on_durable(int32_t fd, int32_t revents, void *context)
 		loop->durable = event.persisted;
 		on_event(loop, &event);
 	}
+	operator_store_told(loop->operator);
 	return 0;
 }
 
@@ -476,6 +477,7 @@ static int start_core(struct loop *loop, uint32_t node, char *why, size_t size)
 	loop->node = node;
 	loop->tell = tell_new(loop->core);
 	operator_set_core(loop->operator, loop->core, node);
+	operator_set_store(loop->operator, loop->store);
 	hook_set_core(loop->hook, loop->core);
 	agents_start(loop->agents);
 	log_info("core node=%u boot=0x%016" PRIx64 " index=%" PRIu64, node, loop->boot_id,

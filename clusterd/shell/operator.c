@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "clusterd/shell/log.h"
+#include "clusterd/shell/store_copy.h"
 
 enum { ACCEPTS_A_TURN = 16, CHECK_MS = 1000 };
 
@@ -49,6 +50,13 @@ void operator_news(struct operator *operator)
 			operator_client_go_on(client);
 }
 
+void operator_store_told(struct operator *operator)
+{
+	for (struct client *client = operator->clients; client; client = client->next)
+		if (client->state == COPYING && !client->dead)
+			operator_client_backed_up(client);
+}
+
 static void check_client(struct client *client, uint64_t now)
 {
 	uint64_t age = now - client->since_ms;
@@ -61,7 +69,13 @@ static void check_client(struct client *client, uint64_t now)
 				       "the cluster did not answer within %d s, so it is not known "
 				       "whether it is done: look, or repeat it with the same "
 				       "'request'", OPERATOR_ANSWER_MS / 1000);
-	else if (client->state == IDLE && !client->unsent && age > OPERATOR_IDLE_MS)
+	else if (client->state == COPYING && age > OPERATOR_BACKUP_MS) {
+		store_copy_cancel(client->operator->store);
+		operator_client_refuse(client, "not-ready",
+				       "the backup was not made within %d min: is the disk of this "
+				       "node slow? Try again, or on another one",
+				       OPERATOR_BACKUP_MS / 60000);
+	} else if (client->state == IDLE && !client->unsent && age > OPERATOR_IDLE_MS)
 		operator_client_drop(client);
 }
 
@@ -94,6 +108,7 @@ static void add_client(struct operator *operator, int fd, const struct local_pee
 
 	client->operator = operator;
 	client->fd = fd;
+	client->unsent_fd = -1;
 	client->peer = *peer;
 	client->id = json_null();
 	operator_client_set_state(client, IDLE);
@@ -196,6 +211,11 @@ void operator_set_core(struct operator *operator, const struct core *core, uint3
 {
 	operator->core = core;
 	operator->node = node;
+}
+
+void operator_set_store(struct operator *operator, struct store *store)
+{
+	operator->store = store;
 }
 
 void operator_free(struct operator *operator)

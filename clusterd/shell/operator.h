@@ -14,6 +14,7 @@
 
 #include "clusterd/core/core.h"
 #include "clusterd/shell/shell.h"
+#include "clusterd/shell/store.h"
 
 struct operator;
 
@@ -25,6 +26,7 @@ enum {
 	OPERATOR_ANSWER_MS = 30000,	/* then the outcome of a change is unknown */
 	OPERATOR_UNREAD_MS = 30000,
 	OPERATOR_IDLE_MS = 600000,
+	OPERATOR_BACKUP_MS = 600000,	/* for a backup to be made */
 };
 
 /* Strings are borrowed for the operator's life. */
@@ -43,6 +45,11 @@ void operator_free(struct operator *operator);
 
 /* Until then every request is answered with not-ready. */
 void operator_set_core(struct operator *operator, const struct core *core, uint32_t node);
+
+/* What backups are made of; started, and there until operator_free. */
+void operator_set_store(struct operator *operator, struct store *store);
+/* After each store_poll: a backup may be made. */
+void operator_store_told(struct operator *operator);
 
 /* The core's answer to an EVENT_CLIENT; unknown tags are of clients that went away. */
 void operator_answer(struct operator *operator, uint64_t tag, const Wire__Verdict *verdict);

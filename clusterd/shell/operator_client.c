@@ -2,6 +2,7 @@
 #include "clusterd/shell/operator_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "base/mem.h"
 #include "clusterd/shell/log.h"
 #include "clusterd/shell/operator_write.h"
+#include "clusterd/shell/store_copy.h"
 #include "wire/check.h"
 #include "wire/json.h"
 #include "wire/message.h"
@@ -41,6 +43,8 @@ void operator_client_drop(struct client *client)
 	if (client->dead)
 		return;
 	client->dead = true;
+	if (client->state == COPYING)
+		store_copy_cancel(client->operator->store);
 	qb_loop_poll_del(client->operator->shell->loop, client->fd);
 	shell_close_fd(&client->fd);
 }
@@ -54,23 +58,44 @@ void operator_client_free(struct client *client)
 	json_decref(client->id);
 	reading_free(client->reading);
 	free(client->unsent);
+	shell_close_fd(&client->unsent_fd);
 	free(client);
 }
 
 /* ---------------------------------------------------------------- records */
 
+static ssize_t send_unsent(struct client *client)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec data = { client->unsent, client->unsent_size };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
+
+	if (client->unsent_fd >= 0) {
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &client->unsent_fd, sizeof(int));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control.space);
+	}
+	return sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void flush(struct client *client)
 {
 	if (!client->unsent || client->dead)
 		return;
-	if (send(client->fd, client->unsent, client->unsent_size,
-		 MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+	if (send_unsent(client) < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
 			operator_client_drop(client);
 		return;
 	}
 	free(client->unsent);
 	client->unsent = NULL;
+	shell_close_fd(&client->unsent_fd);
 	client->since_ms = shell_boot_ms();
 }
 
@@ -278,6 +303,74 @@ void operator_client_answer(struct client *client, const Wire__Verdict *verdict)
 	send_refusal(client, &refusal, data);
 }
 
+/* ---------------------------------------------------------------- backup */
+
+static bool only_keys(const json_t *request)
+{
+	return json_object_size(request) == 2;
+}
+
+static void begin_backup(struct client *client, const json_t *request)
+{
+	struct operator *operator = client->operator;
+
+	if (!client->peer.trusted)
+		operator_client_refuse(client, "denied",
+				       "%s may not make a backup: be root or in the group "
+				       "clusterd", client->peer.name);
+	else if (!only_keys(request))
+		operator_client_refuse(client, "bad-request", "backup takes no keys");
+	else if (!state_cluster(core_state(operator->core)))
+		operator_client_refuse(client, "not-ready",
+				       "this node has not learnt of a cluster yet: there is "
+				       "nothing to back up");
+	else if (!operator->store || store_copy_begin(operator->store) < 0)
+		operator_client_refuse(client, "busy",
+				       "another backup is being made on this node: try again in a "
+				       "moment");
+	else {
+		log_info("backup begins user=%s", client->peer.name);
+		operator_client_set_state(client, COPYING);
+		operator_client_listen(client);
+	}
+}
+
+static json_t *data_of_backup(const struct operator *operator, const struct store_copy *copy)
+{
+	const struct state *state = core_state(operator->core);
+	const Wire__Cluster *cluster = state_cluster(state);
+	const Wire__Node *node = state_node(state, operator->node);
+	json_t *data = json_object();
+
+	json_object_set_new(data, "cluster", json_string(cluster ? cluster->name : ""));
+	json_object_set_new(data, "uuid", json_string(cluster ? cluster->uuid : ""));
+	json_object_set_new(data, "node", json_string(node ? node->name : ""));
+	json_object_set_new(data, "index", json_integer((json_int_t)copy->index));
+	json_object_set_new(data, "epoch", json_integer((json_int_t)copy->epoch));
+	json_object_set_new(data, "time_ms", json_integer((json_int_t)shell_wall_ms()));
+	json_object_set_new(data, "size", json_integer((json_int_t)copy->size));
+	return data;
+}
+
+void operator_client_backed_up(struct client *client)
+{
+	struct operator *operator = client->operator;
+	struct store_copy copy;
+	char why[600];
+	int error = store_copy_poll(operator->store, &copy, why, sizeof(why));
+
+	if (error == -EAGAIN)
+		return;
+	if (error) {
+		log_warning("backup failed reason=\"%s\"", why);
+		operator_client_refuse(client, "not-ready", "there is no backup: %s", why);
+		return;
+	}
+	log_info("backup made index=%" PRIu64 " size=%" PRIu64, copy.index, copy.size);
+	client->unsent_fd = copy.fd;
+	send_data(client, data_of_backup(operator, &copy), true);
+}
+
 /* ---------------------------------------------------------------- requests */
 
 static bool id_is_fine(const json_t *id)
@@ -300,7 +393,8 @@ static void handle(struct client *client, const json_t *request)
 	else if (!id_is_fine(id))
 		operator_client_refuse(client, "bad-request",
 				       "'id' must be a number from 0 to 2^53");
-	else if (!verb || (!reading_knows(verb) && !writing_knows(verb)))
+	else if (!verb || (!reading_knows(verb) && !writing_knows(verb) &&
+			   strcmp(verb, "backup") != 0))
 		operator_client_refuse(client, "bad-request",
 				       "there is no request '%.60s': see doc/operator.md",
 				       verb ? verb : "");
@@ -310,6 +404,8 @@ static void handle(struct client *client, const json_t *request)
 				       "Corosync does not answer: systemctl status corosync");
 	else if (reading_knows(verb))
 		begin_reading(client, verb, request);
+	else if (strcmp(verb, "backup") == 0)
+		begin_backup(client, request);
 	else
 		begin_change(client, verb, request);
 }

@@ -21,8 +21,9 @@
 /*
  *   IDLE --question--> READING --last page--> IDLE
  *   IDLE --change--> WAITING --answer or time--> IDLE
+ *   IDLE --backup--> COPYING --made, failed or time--> IDLE
  */
-enum client_state { IDLE, READING, WAITING };
+enum client_state { IDLE, READING, WAITING, COPYING };
 
 struct client {
 	struct client *next;
@@ -36,6 +37,7 @@ struct client {
 	uint64_t tag;			/* of the change it waits for */
 	char *unsent;			/* one record that did not fit into the socket */
 	size_t unsent_size;
+	int unsent_fd;			/* goes with it; -1: none does */
 	bool caught_up;			/* it has all there is; news may add to that */
 	uint64_t since_ms;		/* in this state, or not reading */
 	bool dead;			/* freed by the next sweep */
@@ -45,6 +47,7 @@ struct operator {
 	const struct shell *shell;
 	struct operator_config config;
 	const struct core *core;
+	struct store *store;		/* NULL: no backup is to be had */
 	uint32_t node;
 	bool open;			/* an epoch was, after the last step */
 	uint64_t closed_ms;		/* wall clock; when that ended */
@@ -69,6 +72,8 @@ void operator_client_refuse(struct client *client, const char *code, const char 
 	__attribute__((format(printf, 3, 4)));
 /* Ends the change that it waits for. */
 void operator_client_answer(struct client *client, const Wire__Verdict *verdict);
+/* The backup that it waits for may be made. */
+void operator_client_backed_up(struct client *client);
 /* Reads on: as many pages as it takes, not more than its turn; woken again for the next. */
 void operator_client_go_on(struct client *client);
 

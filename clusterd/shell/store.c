@@ -88,7 +88,7 @@ static void free_batches(struct batch *batches)
 	}
 }
 
-static void tell(struct store *store)
+void store_tell(struct store *store)
 {
 	const uint64_t one = 1;
 
@@ -108,14 +108,14 @@ static struct batch *take_all(struct store *store)
 	return batches;
 }
 
-/* The same; waits for it. NULL: nothing came for a while. */
+/* The same; waits for it. NULL: nothing came for a while, or a copy has its turn. */
 static struct batch *take(struct store *store)
 {
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += IDLE_S;
-	while (!store->head && !store->closing) {
+	while (!store->head && !store->closing && !store_copy_is_due(store)) {
 		if (store->wal_pages < WAL_PAGES_IDLE)
 			pthread_cond_wait(&store->work, &store->lock);
 		else if (pthread_cond_timedwait(&store->work, &store->lock, &until) == ETIMEDOUT)
@@ -136,12 +136,13 @@ static void finish(struct store *store, const struct batch *batches, int error)
 		for (; batches; batches = batches->next)
 			store->durable = batches->seq;
 	pthread_mutex_unlock(&store->lock);
-	tell(store);
+	store_tell(store);
 }
 
-static int write_round(struct store *store, struct batch *batches)
+/* busy: there is something else to do, so that nothing is done in advance. */
+static int write_round(struct store *store, struct batch *batches, bool busy)
 {
-	bool idle = !batches;
+	bool idle = !batches && !busy;
 	int error = 0;
 
 	if (batches) {
@@ -161,15 +162,18 @@ static void *write_for_ever(void *context)
 {
 	struct store *store = context;
 	struct batch *batches;
-	bool last = false;
+	bool last = false, copy;
 	int error = 0;
 
 	while (!error && !last) {
 		pthread_mutex_lock(&store->lock);
 		batches = take(store);
 		last = store->closing && !batches;
+		copy = store_copy_is_due(store);
 		pthread_mutex_unlock(&store->lock);
-		error = write_round(store, batches);
+		error = write_round(store, batches, copy);
+		if (!error && copy)
+			store_copy_turn(store);
 	}
 	return NULL;
 }
@@ -182,7 +186,7 @@ int store_write_round(struct store *store)
 	pthread_mutex_lock(&store->lock);
 	batches = take_all(store);
 	pthread_mutex_unlock(&store->lock);
-	return write_round(store, batches);
+	return write_round(store, batches, false);
 }
 
 /* ---------------------------------------------------------------- the loop's side */
@@ -282,6 +286,7 @@ void store_close(struct store *store)
 		pthread_mutex_unlock(&store->lock);
 		pthread_join(store->thread, NULL);
 	}
+	store_copy_free(store);
 	free_batches(store->head);
 	store_writer_free(store->writer);
 	sqlite3_close(store->db);

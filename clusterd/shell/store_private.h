@@ -17,6 +17,9 @@
 enum { STORE_PATH_BYTES = 256, STORE_WHY_BYTES = 300, STORE_PAGE_BYTES = 4096 };
 
 struct batch;
+struct copying;
+
+#define STORE_COPY_NAME "cluster.db.copy"
 
 struct store {
 	sqlite3 *db;
@@ -32,6 +35,7 @@ struct store {
 	struct batch *head, **tail;
 	size_t queued;
 	bool closing, failed;
+	struct copying *copying;	/* store_copy.c; NULL: none is asked for */
 	uint64_t durable;
 	char why[STORE_WHY_BYTES];
 };
@@ -61,6 +65,13 @@ int store_wal_sync(struct store *store);
  * disk_id: of a new store; else 0. Within a transaction of the caller's.
  */
 int store_seal_all(struct store *store, uint64_t disk_id);
+/* store_copy.c, for the thread that writes: with the lock held; then one turn, without it. */
+bool store_copy_is_due(const struct store *store);
+void store_copy_turn(struct store *store);
+/* After that thread has ended. */
+void store_copy_free(struct store *store);
+/* Wakes the loop: there is something to poll for. */
+void store_tell(struct store *store);
 /* Makes durable what can be read, and the log empty. */
 int store_settle(struct store *store);
 /* From now on the file is left as it is, also when it is closed. */

@@ -27,7 +27,7 @@ const struct store_schema store_schema = { STORE_SCHEMA_VERSION, create_sql, mig
 /* ---------------------------------------------------------------- which version it is */
 
 /* Both stand in the file's header, which has no checksum: a version is believed with its mark. */
-static uint64_t mark_of(uint64_t version)
+uint64_t store_schema_mark(uint64_t version)
 {
 	return version < 2 ? 0 : 0x636c7500 | (version & 0xff);
 }
@@ -37,7 +37,7 @@ static int set_version(struct store *store, unsigned version)
 	char sql[100];
 
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u; PRAGMA application_id = %" PRIu64,
-		 version, mark_of(version));
+		 version, store_schema_mark(version));
 	return store_run(store, sql);
 }
 
@@ -57,7 +57,7 @@ static int read_version(struct store *store, uint64_t *ret_version, bool *ret_em
 	*ret_empty = version == 0 && mark == 0 && tables == 0;
 	/* One that only newer SQLites may write is none of ours, whose file can be written. */
 	if (!sqlite3_db_readonly(store->db, "main") &&
-	    (*ret_empty || (version > 0 && version <= 255 && mark == mark_of(version))))
+	    (*ret_empty || (version > 0 && version <= 255 && mark == store_schema_mark(version))))
 		return 0;
 	snprintf(ret_found, size, "its header is wrong");
 	return -EBADMSG;

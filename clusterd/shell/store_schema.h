@@ -8,6 +8,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "clusterd/shell/store.h"
 
@@ -30,5 +31,8 @@ int store_open_schema(const char *dir, const struct store_schema *schema, struct
  */
 int store_schema_bring(struct store *store, const struct store_schema *schema, char *ret_found,
 		       size_t size);
+
+/* What stands as application_id beside that user_version. */
+uint64_t store_schema_mark(uint64_t version);
 
 #endif
