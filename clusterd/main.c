@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * clusterd: the daemon of one node. Reads its configuration, makes sure that it is the only
- * one, and runs the loop; or, with --init, writes the first entry of a new cluster.
+ * one, and runs the loop; or, with --init, writes the first entry of a new cluster, or goes on alone
+ * from its own store (--force-new-cluster) or a backup (--restore).
  */
 #include "config.h"
 
@@ -18,27 +19,35 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "clusterd/shell/conf.h"
+#include "clusterd/shell/force.h"
 #include "clusterd/shell/genesis.h"
 #include "clusterd/shell/log.h"
 #include "clusterd/shell/loop.h"
+#include "clusterd/shell/restore.h"
 #include "clusterd/shell/seal.h"
+#include "clusterd/shell/shell.h"
 #include "clusterd/shell/store.h"
 
 enum { WHY_SIZE = 600, PATH_SIZE = 300, FILES_MAX = 4096, DISK_PAUSE_S = 5 };
 
 struct options {
 	const char *conf;
-	bool conf_given, init;
+	bool conf_given, init, force;
+	const char *restore, *as, *yes;
 	struct genesis genesis;
 };
 
 static const char usage[] =
 	"Usage: clusterd [-c FILE]\n"
 	"       clusterd [-c FILE] --init --name NAME --node ID=NAME,ADDRESS[,OPTION]… …\n"
+	"       clusterd [-c FILE] --force-new-cluster [--yes NAME]\n"
+	"       clusterd [-c FILE] --restore FILE [--as NODE] [--yes NAME]\n"
 	"\n"
-	"Runs the cluster daemon of this node in the foreground, or writes the first entry of\n"
-	"a new cluster on the node that it begins with.\n"
+	"Runs the cluster daemon of this node in the foreground; or writes the first entry of\n"
+	"a new cluster on the node that it begins with; or, when a majority of the voters is\n"
+	"gone for good, makes this node the only voter, with what it has or with a backup.\n"
 	"\n"
 	"  -c, --config FILE  configuration instead of " CLUSTERD_CONF_DIR "/clusterd.conf\n"
 	"      --init         begin a new cluster here\n"
@@ -46,6 +55,10 @@ static const char usage[] =
 	"      --node …       each of its nodes: Corosync's node id, name, address for moves;\n"
 	"                     options are domain=X (failure domain), learner (no vote),\n"
 	"                     witness (votes, runs no VMs)\n"
+	"      --force-new-cluster  go on alone with this node's store; clusterd is stopped\n"
+	"      --restore FILE       go on alone with a backup; this node has no store\n"
+	"      --as NODE            … as that node, not the one that the backup was made on\n"
+	"      --yes NAME           do it, not only tell what would be; NAME: of the cluster\n"
 	"  -V, --version\n"
 	"  -h, --help\n";
 
@@ -65,6 +78,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "init", no_argument, NULL, 'i' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "node", required_argument, NULL, 'N' },
+		{ "force-new-cluster", no_argument, NULL, 'F' },
+		{ "restore", required_argument, NULL, 'R' },
+		{ "as", required_argument, NULL, 'A' },
+		{ "yes", required_argument, NULL, 'Y' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -88,6 +105,18 @@ static int parse_options(int argc, char **argv, struct options *options)
 			if (genesis_add_node(&options->genesis, optarg, why, sizeof(why)) < 0)
 				return complain(why);
 			break;
+		case 'F':
+			options->force = true;
+			break;
+		case 'R':
+			options->restore = optarg;
+			break;
+		case 'A':
+			options->as = optarg;
+			break;
+		case 'Y':
+			options->yes = optarg;
+			break;
 		case 'V':
 			printf("clusterd %s\n", PACKAGE_VERSION);
 			return 0;
@@ -102,6 +131,12 @@ static int parse_options(int argc, char **argv, struct options *options)
 		return complain("there is an argument too many: see clusterd --help");
 	if (!options->init && (options->genesis.name || options->genesis.nodes_n))
 		return complain("--name and --node belong to --init");
+	if (options->init + options->force + (options->restore != NULL) > 1)
+		return complain("--init, --force-new-cluster and --restore exclude each other");
+	if (options->yes && !options->force && !options->restore)
+		return complain("--yes belongs to --force-new-cluster or --restore");
+	if (options->as && !options->restore)
+		return complain("--as belongs to --restore");
 	return -1;
 }
 
@@ -235,6 +270,102 @@ static int init(const struct conf *conf, const struct genesis *genesis)
 	return make_key(conf->secret_key);
 }
 
+/* Who is at the keyboard, as far as can be told; one word, for events. */
+static void name_caller(char *ret, size_t size)
+{
+	const char *user = getenv("SUDO_USER");
+
+	if (user && text_valid_name(user, 32))
+		snprintf(ret, size, "%s as uid %u", user, (unsigned)getuid());
+	else
+		snprintf(ret, size, getuid() == 0 ? "root" : "uid %u", (unsigned)getuid());
+}
+
+/* Told of without --yes; -1: it is meant, and is to be done. */
+static int ask_for_name(const struct forcing *forcing, const struct options *options,
+			const char *command)
+{
+	char why[WHY_SIZE];
+
+	if (!options->yes) {
+		forcing_tell(forcing, shell_wall_ms(), command, stdout);
+		return LOOP_EXIT_FAILED;
+	}
+	if (strcmp(options->yes, forcing_name(forcing)) == 0)
+		return -1;
+	snprintf(why, sizeof(why), "this is cluster %s, and not %.100s: nothing was changed",
+		 forcing_name(forcing), options->yes);
+	return complain(why);
+}
+
+static int write_forced(struct forcing *forcing, char *why, size_t size)
+{
+	char who[100];
+
+	name_caller(who, sizeof(who));
+	return forcing_write(forcing, who, why, size);
+}
+
+static int end_forced(const char *name)
+{
+	printf("Cluster %s begins anew, with this node as its only voter. Start clusterd here; on "
+	       "each other node,\nmove its cluster.db away before clusterd is started there.\n",
+	       name);
+	return 0;
+}
+
+static int force(const struct conf *conf, const struct options *options)
+{
+	struct forcing *forcing = NULL;
+	struct store *store = NULL;
+	char why[WHY_SIZE], command[WHY_SIZE];
+	int result;
+
+	/* Opening makes one where there is none. */
+	snprintf(why, sizeof(why), "%s/cluster.db", conf->state_dir);
+	if (access(why, F_OK) < 0) {
+		snprintf(why, sizeof(why), "there is no store in %s to go on with: choose another "
+			 "node, or a backup (--restore)", conf->state_dir);
+		return complain(why);
+	}
+	result = open_store(conf, true, &store);
+	if (result)
+		return result;
+	snprintf(command, sizeof(command), "clusterd%s%s --force-new-cluster",
+		 options->conf_given ? " -c " : "", options->conf_given ? options->conf : "");
+	if (forcing_new(store, false, &forcing, why, sizeof(why)) < 0)
+		result = complain(why);
+	else
+		result = ask_for_name(forcing, options, command);
+	if (result < 0)
+		result = write_forced(forcing, why, sizeof(why)) < 0
+				 ? complain(why)
+				 : end_forced(forcing_name(forcing));
+	forcing_free(forcing);
+	store_close(store);
+	return result;
+}
+
+static int restore(const struct conf *conf, const struct options *options)
+{
+	struct restore *restore = NULL;
+	char why[WHY_SIZE + 400], command[WHY_SIZE];
+	int result = -1;
+
+	snprintf(command, sizeof(command), "clusterd%s%s --restore %s%s%s",
+		 options->conf_given ? " -c " : "", options->conf_given ? options->conf : "",
+		 options->restore, options->as ? " --as " : "", options->as ? options->as : "");
+	if (restore_open(conf->state_dir, options->restore, options->as, &restore, why,
+			 sizeof(why)) < 0)
+		return complain(why);
+	result = ask_for_name(restore_forcing(restore), options, command);
+	if (result < 0 && (write_forced(restore_forcing(restore), why, sizeof(why)) < 0 ||
+			   restore_finish(restore, why, sizeof(why)) < 0))
+		result = complain(why);
+	restore_free(restore);
+	return result < 0 ? end_forced(options->yes) : result;
+}
+
 static int run(const struct conf *conf)
 {
 	char path[PATH_SIZE];
@@ -269,7 +400,10 @@ int main(int argc, char **argv)
 	if (!result)
 		result = lock_instance(conf.state_dir);
 	if (!result)
-		result = options.init ? init(&conf, &options.genesis) : run(&conf);
+		result = options.init	   ? init(&conf, &options.genesis)
+			 : options.force   ? force(&conf, &options)
+			 : options.restore ? restore(&conf, &options)
+					   : run(&conf);
 	log_close();
 	return result;
 }

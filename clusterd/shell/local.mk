@@ -14,6 +14,8 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/child.h \
 	%D%/conf.c \
 	%D%/conf.h \
+	%D%/force.c \
+	%D%/force.h \
 	%D%/genesis.c \
 	%D%/genesis.h \
 	%D%/group.c \
@@ -43,6 +45,8 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/operator_write_fence.c \
 	%D%/operator_write_private.h \
 	%D%/operator_write_vm.c \
+	%D%/restore.c \
+	%D%/restore.h \
 	%D%/seal.c \
 	%D%/seal.h \
 	%D%/shell.c \
@@ -52,6 +56,8 @@ noinst_LIBRARIES += %D%/libshell.a
 	%D%/store_copy.c \
 	%D%/store_copy.h \
 	%D%/store_file.c \
+	%D%/store_load.c \
+	%D%/store_load.h \
 	%D%/store_private.h \
 	%D%/store_read.c \
 	%D%/store_schema.c \
@@ -65,6 +71,7 @@ noinst_LIBRARIES += %D%/libshell.a
 unit_tests += \
 	tests/unit/test_clusterd_shell_agents \
 	tests/unit/test_clusterd_shell_conf \
+	tests/unit/test_clusterd_shell_force \
 	tests/unit/test_clusterd_shell_genesis \
 	tests/unit/test_clusterd_shell_hook \
 	tests/unit/test_clusterd_shell_loop \

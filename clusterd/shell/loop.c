@@ -28,6 +28,7 @@
 #include "clusterd/shell/operator.h"
 #include "clusterd/shell/seal.h"
 #include "clusterd/shell/shell.h"
+#include "clusterd/shell/store_load.h"
 #include "clusterd/shell/tell.h"
 #include "wire/message.h"
 
@@ -356,36 +357,6 @@ static void on_running(void *context)
 
 /* ---------------------------------------------------------------- birth of the core */
 
-static int load_record(void *context, uint32_t table, uint64_t id, const void *data, size_t size)
-{
-	/* Whether one that cannot be read is damaged, core_load_done knows. */
-	core_load_record(context, table, id, data, size);
-	return 0;
-}
-
-static int load_entry(void *context, uint64_t index, uint64_t epoch, const void *data, size_t size)
-{
-	return core_load_entry(context, index, epoch, data, size);
-}
-
-static int load(struct core *core, struct store *store)
-{
-	uint64_t index, epoch, boot, voters;
-	int error;
-
-	core_load_promise(core, store_promised(store));
-	store_alone(store, &epoch, &voters);
-	core_load_alone(core, epoch, voters);
-	store_together(store, &boot, &voters);
-	core_load_together(core, boot, voters);
-	store_applied(store, &index, &epoch);
-	core_load_applied(core, index, epoch);
-	error = store_each_record(store, load_record, core);
-	if (!error)
-		error = store_each_entry(store, load_entry, core);
-	return error ? error : core_load_done(core);
-}
-
 static struct core *new_core(const struct loop *loop, uint32_t node)
 {
 	char boot_id[BOOT_ID_SIZE] = "";
@@ -439,7 +410,7 @@ static int load_core(struct loop *loop, uint32_t node, char *why, size_t size)
 	int error;
 
 	loop->core = new_core(loop, node);
-	error = load(loop->core, loop->store);
+	error = store_load(loop->store, loop->core);
 	if (error == -EPROTO)
 		snprintf(why, size, "The store %s/cluster.db holds what a newer clusterd wrote, "
 			 "after the cluster's feature level was raised: install that version again",
@@ -458,7 +429,7 @@ static int load_core(struct loop *loop, uint32_t node, char *why, size_t size)
 	if (error)
 		return error;
 	loop->core = new_core(loop, node);
-	return load(loop->core, loop->store);
+	return store_load(loop->store, loop->core);
 }
 
 static int start_core(struct loop *loop, uint32_t node, char *why, size_t size)

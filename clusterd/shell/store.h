@@ -56,6 +56,8 @@ void store_applied(const struct store *store, uint64_t *ret_index, uint64_t *ret
 /* The node id this store belongs to; 0 = not known yet. */
 uint32_t store_node(const struct store *store);
 int store_set_node(struct store *store, uint32_t node);
+/* Another random one: what this store holds was never the store of the disk with the old one. */
+int store_renew_disk_id(struct store *store);
 
 /*
  * Walks all records by table and id, or the log in ascending order. The callback's error

@@ -72,6 +72,8 @@ void store_copy_turn(struct store *store);
 void store_copy_free(struct store *store);
 /* Wakes the loop: there is something to poll for. */
 void store_tell(struct store *store);
+/* Of a disk; never 0. */
+uint64_t store_random_id(void);
 /* Makes durable what can be read, and the log empty. */
 int store_settle(struct store *store);
 /* From now on the file is left as it is, also when it is closed. */

@@ -47,6 +47,12 @@ int store_set_node(struct store *store, uint32_t node)
 	return store_error_of(store_writer_set_node(store->writer, node));
 }
 
+int store_renew_disk_id(struct store *store)
+{
+	assert(!store->started);
+	return store_error_of(store_writer_set_disk_id(store->writer, store_random_id()));
+}
+
 typedef int each_record(void *context, uint32_t table, uint64_t id, const void *data, size_t size);
 typedef int each_entry(void *context, uint64_t index, uint64_t epoch, const void *data,
 		       size_t size);

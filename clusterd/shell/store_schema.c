@@ -65,7 +65,7 @@ static int read_version(struct store *store, uint64_t *ret_version, bool *ret_em
 
 /* ---------------------------------------------------------------- making and bringing up */
 
-static uint64_t random_id(void)
+uint64_t store_random_id(void)
 {
 	uint64_t id = 0;
 
@@ -85,7 +85,7 @@ static int create(struct store *store, const struct store_schema *schema)
 	if (!error)
 		error = set_version(store, schema->version);
 	if (!error)
-		error = store_seal_all(store, random_id());
+		error = store_seal_all(store, store_random_id());
 	return error ? error : store_run(store, "COMMIT");
 }
 

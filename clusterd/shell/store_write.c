@@ -296,6 +296,11 @@ int store_writer_set_node(struct store_writer *writer, uint32_t node)
 	return put_number(writer, STORE_NODE, node);
 }
 
+int store_writer_set_disk_id(struct store_writer *writer, uint64_t disk_id)
+{
+	return put_number(writer, STORE_DISK_ID, disk_id);
+}
+
 int store_writer_seal(struct store_writer *writer)
 {
 	int result = SQLITE_OK;

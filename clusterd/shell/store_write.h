@@ -50,6 +50,7 @@ int store_writer_persist(struct store_writer *writer, const struct persist *pers
 /* The sums, before the transaction is committed. */
 int store_writer_seal(struct store_writer *writer);
 int store_writer_set_node(struct store_writer *writer, uint32_t node);
+int store_writer_set_disk_id(struct store_writer *writer, uint64_t disk_id);
 
 uint64_t store_writer_number(const struct store_writer *writer, enum store_number which);
 /* After a rollback: what the file says. 0 or an errno. */

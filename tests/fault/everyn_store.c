@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Everyn_store lets each allocation, and each read, write and sync fail in turn, of one thing that
- * is done with a store: each kind of write, a snapshot, genesis, making it, opening it after a
- * crash, bringing it up from an older schema, filling a core from it. Held is that
+ * is done with a store: each kind of write, a snapshot, genesis, force, making it, opening it after
+ * a crash, bringing it up from an older schema, filling a core from it. Held is that
  *
  *  - it ends in the one way in which memory ends a process, or is refused with an error that is not
  *    damage, or is done;
@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "clusterd/core/core.h"
+#include "clusterd/shell/force.h"
 #include "clusterd/shell/genesis.h"
 #include "clusterd/shell/shell.h"
 #include "clusterd/shell/store_schema.h"
@@ -227,6 +228,28 @@ static int genesis(struct store **store)
 	return genesis_write(genesis, *store, why, sizeof(why));
 }
 
+/* A cluster of which this node is the only voter already; it is not its state that matters here. */
+static void clustered(void)
+{
+	struct store *store = open_store();
+
+	if (genesis(&store) < 0 || store_set_node(store, 1) < 0)
+		abort();
+	store_close(store);
+}
+
+static int force(struct store **store)
+{
+	struct forcing *forcing = NULL;
+	char why[WHY_SIZE];
+	int error = forcing_new(*store, false, &forcing, why, sizeof(why));
+
+	if (!error)
+		error = forcing_write(forcing, "root", why, sizeof(why));
+	forcing_free(forcing);
+	return error;
+}
+
 static int open_it(struct store **store)
 {
 	char why[WHY_SIZE];
@@ -312,7 +335,10 @@ uint64_t __wrap_shell_wall_ms(void)
 
 void __wrap_shell_uuid(char uuid[SHELL_UUID_SIZE])
 {
-	snprintf(uuid, SHELL_UUID_SIZE, "%s", "12345678-9abc-4def-8123-456789abcdef");
+	/* The one that is forced needs another one. */
+	snprintf(uuid, SHELL_UUID_SIZE, "%s",
+		 now.task->act == force && now.store ? "22345678-9abc-4def-8123-456789abcdef"
+						     : "12345678-9abc-4def-8123-456789abcdef");
 }
 
 static const struct task tasks[] = {
@@ -326,6 +352,7 @@ static const struct task tasks[] = {
 	{ "snapshot", filled, snapshot, false, false },
 	{ "node", filled, set_node, false, true },
 	{ "genesis", empty, genesis, false, false },
+	{ "force", clustered, force, false, false },
 	{ "make", nothing, open_it, true, true },
 	{ "open", filled, open_it, true, true },
 	{ "open after a crash", killed, open_it, true, true },
