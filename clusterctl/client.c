@@ -16,6 +16,7 @@ struct client {
 	int fd;
 	json_int_t id;  /* of the last request */
 	json_int_t seq; /* of the next record */
+	int file;       /* that came with one; -1: none */
 	char record[CLIENT_REPLY_MAX + 1];
 };
 
@@ -38,16 +39,34 @@ int client_open(const char *path, struct client **ret)
 	}
 	client = mem_new(struct client);
 	client->fd = fd;
+	client->file = -1;
 	*ret = client;
 	return 0;
+}
+
+/* One that nobody has taken is closed. */
+static void keep_file(struct client *client, int file)
+{
+	if (client->file >= 0)
+		close(client->file);
+	client->file = file;
 }
 
 void client_free(struct client *client)
 {
 	if (!client)
 		return;
+	keep_file(client, -1);
 	close(client->fd);
 	free(client);
+}
+
+int client_take_file(struct client *client)
+{
+	int file = client->file;
+
+	client->file = -1;
+	return file;
 }
 
 int client_send(struct client *client, json_t *request)
@@ -84,9 +103,30 @@ static int wait_readable(struct client *client, int timeout_ms)
 	return n == 0 ? -ETIMEDOUT : 0;
 }
 
+static ssize_t receive_record(struct client *client)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec data = { client->record, CLIENT_REPLY_MAX };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(client->fd, &message, MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *header = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
+	int file;
+
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int))) {
+		memcpy(&file, CMSG_DATA(header), sizeof(file));
+		keep_file(client, file);
+	}
+	return n;
+}
+
 static int receive(struct client *client, json_t **ret)
 {
-	ssize_t n = recv(client->fd, client->record, CLIENT_REPLY_MAX, MSG_TRUNC);
+	ssize_t n = receive_record(client);
 	json_t *json;
 
 	if (n < 0)

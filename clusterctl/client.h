@@ -51,6 +51,9 @@ struct client_record {
 int client_next(struct client *client, int timeout_ms, struct client_record *ret);
 void client_record_free(struct client_record *record);
 
+/* The file that came with a record of the last reply, which is the caller's then; -1: none did. */
+int client_take_file(struct client *client);
+
 /* One of the two: the array of what each record's data was, or the error object. */
 struct client_reply {
 	json_t *records;

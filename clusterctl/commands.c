@@ -59,6 +59,20 @@ static const struct cli_command commands[] = {
 	},
 
 	{
+		.words = "backup",
+		.args = { { "FILE", CLI_FILE, CLI_ONE } },
+		.options = { { "force", NULL, "take the place of a file that is there" } },
+		.run = cmd_backup,
+		.brief = "write what the cluster knows into a file",
+		.help = "Writes a copy of this node's store, checked, into a file that only its "
+			"owner may read: definitions, settings, what is wanted of each VM, and "
+			"the history. Nothing waits for it, and no quorum is needed. Not in it "
+			"are the key file that opens its secrets, clusterd.conf, disks, and saved "
+			"memory. clusterd --restore makes a cluster of it when there is none any "
+			"more: clusterd(8).",
+		.example = "  clusterctl backup /root/cluster-$(date +%F).backup",
+	},
+	{
 		.words = "cluster upgrade",
 		.options = {
 			{ "leave-behind", "NODE", "go on without a node that is down", CLI_NODE,

@@ -12,6 +12,7 @@ struct cli_call;
 typedef int command_fn(struct ctl *ctl, const struct cli_call *call);
 
 command_fn cmd_status;
+command_fn cmd_backup;
 command_fn cmd_cluster_upgrade;
 command_fn cmd_node_list, cmd_node_show, cmd_node_set, cmd_node_add, cmd_node_remove;
 command_fn cmd_vm_list, cmd_vm_show, cmd_vm_dumpxml;

@@ -218,6 +218,26 @@ bool ctl_ask_object(struct ctl *ctl, json_t *request, json_t **ret, struct ctl_e
 	       only_object(ctl, records, ret, ret_error);
 }
 
+bool ctl_ask_file(struct ctl *ctl, json_t *request, json_t **ret, int *ret_file,
+		  struct ctl_error *ret_error)
+{
+	json_t *records = NULL;
+	int file;
+
+	if (!ask(ctl, request, CTL_FILE_MS, &records, ret_error) ||
+	    !only_object(ctl, records, ret, ret_error))
+		return false;
+	file = client_take_file(ctl->client);
+	if (file >= 0) {
+		*ret_file = file;
+		return true;
+	}
+	json_decref(*ret);
+	*ret = NULL;
+	*ret_error = error_of_errno(ctl, -EPROTO);
+	return false;
+}
+
 static char *random_request(void)
 {
 	uint64_t number = 0;

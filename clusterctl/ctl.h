@@ -21,6 +21,7 @@
 
 enum {
 	CTL_READ_MS = 10000,   /* a question about what is */
+	CTL_FILE_MS = 620000,  /* a file; the daemon itself gives up after 10 min */
 	CTL_CHANGE_MS = 45000, /* a change; the daemon itself answers after 30 s */
 	CTL_RETRY_MS =
 		15000, /* a daemon that goes away meanwhile may take that long to come back */
@@ -82,6 +83,12 @@ bool ctl_ask_object(struct ctl *ctl, json_t *request, json_t **ret, struct ctl_e
  */
 bool ctl_change(struct ctl *ctl, json_t *request, json_t **ret_verdict,
 		struct ctl_error *ret_error);
+
+/*
+ * The same for an object that comes with a file, which takes its time; ret_file is the caller's.
+ */
+bool ctl_ask_file(struct ctl *ctl, json_t *request, json_t **ret, int *ret_file,
+		  struct ctl_error *ret_error);
 
 /* The connection, for a command that talks by itself. */
 bool ctl_connect(struct ctl *ctl, struct ctl_error *ret_error);

@@ -132,6 +132,28 @@ static void judge_quorum(struct judging *judging, const json_t *status)
 		found(judging, STATUS_CRITICAL, "cluster", "%s", field_text(standing, "disputed"));
 }
 
+/* Until each node of before has joined it or was removed. */
+static void judge_forced(struct judging *judging, const json_t *status)
+{
+	const json_t *forced = json_object_get(json_object_get(status, "cluster"), "forced");
+	const json_t *unheard = json_object_get(forced, "unheard"), *name;
+	_cleanup_(buf_free) struct buf names = { 0 };
+	char time[SHOW_TIME_SIZE];
+	size_t i;
+
+	if (!json_is_object(forced))
+		return;
+	json_array_foreach(unheard, i, name)
+		buf_printf(&names, "%s%s", i ? ", " : "", json_string_value(name));
+	found(judging, STATUS_WARNING, "cluster",
+	      "forced anew on %s at %s by %s%s, from entry %" JSON_INTEGER_FORMAT
+	      " on: what others did since is not known; not heard of so far: %s (bring them back "
+	      "without their old cluster.db, or clusterctl node remove)",
+	      field_text(forced, "node"), show_time(time, field_number(forced, "time_ms")),
+	      field_text(forced, "who"), field_true(forced, "restore") ? ", from a backup" : "",
+	      field_number(forced, "last"), buf_str(&names));
+}
+
 static void judge_node(struct judging *judging, const json_t *node)
 {
 	const json_t *facts = json_object_get(node, "facts");
@@ -351,6 +373,7 @@ void health_judge(const json_t *status, const json_t *nodes, const json_t *vms, 
 	size_t i;
 
 	judge_quorum(&judging, status);
+	judge_forced(&judging, status);
 	json_array_foreach(nodes, i, item)
 		judge_node(&judging, item);
 	json_array_foreach(vms, i, item)

@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libclusterctl.a
 	%D%/client.h \
 	%D%/clock.c \
 	%D%/clock.h \
+	%D%/cmd_backup.c \
 	%D%/cmd_cluster.c \
 	%D%/cmd_events.c \
 	%D%/cmd_fence.c \

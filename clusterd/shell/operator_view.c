@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "clusterd/core/feature.h"
+#include "clusterd/core/record.h"
 #include "clusterd/shell/operator_protect.h"
 #include "domain/essence.h"
 #include "wire/json.h"
@@ -287,6 +288,29 @@ json_t *view_operation(const struct view_source *source, const Wire__Operation *
 
 /* ---------------------------------------------------------------- status */
 
+/* As long as it matters: some node has yet to join what it was made, or to be removed. */
+static json_t *status_forced(const struct state *state, const Wire__Forced *forced)
+{
+	json_t *json, *unheard;
+
+	if (!forced || !forced->unheard)
+		return json_null();
+	json = json_object();
+	unheard = json_array();
+	set_number(json, "time_ms", forced->time_ms);
+	set_text(json, "who", forced->who);
+	set_text(json, "node", node_name(state, forced->node));
+	set_bool(json, "restore", forced->restore);
+	set_text(json, "before", forced->before);
+	set_number(json, "last", forced->last);
+	set_number(json, "last_ms", forced->last_ms);
+	for (uint32_t id = 1; id <= 64; id++)
+		if (node_is_unheard(state, id))
+			json_array_append_new(unheard, json_string(node_name(state, id)));
+	json_object_set_new(json, "unheard", unheard);
+	return json;
+}
+
 static json_t *status_cluster(const struct state *state)
 {
 	const Wire__Cluster *cluster = state_cluster(state);
@@ -300,6 +324,7 @@ static json_t *status_cluster(const struct state *state)
 	set_number(json, "feature_level", feature_level(state));
 	set_number(json, "feature_possible", feature_possible(state));
 	set_number(json, "born_ms", cluster->born_ms);
+	json_object_set_new(json, "forced", status_forced(state, cluster->forced));
 	return json;
 }
 
