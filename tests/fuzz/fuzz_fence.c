@@ -333,7 +333,7 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 #define PARAM(name) "<parameter name=\"" name "\"><content type=\"string\"/></parameter>"
 #define ACTION(name) "<action name=\"" name "\" />"
 #define POWER                                                                                      \
-	HEAD "<actions><action name=\"on\" on_target=\"1\"/>"                                      \
+	HEAD "<actions><action name=\"on\" automatic=\"0\"/>"                                      \
 	ACTION("off") ACTION("reboot") ACTION("status") "</actions></resource-agent>"
 #define TEXT(text) text, sizeof(text) - 1
 	static const struct {
