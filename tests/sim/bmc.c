@@ -162,8 +162,8 @@ static uint64_t time_to_say(struct bmc *bmc, const struct call *call, enum bmc_m
 
 	if (mode == BMC_LATE)
 		return left_us + 5000000;
-	if (mode == BMC_SLOW && left_us > 1000000)
-		return left_us - world_some(world, 1000, 1000000);
+	if (mode == BMC_SLOW)
+		return world_some(world, left_us / 8, left_us);
 	return world_some(world, 50000, 1000000);
 }
 

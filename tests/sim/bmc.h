@@ -17,7 +17,7 @@ enum bmc_mode {
 	BMC_HANGS,	/* says nothing */
 	BMC_LATE,	/* does it, and says so when nobody waits any more */
 	BMC_IDLE,	/* says that it did, but did not: a status tells */
-	BMC_SLOW,	/* does it at once, and says so shortly before nobody waits any more */
+	BMC_SLOW,	/* does it at once, and says so late, while somebody still waits */
 	BMC_MODES
 };
 
