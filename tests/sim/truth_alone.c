@@ -46,6 +46,9 @@ static void note(struct truth *truth, const struct machine *machine)
 	else if (electorate->n == 1 && electorate->voters[0].n == 2 &&
 		 (voters & node_bit(machine->id)) && (round->ready & voters) == voters) {
 		truth->together[machine->id] = machine->boots;
+		truth->met[machine->id] =
+			truth->world->machines[voters_other(&electorate->voters[0],
+							    machine->id)].boots;
 		truth->together_voters[machine->id] = electorate->voters[0].index;
 	}
 }
@@ -67,6 +70,10 @@ void truth_check_alone(struct truth *truth, const struct machine *machine)
 		if (!has_all(truth, machine))
 			world_fail(truth->world, "n%u goes on alone without entry %zu",
 				   machine->id, truth->n);
+		if (truth->world->machines[other].power &&
+		    truth->world->machines[other].boots == truth->met[machine->id])
+			world_fail(truth->world, "n%u goes on alone, and n%u was not off since it "
+				   "was together with it", machine->id, other);
 		if (is_ready(&truth->world->machines[other]))
 			world_fail(truth->world, "n%u goes on alone, and n%u is in an open epoch",
 				   machine->id, other);

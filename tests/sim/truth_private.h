@@ -55,6 +55,7 @@ struct truth {
 	/* In which boot it saw an epoch open, with both of two voters; the last it opened alone. */
 	unsigned together[WORLD_NODES + 1];
 	uint64_t together_voters[WORLD_NODES + 1];
+	unsigned met[WORLD_NODES + 1];		/* in which boot the other one was then */
 	uint64_t alone[WORLD_NODES + 1];
 	struct guest_truth guests[WORLD_VMS];
 	size_t guests_n;
