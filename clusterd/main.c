@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * clusterd: the daemon of one node. Reads its configuration, makes sure that it is the only
- * one, and runs the loop; or, with --init, writes the first entry of a new cluster, or goes on alone
- * from its own store (--force-new-cluster) or a backup (--restore).
+ * one, and runs the loop; or, with --init, writes the first entry of a new cluster, or goes on
+ * alone from its own store (--force-new-cluster) or a backup (--restore).
  */
 #include "config.h"
 

@@ -5,5 +5,5 @@
 # dist_man_MANS.
 
 dist_doc_DATA += %D%/clusterd.conf
-dist_doc_DATA += %D%/architecture.md %D%/first-cluster.md %D%/operator.md
+dist_doc_DATA += %D%/architecture.md %D%/first-cluster.md %D%/operator.md %D%/recovery.md
 dist_man_MANS += %D%/clusterctl.8 %D%/clusterd.8 %D%/clusterd.conf.5

@@ -40,7 +40,8 @@ enum { CENSUS_KEPT = 4096 };		/* own digests, of the last so many entries */
 #define CENSUS_DISPUTED \
 	"the nodes' copies of the cluster's state differ, and no majority of voters tells which " \
 	"is right (those that took theirs from another node do not count): guests run on, but " \
-	"nothing is started, moved or fenced until one does"
+	"nothing is started, moved or fenced until one does; if none will, choose the node whose " \
+	"copy is right and force a new cluster there (clusterd --force-new-cluster)"
 
 struct census {
 	uint64_t own[CENSUS_KEPT];	/* by index, modulo CENSUS_KEPT; 0 = not known */

@@ -44,7 +44,7 @@ static void test_offers(void)
 	static const struct {
 		const char *line, *offers;
 	} cases[] = {
-		{ "", "status cluster node vm fence volume events operation settings help" },
+		{ "", "status backup cluster node vm fence volume events operation settings help" },
 		{ "v", "vm volume" },
 		{ "vm|m", "migrate" },
 		{ "vm|re", "reset reboot resume remove" },
