@@ -169,8 +169,7 @@ TESTS += %D%/fault/everyn
 check_PROGRAMS += %D%/fault/everyn_store
 %C%_fault_everyn_store_SOURCES = %D%/fault/everyn_store.c
 %C%_fault_everyn_store_LDFLAGS = $(AM_LDFLAGS) $(fault_wraps) \
-	-Wl,--wrap=abort,--wrap=shell_random,--wrap=shell_wall_ms,--wrap=shell_uuid \
-	-Wl,--wrap=getrandom
+	-Wl,--wrap=abort,--wrap=shell_random,--wrap=shell_wall_ms,--wrap=shell_uuid
 %C%_fault_everyn_store_LDADD = %D%/fault/libfault.a %D%/trace/libtrace.a $(DAEMON_LIBS) \
 	$(DAEMON_EXT)
 TESTS += %D%/fault/everyn_store

@@ -322,14 +322,6 @@ static int fill_core(struct store **store)
 uint64_t __wrap_shell_random(void);
 uint64_t __wrap_shell_wall_ms(void);
 void __wrap_shell_uuid(char uuid[SHELL_UUID_SIZE]);
-ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags);
-
-/* The id of the disk, which voters are known by. */
-ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags)
-{
-	memset(bytes, 7, size);
-	return (ssize_t)size;
-}
 
 uint64_t __wrap_shell_random(void)
 {
