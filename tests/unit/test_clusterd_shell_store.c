@@ -342,6 +342,40 @@ static void test_checkpoints(void)
 	remove_dir();
 }
 
+static void submit_record(struct store *store, uint64_t seq)
+{
+	struct persist *persists = mem_new_array(struct persist, 1);
+
+	persists[0] = put_vm(seq, "web");
+	CU_ASSERT_EQUAL(store_submit(store, persists, 1, seq), 0);
+}
+
+/* What follows from the log waits for an entry, but not for ever, nor longer than the store. */
+static void test_records_alone(void)
+{
+	_cleanup_(buf_free) struct buf records = { 0 };
+	struct store *store;
+	size_t n = 0;
+
+	make_dir();
+	store = open_store();
+	CU_ASSERT_EQUAL_FATAL(store_start(store), 0);
+	submit_record(store, 1);
+	wait_durable(store, 1);
+	submit_record(store, 2);
+	submit(store, 3);
+	wait_durable(store, 3);
+	submit_record(store, 4);
+	store_close(store);
+	store = open_store();
+	CU_ASSERT_EQUAL(store_each_record(store, list_record, &records), 0);
+	for (size_t i = 0; i < records.len; i++)
+		n += records.data[i] == ' ';
+	CU_ASSERT_EQUAL(n, 4);
+	store_close(store);
+	remove_dir();
+}
+
 /*
  * A process that is killed at any moment leaves each batch whole or not at all, and none
  * missing that it had told of.
@@ -635,7 +669,8 @@ static void test_room(void)
 UNIT_MAIN("clusterd/shell/store", { "new", test_new }, { "every kind", test_every_kind },
 	  { "unknown fields", test_unknown_fields },
 	  { "readable columns", test_readable_columns }, { "thread", test_thread },
-	  { "checkpoints", test_checkpoints }, { "killed", test_killed },
+	  { "checkpoints", test_checkpoints }, { "records_alone", test_records_alone },
+	  { "killed", test_killed },
 	  { "damaged page", test_damaged_page }, { "damaged leaf", test_damaged_leaf },
 	  { "damaged content", test_damaged_content },
 	  { "not a database", test_not_a_database }, { "newer version", test_newer_version },
