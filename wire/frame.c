@@ -205,6 +205,18 @@ int frame_decode(const void *data, size_t size, struct frame_header *ret_header,
 	return 0;
 }
 
+size_t frame_first(const void *data, size_t size)
+{
+	const uint8_t *frame = data;
+	uint64_t length;
+
+	if (size <= FRAME_HEADER_SIZE || memcmp(frame + AT_MAGIC, magic, sizeof(magic)) != 0 ||
+	    !can_read(get(frame + AT_PROTOCOL, 2), (uint16_t)get(frame + AT_TYPE, 2)))
+		return size;
+	length = get(frame + AT_LENGTH, 4);
+	return length < size - FRAME_HEADER_SIZE ? FRAME_HEADER_SIZE + (size_t)length : size;
+}
+
 void frame_body_free(ProtobufCMessage *body)
 {
 	wire_free(body);

@@ -83,4 +83,11 @@ int frame_decode(const void *data, size_t size, struct frame_header *ret_header,
 		 ProtobufCMessage **ret_body);
 void frame_body_free(ProtobufCMessage *body);
 
+/*
+ * A message of the group is one frame or several, one after the other. How many bytes the first one
+ * takes, which its decoder then judges: all of them, if they do not begin with a frame that can be
+ * read and that ends before they do.
+ */
+size_t frame_first(const void *data, size_t size);
+
 #endif

@@ -31,6 +31,8 @@ enum {
 	NODES_MAX = 128,	/* CPG_MEMBERS_MAX */
 	BAD_SENDERS_MAX = 64,
 	BAD_EVERY_MS = 60000,
+	MESSAGE_MAX = FRAME_HEADER_SIZE + FRAME_BODY_MAX,
+	PARTS_MAX = 64,		/* frames of one message */
 };
 
 /* What Corosync told, in its order. */
@@ -150,16 +152,22 @@ static void on_deliver(cpg_handle_t handle, const struct cpg_name *name, uint32_
 		       uint32_t pid, void *message, size_t size)
 {
 	struct group *group = NULL;
-	struct item *item;
+	const uint8_t *at = message;
 
 	if (cpg_context_get(handle, (void **)&group) != CS_OK || !group)
 		return;
 	/* No frame of ours; the decoder sees to the rest. */
-	if (size > FRAME_HEADER_SIZE + FRAME_BODY_MAX)
+	if (size > MESSAGE_MAX)
 		size = 0;
-	item = new_item(ITEM_FRAME, sender, size, 1);
-	memcpy(item->bytes, message, size);
-	put_item(group, item);
+	do {
+		size_t first = frame_first(at, size);
+		struct item *item = new_item(ITEM_FRAME, sender, first, 1);
+
+		memcpy(item->bytes, at, first);
+		put_item(group, item);
+		at += first;
+		size -= first;
+	} while (size > 0);
 }
 
 static void on_members(cpg_handle_t handle, const struct cpg_name *name,
@@ -352,29 +360,46 @@ static void send_later(struct group *group)
 	shell_timer_arm(group->shell, &group->send_timer, group->send_ms, send_on, group);
 }
 
-static cs_error_t send_one(struct group *group, const struct buf *frame)
+/* The first frames of the outbox that fit into one message. */
+static size_t gather(const struct group *group, struct iovec parts[PARTS_MAX])
+{
+	size_t n = 0, bytes = 0;
+
+	for (struct outgoing *out = group->outbox; out && n < PARTS_MAX; out = out->next) {
+		bytes += out->frame.len;
+		if (n > 0 && bytes > MESSAGE_MAX)
+			break;
+		parts[n++] = (struct iovec){ out->frame.data, out->frame.len };
+	}
+	return n;
+}
+
+static cs_error_t send_parts(struct group *group, const struct iovec *parts, size_t n)
 {
 	cpg_flow_control_state_t flow = CPG_FLOW_CONTROL_DISABLED;
-	struct iovec part = { .iov_base = frame->data, .iov_len = frame->len };
 
 	if (cpg_flow_control_state_get(group->handle, &flow) == CS_OK &&
 	    flow == CPG_FLOW_CONTROL_ENABLED)
 		return CS_ERR_TRY_AGAIN;
-	return cpg_mcast_joined(group->handle, CPG_TYPE_AGREED, &part, 1);
+	return cpg_mcast_joined(group->handle, CPG_TYPE_AGREED, parts, (unsigned)n);
+}
+
+static void drop_first(struct group *group)
+{
+	struct outgoing *out = group->outbox;
+
+	group->outbox = out->next;
+	if (!group->outbox)
+		group->outbox_tail = &group->outbox;
+	group->outbox_bytes -= out->frame.len;
+	buf_free(&out->frame);
+	free(out);
 }
 
 static void drop_outbox(struct group *group)
 {
-	while (group->outbox) {
-		struct outgoing *out = group->outbox;
-
-		group->outbox = out->next;
-		buf_free(&out->frame);
-		free(out);
-		group->counts.lost++;
-	}
-	group->outbox_tail = &group->outbox;
-	group->outbox_bytes = 0;
+	for (; group->outbox; group->counts.lost++)
+		drop_first(group);
 	group->send_ms = 0;
 	group->send_waits = false;
 	shell_timer_stop(group->shell, &group->send_timer);
@@ -383,8 +408,9 @@ static void drop_outbox(struct group *group)
 static void send_outbox(struct group *group)
 {
 	while (group->outbox && !group->send_waits) {
-		struct outgoing *out = group->outbox;
-		cs_error_t error = send_one(group, &out->frame);
+		struct iovec parts[PARTS_MAX];
+		size_t n = gather(group, parts);
+		cs_error_t error = send_parts(group, parts, n);
 
 		if (error == CS_ERR_TRY_AGAIN) {
 			send_later(group);
@@ -394,15 +420,21 @@ static void send_outbox(struct group *group)
 			break_off(group, "send", error);
 			return;
 		}
-		group->counts.sent++;
+		group->counts.sent += n;
 		group->send_ms = 0;
-		group->outbox = out->next;
-		if (!group->outbox)
-			group->outbox_tail = &group->outbox;
-		group->outbox_bytes -= out->frame.len;
-		buf_free(&out->frame);
-		free(out);
+		for (; n > 0; n--)
+			drop_first(group);
 	}
+}
+
+/*
+ * Each message is a turn of Corosync's: what is sent after the first one, until all that is ready
+ * now had its turn in the loop, goes as one.
+ */
+static void collect(struct group *group)
+{
+	group->send_waits = true;
+	shell_timer_arm(group->shell, &group->send_timer, 0, send_on, group);
 }
 
 void group_send(struct group *group, struct buf *frame)
@@ -424,8 +456,11 @@ void group_send(struct group *group, struct buf *frame)
 	}
 	if (group->outbox_bytes > GROUP_OUTBOX_MAX)
 		break_off(group, "outbox", CS_ERR_QUEUE_FULL);
-	if (!group->broken)
-		send_outbox(group);
+	if (group->broken || group->send_waits || !group->outbox)
+		return;
+	send_outbox(group);
+	if (!group->broken && !group->send_waits)
+		collect(group);
 }
 
 /* ---------------------------------------------------------------- connection */

@@ -243,7 +243,37 @@ static void test_wrong_type(void)
 	CU_ASSERT_TRUE(unit_aborts(encode_wrong_type, NULL));
 }
 
+/* Several in a message: each is found, and what is none is left whole to the decoder. */
+static void test_several(void)
+{
+	_cleanup_(buf_free) struct buf one = { 0 }, all = { 0 };
+	Wire__Ready ready = WIRE__READY__INIT;
+	struct frame_header header = { .type = FRAME_READY };
+
+	sample(&one);
+	buf_append(&all, one.data, one.len);
+	CU_ASSERT_EQUAL(frame_first(all.data, all.len), one.len);
+	CU_ASSERT_EQUAL(frame_encode(&header, &ready.base, &all), 0);
+	CU_ASSERT_EQUAL(all.len, one.len + FRAME_HEADER_SIZE);
+	CU_ASSERT_EQUAL(frame_first(all.data, all.len), one.len);
+	CU_ASSERT_EQUAL(frame_first(all.data + one.len, FRAME_HEADER_SIZE), FRAME_HEADER_SIZE);
+	for (size_t size = 0; size <= one.len; size++)
+		CU_ASSERT_EQUAL(frame_first(all.data, size), size);
+	/* A length beyond the end, whatever there is to it. */
+	memset(all.data + 8, 0xff, 4);
+	CU_ASSERT_EQUAL(frame_first(all.data, all.len), all.len);
+	/* Of another protocol, where a length may stand elsewhere. */
+	memcpy(all.data, one.data, one.len);
+	all.data[6] = FRAME_APPEND;
+	all.data[4] = 99;
+	CU_ASSERT_EQUAL(frame_first(all.data, all.len), all.len);
+	all.data[4] = FRAME_PROTOCOL_ALWAYS;
+	CU_ASSERT_EQUAL(frame_first(all.data, all.len), one.len);
+	all.data[0] = 'X';
+	CU_ASSERT_EQUAL(frame_first(all.data, all.len), all.len);
+}
+
 UNIT_MAIN("wire/frame", { "round_trip", test_round_trip }, { "layout", test_layout },
 	  { "damage", test_damage }, { "refusals", test_refusals }, { "limits", test_limits },
 	  { "too_large", test_too_large }, { "unknown_fields", test_unknown_fields },
-	  { "types", test_types }, { "wrong_type", test_wrong_type })
+	  { "types", test_types }, { "wrong_type", test_wrong_type }, { "several", test_several })
