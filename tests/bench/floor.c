@@ -98,9 +98,9 @@ int main(int argc, char **argv)
 	int r = -1;
 
 	if (argc == 3 && strcmp(argv[1], "cpg") == 0)
-		r = measure_cpg((unsigned)atoi(argv[2]));
+		r = measure_cpg((unsigned)strtoul(argv[2], NULL, 10));
 	else if (argc == 4 && strcmp(argv[1], "sync") == 0)
-		r = measure_sync(argv[3], (unsigned)atoi(argv[2]));
+		r = measure_sync(argv[3], (unsigned)strtoul(argv[2], NULL, 10));
 	else
 		fprintf(stderr, "usage: floor cpg TIMES\n       floor sync TIMES FILE\n");
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
