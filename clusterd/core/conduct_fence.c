@@ -217,7 +217,10 @@ void conduct_fence(struct core *core, const Wire__Node *node, struct watched_nod
 		power_off(core, node, watched, &attempt, update);
 }
 
-/* A test whose executor is gone has no result either; whoever asked for it may ask again. */
+/*
+ * A test whose executor is gone has no result either; whoever asked for it may ask again. One that
+ * is ready and has not told yet that it is up, as when a cluster was just founded, is not gone.
+ */
 void conduct_tests(struct core *core, struct update *update)
 {
 	for (size_t i = 0; i < state_running_count(core->state); i++) {
@@ -225,7 +228,8 @@ void conduct_tests(struct core *core, struct update *update)
 		Wire__Command command = WIRE__COMMAND__INIT;
 		Wire__FenceResult result = WIRE__FENCE_RESULT__INIT;
 
-		if (op->kind != WIRE__OPERATION__KIND__FENCE_TEST || conduct_acts(core, op->to))
+		if (op->kind != WIRE__OPERATION__KIND__FENCE_TEST ||
+		    (core_is_ready(core, op->to) && state_node(core->state, op->to)))
 			continue;
 		if (conduct_proposed_lately(core, &core->conductor->tests_ms, update))
 			return;
