@@ -95,12 +95,13 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 			       size_t size)
 {
 	const Wire__Fence *device = node_device(source->state, node->id), *used = NULL;
+	const Wire__Cluster *cluster = state_cluster(source->state);
 	const Wire__Operation *op = last_fencing(source->state, node);
 	bool half = half_is_lost(source->state, source->standing.ring);
 
 	if (!source->standing.open) {
 		snprintf(ret, size, "not fenced yet: no quorum");
-		return state_cluster(source->state)->n_voters == 2
+		return cluster && cluster->n_voters == 2
 			       ? "status tells whether this node goes on alone"
 			       : "bring voters back, until a majority is there";
 	}
