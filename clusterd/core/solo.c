@@ -264,8 +264,8 @@ static void say_call(const struct core *core, const char *other, struct buf *tex
 	const struct solo *solo = &core->solo;
 	const Wire__Fence *fence = state_get(core->state, WIRE__TABLE__TABLE_FENCE, solo->device);
 
-	buf_printf(text, "; fence device %s is asked %s; once it says that %s is off, this node goes "
-		   "on alone", fence ? fence->name : "that was removed",
+	buf_printf(text, "; fence device %s is asked %s; once it says that %s is off, this node "
+		   "goes on alone", fence ? fence->name : "that was removed",
 		   solo->status_only ? "whether that is off" : "to power it off", other);
 }
 
@@ -297,13 +297,13 @@ static void say_state(const struct core *core, const char *other, struct buf *te
 			   "since this machine was switched on, so %s may know more; start %s",
 			   other, other, other);
 	else if (core->census.disputed)
-		buf_printf(text, ", and the nodes' copies of the state differ, so this node does not "
-			   "go on alone: start %s", other);
+		buf_printf(text, ", and the nodes' copies of the state differ, so this node does "
+			   "not go on alone: start %s", other);
 	else if (solo->ask)
 		say_call(core, other, text);
 	else if (!next_device(core, solo->other, 0, &wrong))
-		buf_printf(text, ", and without a fence device for it nobody can tell whether it is "
-			   "off: start %s", other);
+		buf_printf(text, ", and without a fence device for it nobody can tell whether it "
+			   "is off: start %s", other);
 	else
 		say_pause(core, other, text);
 }

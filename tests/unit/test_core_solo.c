@@ -211,6 +211,32 @@ static void test_back_too_early(void)
 	}
 }
 
+/* READY is not OPEN: the other need not have promised that epoch, and may know more some day. */
+static void test_ready_is_not_open(void)
+{
+	unsigned waited = 0, went_on = 0;
+
+	for (unsigned steps = 0; steps < 60; steps++) {
+		struct world *world = begin(0, 0);
+		bool seen = false;
+
+		world_kill_node(world, 1);
+		world_settle(world, 30000);
+		world_start_node(world, 1);
+		for (unsigned i = 0; i < steps && !seen; i++) {
+			world_step(world);
+			seen = is_open(world, 1);
+		}
+		world_kill_node(world, 2);
+		world_settle(world, 100000);
+		CU_ASSERT_EQUAL(is_open(world, 1), seen);
+		waited += !seen;
+		went_on += seen;
+		world_free(world);
+	}
+	CU_ASSERT(waited > 5 && went_on > 5);
+}
+
 /* No answer is no proof, however often it is asked. */
 static void test_no_answer(void)
 {
@@ -295,6 +321,7 @@ static void test_devices_make_voters(void)
 UNIT_MAIN("core/solo", { "power fails", test_power_fails }, { "cut", test_cut },
 	  { "boots", test_boots }, { "holder waits for a boot", test_holder_waits_for_a_boot },
 	  { "daemon restarts", test_daemon_restarts }, { "back too early", test_back_too_early },
+	  { "ready is not open", test_ready_is_not_open },
 	  { "no answer", test_no_answer }, { "both shot", test_both_shot },
 	  { "clean leave", test_clean_leave },
 	  { "devices make voters", test_devices_make_voters })
