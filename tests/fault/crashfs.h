@@ -46,7 +46,7 @@ void crashfs_free(struct crashfs *fs);
 void crashfs_reset(struct crashfs *fs, uint64_t seed);
 /* All that SQLite and stores draw from now on follows from that; for each new run. */
 void crashfs_same_chance(uint64_t seed);
-/* The id that the next new store draws. */
+/* The id that new stores draw from now on; 0: any. */
 void crashfs_next_id(uint64_t id);
 /* The folder that a store is opened in. */
 const char *crashfs_dir(const struct crashfs *fs);
