@@ -97,6 +97,8 @@ static const char *reason_not_to(const struct core *core, const Wire__Operation 
 		return "the node is another one by now";
 	if (!op->status_only && !node_may_hold_managed(core->state, op->node))
 		return "none of the VMs that may be there is managed any more";
+	if (!op->status_only && half_is_lost(core->state, core->standing.ring))
+		return "half of the cluster or more was lost at once, before it was fenced";
 	return NULL;
 }
 

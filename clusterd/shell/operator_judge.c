@@ -97,7 +97,6 @@ static const char *say_fencing(const struct view_source *source, const Wire__Nod
 	const Wire__Fence *device = node_device(source->state, node->id), *used = NULL;
 	const Wire__Cluster *cluster = state_cluster(source->state);
 	const Wire__Operation *op = last_fencing(source->state, node);
-	const Wire__Cluster *cluster = state_cluster(source->state);
 	bool half = half_is_lost(source->state, source->standing.ring);
 
 	if (!source->standing.open) {

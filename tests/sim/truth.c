@@ -136,8 +136,11 @@ static void note_voters(struct truth *truth, const struct voters *before)
 	truth->world->counts.elections++;
 }
 
-/* The leader has seen for a while that half of the nodes are gone: then the cause is elsewhere. */
-static void check_half(struct truth *truth, uint64_t begun, uint32_t learner)
+/*
+ * The leader has seen for a while that half of the nodes are gone: then the cause is elsewhere.
+ * What an epoch before this one left in the log, it could not know.
+ */
+static void check_half(struct truth *truth, uint64_t begun, uint64_t epoch, uint32_t learner)
 {
 	const Wire__Operation *op = begun ? state_operation(truth->state, begun) : NULL;
 	const struct core *core = truth->world->machines[learner].core;
@@ -146,6 +149,7 @@ static void check_half(struct truth *truth, uint64_t begun, uint32_t learner)
 
 	if (!op || op->kind != WIRE__OPERATION__KIND__FENCE || op->status_only ||
 	    op->index != truth->n || !leader || !machine->core ||
+	    machine->core->standing.epoch != epoch ||
 	    truth->world->now_us < machine->ring_us + LONG_US)
 		return;
 	if (half_is_lost(core_state(machine->core), machine->told_ring))
@@ -181,7 +185,7 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 	note_voters(truth, &voters);
 	check_holders(truth);
 	check_budget(truth, verdict->op);
-	check_half(truth, verdict->op, by);
+	check_half(truth, verdict->op, entry->epoch, by);
 	wire_free(verdict);
 	truth->version->build->update_reset(&update);
 	truth->world->counts.commits++;

@@ -10,8 +10,13 @@
 
 static void check_fence(struct truth *truth, const struct machine *machine, const struct ask *ask)
 {
-	const Wire__Node *target = state_node_named(truth->state, ask->request->fence->node_name);
+	const Wire__FenceCall *call = ask->request->fence;
+	const Wire__Node *target = state_node_named(truth->state, call->node_name);
 
+	if (call->action == WIRE__FENCE_CALL__ACTION__OFF_VERIFIED &&
+	    half_is_lost(core_state(machine->core), machine->told_ring))
+		world_fail(truth->world, "n%u cuts power, and half of the nodes are not there",
+			   machine->id);
 	for (size_t i = 0; i < state_count(truth->state, WIRE__TABLE__TABLE_OPERATION); i++) {
 		const Wire__Operation *op =
 			state_at(truth->state, WIRE__TABLE__TABLE_OPERATION, i);
