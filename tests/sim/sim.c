@@ -30,7 +30,7 @@
 #include "tests/sim/play.h"
 #include "tests/sim/version.h"
 
-/* Of a mutant (tests/sim/mutants) there is no next version: none of its rules would be gone there. */
+/* A mutant (tests/sim/mutants) has no next version: none of its rules would be gone there. */
 #ifdef SIM_ALONE
 #define NEXT NULL
 #else
