@@ -408,6 +408,64 @@ static void test_left_alone(void)
 	}
 }
 
+static void say_two(void *above, struct voters *ret_voters)
+{
+	*ret_voters = (struct voters){ 7, 2, { 1, 2 }, { 11, 22 } };
+}
+
+static void say_nothing_applied(void *above, uint64_t *ret_index, uint64_t *ret_epoch)
+{
+	*ret_index = *ret_epoch = 0;
+}
+
+static void drop_nothing(void *above)
+{
+}
+
+/* Node 1 of the voters 1 and 2, chosen by entry 7, with one entry in its log. */
+static void test_entitled(void)
+{
+	static const struct {
+		const char *what;
+		uint64_t last, promised, alone, alone_voters, together, together_voters;
+		uint64_t boot, disk;
+		bool entitled;
+	} cases[] = {
+		{ "it was alone last", 5, 5, 5, 7, 0, 0, 3, 11, true },
+		{ "and has promised a later epoch", 5, 6, 5, 7, 0, 0, 3, 11, false },
+		{ "alone before, and with the other since", 6, 6, 5, 7, 0, 0, 3, 11, false },
+		{ "alone, and nothing of that is in its log", 4, 5, 5, 7, 0, 0, 3, 11, false },
+		{ "it was alone by other voters", 5, 5, 5, 6, 0, 0, 3, 11, false },
+		{ "it was alone, with another disk", 5, 5, 5, 7, 0, 0, 3, 12, false },
+		{ "with the other since it was switched on", 5, 6, 0, 0, 3, 7, 3, 11, true },
+		{ "before it was switched on", 5, 6, 0, 0, 2, 7, 3, 11, false },
+		{ "as two other voters", 5, 6, 0, 0, 3, 6, 3, 11, false },
+		{ "with the other, with another disk", 5, 6, 0, 0, 3, 7, 3, 12, false },
+		{ "nobody knows which boot this is", 5, 6, 0, 0, 0, 7, 0, 11, false },
+		{ "nothing is on record", 5, 6, 0, 0, 0, 0, 3, 11, false },
+	};
+	static const struct replica_ops ops = { .voters = say_two,
+						.position = say_nothing_applied,
+						.snap_drop = drop_nothing };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct replica_config config = { .node = 1, .boot_id = 1, .ops = &ops,
+						 .disk_id = cases[i].disk,
+						 .machine_boot = cases[i].boot };
+		struct replica *replica = replica_new(&config);
+
+		replica_load_promise(replica, cases[i].promised);
+		replica_load_alone(replica, cases[i].alone, cases[i].alone_voters);
+		replica_load_together(replica, cases[i].together, cases[i].together_voters);
+		CU_ASSERT_EQUAL(replica_load_entry(replica, 1, cases[i].last, "x", 1), 0);
+		CU_ASSERT_EQUAL(replica_load_done(replica), 0);
+		if (alone_entitled(replica) != cases[i].entitled)
+			fprintf(stderr, "entitled: %s\n", cases[i].what);
+		CU_ASSERT_EQUAL(alone_entitled(replica), cases[i].entitled);
+		replica_free(replica);
+	}
+}
+
 struct elect_case {
 	const char *what;
 	const char *setting;			/* cluster.voters; NULL = the default */
@@ -586,4 +644,5 @@ UNIT_MAIN("core/voters", { "what is a change of voters", test_read },
 	  { "changes in a log that cannot be", test_pending_that_cannot_be },
 	  { "when a change may be proposed", test_timely },
 	  { "both majorities, then the new one", test_both_majorities },
+	  { "who may go on alone", test_entitled },
 	  { "one of two is left alone", test_left_alone }, { "who should vote", test_elect })
