@@ -31,6 +31,7 @@ enum row {
 	PLACE,
 	NOT_OFF,
 	CHANGED,
+	FORCED,
 	NO_QUORUM,
 	DISPUTED,
 	DOWN,
@@ -67,6 +68,8 @@ static const struct {
 	  "A VM should be off or paused, and is not." },
 	[CHANGED] = { STATUS_WARNING,
 	  "A VM was changed outside of the cluster." },
+	[FORCED] = { STATUS_WARNING,
+	  "The cluster was forced anew, and not all of its nodes have joined it or were removed." },
 	[NO_QUORUM] = { STATUS_CRITICAL,
 	  "There is no quorum, or this node has not learnt of a cluster yet, or its version "
 	  "keeps it out." },
@@ -149,6 +152,13 @@ static void test_cases(void)
 		{ "left out", NO_QUORUM,
 		  "{\"standing\": {\"open\": false, \"why_not\": \"left out: too old\"}}",
 		  NULL, NULL, STATUS_CRITICAL, "CRITICAL: left out: too old" },
+		{ "forced", FORCED,
+		  "{\"cluster\": {\"forced\": {\"node\": \"n1\", \"time_ms\": 0, \"who\": "
+		  "\"root\", \"restore\": true, \"last\": 7, \"unheard\": [\"n2\", \"n3\"]}}}",
+		  NULL, NULL, STATUS_WARNING,
+		  "WARNING: forced anew on n1 at - by root, from a backup, from entry 7 on: what "
+		  "others did since is not known; not heard of so far: n2, n3 (bring them back "
+		  "without their old cluster.db, or clusterctl node remove)" },
 		{ "copies differ", DISPUTED,
 		  "{\"standing\": {\"open\": true, \"disputed\": \"they differ\"}}",
 		  NULL, NULL, STATUS_CRITICAL, "CRITICAL: they differ" },
@@ -281,6 +291,8 @@ static void test_page(void)
 	size_t n = 0;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	while (fgets(line, sizeof(line), file) && strcmp(line, ".Sh EXIT STATUS\n") != 0)
+		;
 	while (fgets(line, sizeof(line), file) && strcmp(line, ".Ic status\n") != 0)
 		;
 	while (fgets(line, sizeof(line), file) && strcmp(line, ".It 3\n") != 0) {
