@@ -101,8 +101,9 @@ static void desk_open(struct desk *desk, uint8_t who)
 		.next_tag = 1, .clients_n = 1, .strangers_n = !(who & 1),
 	};
 	desk->client = mem_new(struct client);
-	*desk->client = (struct client){ .operator = &desk->operator, .fd = pair[0], .unsent_fd = -1,
-					 .id = json_null(), .peer = { .trusted = who & 1 } };
+	*desk->client = (struct client){ .operator = &desk->operator, .fd = pair[0],
+					 .unsent_fd = -1, .id = json_null(),
+					 .peer = { .trusted = who & 1 } };
 	snprintf(desk->client->peer.name, sizeof(desk->client->peer.name), "somebody(7)");
 	desk->operator.clients = desk->client;
 	fuzz_must(qb_loop_poll_add(loop, QB_LOOP_MED, pair[0], POLLIN, desk->client,
