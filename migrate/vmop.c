@@ -168,6 +168,20 @@ enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node, bool handed_over)
 	}
 }
 
+bool vmop_node_found(struct vmop *op, uint32_t node)
+{
+	bool gone = op->phase == VMOP_RESUMING ||
+		    ((op->phase == VMOP_COPYING || op->phase == VMOP_ABORTING) && !op->owner);
+	bool back = gone && node == op->from;
+
+	op->maybe |= vmop_bit(node);
+	if (!back)
+		return false;
+	op->owner = 0;
+	vmop_move(op, VMOP_OFF);
+	return true;
+}
+
 uint32_t vmop_runner(const struct vmop *op)
 {
 	/* At GO the source is frozen and the destination waits: nobody. */

@@ -36,6 +36,9 @@
  * since its memory was complete. Or it is gone without that word, dead or silent about it: then the
  * guest may have run on and written to its disks, and no copy of its memory may run any more.
  *
+ * And it may turn up there again, started by somebody else, while the copy waits, runs or is being
+ * destroyed: from each of these phases that leads to OFF, with both of them in maybe.
+ *
  * Source: the hand-over of migrate/README.md, whose faults are those of libvirt's
  * peer-to-peer protocol (virDomainMigratePerform3 .. Finish3 .. Confirm3).
  */
@@ -92,6 +95,13 @@ enum vmop_gone {
 	VMOP_GONE_IMAGE,	/* destination gone before the image was consumed: it is the VM */
 };
 enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node, bool handed_over);
+
+/*
+ * A node holds the VM that by the record did not. Puts it into maybe. True if it is the source of a
+ * live move and was gone: what it has now may have written to the disks, and no copy of the memory
+ * may run any more. Then nobody owns the VM, and it is OFF until each node is proven not to hold it.
+ */
+bool vmop_node_found(struct vmop *op, uint32_t node);
 
 /* The node whose vCPUs may run now, 0 for none. */
 uint32_t vmop_runner(const struct vmop *op);

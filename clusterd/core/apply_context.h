@@ -102,7 +102,12 @@ enum vm_end {
 /* A node is proven not to hold a VM any more, for a reason in words. */
 void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, enum vm_end end,
 		   const char *why);
-/* The same for every VM that the node may hold. */
+/*
+ * The node holds the VM, and by the record it did not. True if nobody may run it any more for that
+ * (migrate/vmop.h), which is told.
+ */
+bool apply_vm_two_places(struct apply *apply, Wire__Vm *vm, const Wire__Node *node);
+/* The same as apply_vm_gone() for every VM that the node may hold. */
 void apply_node_gone(struct apply *apply, uint32_t node, const char *why);
 /*
  * No VM is on the node, may be on it or is bound to it. Else why not, as "NAME WHAT: …", and what

@@ -119,6 +119,29 @@ void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, enum vm_end
 			       node_name(apply->state, node), why);
 }
 
+bool apply_vm_two_places(struct apply *apply, Wire__Vm *vm, const Wire__Node *node)
+{
+	const char *from = node_name(apply->state, vm->from), *to = node_name(apply->state, vm->to);
+	struct vmop op;
+
+	vm_to_op(vm, &op);
+	vm_hold(vm, (uint32_t)node->id, node->incarnation);
+	if (!vmop_node_found(&op, (uint32_t)node->id))
+		return false;
+	vm_from_op(vm, &op);
+	vm->since_ms = apply->command->time_ms;
+	/* A right that the destination had is taken back. */
+	vm->generation++;
+	vm->from = vm->to = 0;
+	record_textf(&vm->detail,
+		     "a copy that the cluster did not start is on %s, from where it was moved to "
+		     "%s: both are removed, and it is not started before each of them is gone",
+		     from, to);
+	apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm, "%s", vm->detail);
+	stopped(apply, vm, VMOP_ABORTING, false, vm->detail);
+	return true;
+}
+
 void apply_node_gone(struct apply *apply, uint32_t node, const char *why)
 {
 	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_VM); i++) {

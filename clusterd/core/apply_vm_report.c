@@ -249,7 +249,8 @@ static bool on_present(struct apply *apply, const struct report *report)
 	/* While it was not the cluster's it may have been moved: the holder has yet to say. */
 	if (vm_holds(vm, report->id) || (vm->look && vm->n_maybe))
 		return false;
-	vm_hold(vm, report->id, report->node->incarnation);
+	if (apply_vm_two_places(apply, vm, report->node))
+		return true;
 	if (!found) {
 		apply_event_vm(apply, WIRE__EVENT__SEVERITY__ERROR, vm,
 			       "a copy that the cluster did not start is on %s; it is removed",

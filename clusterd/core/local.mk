@@ -123,6 +123,7 @@ tests_unit_test_core_force_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_apply
 unit_tests += tests/unit/test_core_apply_fence
 unit_tests += tests/unit/test_core_apply_given
+unit_tests += tests/unit/test_core_apply_phases
 unit_tests += tests/unit/test_core_place
 unit_tests += tests/unit/test_core_apply_leftover
 unit_tests += tests/unit/test_core_asks
