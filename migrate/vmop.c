@@ -58,6 +58,8 @@ const char *vmop_broken(const struct vmop *op)
 			return "the destination owns it";
 		return holds(op, op->from) ? "the source is gone" : NULL;
 	case VMOP_SAVING:
+		if (op->from == op->to)
+			return "it is moved to another node";
 		return op->owner != op->from || !holds(op, op->from) ? "the source owns it" : NULL;
 	case VMOP_RESTORING:
 	case VMOP_CONSUMED:
@@ -68,11 +70,26 @@ const char *vmop_broken(const struct vmop *op)
 	return "a known phase";
 }
 
+const char *vmop_try(struct vmop *op, enum vmop_phase next)
+{
+	struct vmop moved = *op;
+	const char *broken;
+
+	if (!sm_may_move(vmop_phases, VMOP_PHASES, op->phase, next))
+		return "no such change of phase";
+	moved.phase = next;
+	broken = vmop_broken(&moved);
+	if (!broken)
+		*op = moved;
+	return broken;
+}
+
 void vmop_move(struct vmop *op, enum vmop_phase next)
 {
-	assert(sm_may_move(vmop_phases, VMOP_PHASES, op->phase, next));
-	op->phase = next;
-	assert(vmop_broken(op) == NULL);
+	const char *why = vmop_try(op, next);
+
+	assert(why == NULL);
+	(void)why;
 }
 
 static enum vmop_gone stop(struct vmop *op)

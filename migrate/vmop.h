@@ -74,16 +74,19 @@ static inline uint64_t vmop_bit(uint32_t node)
 const char *vmop_broken(const struct vmop *op);
 
 /*
- * The one way to change phase. Asserts that the edge exists and that the invariant holds
- * afterwards; owner, from, to and maybe are set by the caller before.
+ * The one way to change phase; owner, from, to and maybe are set by the caller before. NULL, or
+ * why not, in words: there is no such edge, or the invariant would not hold afterwards. Then
+ * nothing is changed.
  */
+const char *vmop_try(struct vmop *op, enum vmop_phase next);
+/* The same where it cannot fail: asserts that. */
 void vmop_move(struct vmop *op, enum vmop_phase next);
 
 /*
  * A node is proven not to hold the VM: by its own report or by proof of death. Takes it out
  * of maybe, moves the machine on and returns what that means. handed_over is its own word that
  * it is the source of a live move and that the guest has not run there since its memory was
- * complete; a proof of death never is.
+ * complete; a proof of death never is. The invariant holds before.
  */
 enum vmop_gone {
 	VMOP_GONE_NOTHING,	/* it had no part */

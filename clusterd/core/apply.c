@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/core/apply.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "clusterd/core/elapsed.h"
 #include "clusterd/core/feature.h"
 #include "wire/check.h"
+#include "wire/command.h"
 #include "wire/message.h"
 
 /* What is kept of the past. Deterministic: every member forgets the same at the same index. */
@@ -297,12 +297,24 @@ Wire__Vm *apply_vm_open_named(struct apply *apply, const char *name)
 	return NULL;
 }
 
+void apply_broken(struct apply *apply, const Wire__Vm *vm, const char *why)
+{
+	if (apply->broken[0])
+		return;
+	snprintf(apply->broken, sizeof(apply->broken), "VM %s in phase %s against the rule \"%s\"", vm->name,
+		 (unsigned)vm->phase < VMOP_PHASES ? vmop_phases[vm->phase].name : "unknown", why);
+}
+
 void apply_vm_close(struct apply *apply, Wire__Vm *vm)
 {
 	struct vmop op;
 
 	vm_to_op(vm, &op);
-	assert(vmop_broken(&op) == NULL);
+	if (vmop_broken(&op)) {
+		apply_broken(apply, vm, vmop_broken(&op));
+		record_free(vm);
+		return;
+	}
 	/* A snapshot must be able to carry it; what runs there the owner can tell again. */
 	if (protobuf_c_message_get_packed_size(&vm->base) > WIRE_RECORD_MAX ||
 	    state_bytes(apply->state, WIRE__TABLE__TABLE_VM) > STATE_LIVE_BYTES)
@@ -313,10 +325,15 @@ void apply_vm_close(struct apply *apply, Wire__Vm *vm)
 
 void apply_vm_move_to(struct apply *apply, Wire__Vm *vm, enum vmop_phase next)
 {
+	const char *why;
 	struct vmop op;
 
 	vm_to_op(vm, &op);
-	vmop_move(&op, next);
+	why = vmop_try(&op, next);
+	if (why) {
+		apply_broken(apply, vm, why);
+		return;
+	}
 	vm_from_op(vm, &op);
 	vm->since_ms = apply->command->time_ms;
 }
@@ -406,6 +423,39 @@ static void carry_out(struct apply *apply)
 	handlers[body](apply);
 }
 
+/* The event is told once for as long as nothing else happens, however often it is tried. */
+static void tell_broken(struct apply *apply)
+{
+	size_t count = state_count(apply->state, WIRE__TABLE__TABLE_EVENT);
+	const Wire__Event *last =
+		count ? state_at(apply->state, WIRE__TABLE__TABLE_EVENT, count - 1) : NULL;
+	char text[sizeof(apply->text)];
+
+	snprintf(text, sizeof(text),
+		 "a command of %s (%s) is refused and changes nothing, for it would leave %s: this "
+		 "is a fault of clusterd, please report it",
+		 node_name(apply->state, apply->command->node), wire_command_name(apply->command),
+		 apply->broken);
+	if (!last || strcmp(last->text, text) != 0)
+		apply_event(apply, WIRE__EVENT__SEVERITY__ERROR, 0, "cluster", "%s", text);
+	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "%s", text);
+}
+
+/* All of it, or nothing. */
+static void carry_out_whole(struct apply *apply)
+{
+	size_t persists_n = apply->update->persists_n;
+
+	state_begin(apply->state);
+	carry_out(apply);
+	state_end(apply->state, apply->broken[0] != '\0');
+	if (!apply->broken[0])
+		return;
+	update_persist_cut(apply->update, persists_n);
+	apply->op = apply->id = 0;
+	tell_broken(apply);
+}
+
 static Wire__Verdict *verdict_of(const struct apply *apply)
 {
 	Wire__Verdict verdict = WIRE__VERDICT__INIT;
@@ -454,7 +504,7 @@ void apply_command(struct state *state, const Wire__Command *command, uint64_t i
 		elapsed_hear(state, command, update);
 		apply.clock_ms = elapsed_now(state, command->node, command->boot_id,
 					    command->up_ms);
-		carry_out(&apply);
+		carry_out_whole(&apply);
 		*ret_verdict = verdict_of(&apply);
 		if (command->request)
 			remember(&apply, *ret_verdict);

@@ -24,6 +24,7 @@ struct apply {
 	Wire__Verdict__Code code;
 	char text[1024];
 	uint64_t op, id;
+	char broken[256];		/* the invariant that would not hold; "" = none */
 };
 
 typedef void apply_fn(struct apply *apply);
@@ -71,9 +72,18 @@ bool apply_op_running(struct apply *apply, uint64_t op);
 /* A private copy of a VM's record, or NULL and the verdict NO_SUCH. */
 Wire__Vm *apply_vm_open(struct apply *apply, uint64_t vm);
 Wire__Vm *apply_vm_open_named(struct apply *apply, const char *name);
-/* Puts it into the state and frees it. Asserts the machine's invariant. */
+/*
+ * Puts it into the state and frees it. If it breaks the machine's invariant, the whole command
+ * changes nothing, and is refused once its handler is through: one command that nobody thought of
+ * must not end the daemons of all nodes, at each of their starts again.
+ */
 void apply_vm_close(struct apply *apply, Wire__Vm *vm);
-/* Moves the machine; owner, from, to and maybe of the record are set before. */
+/* This one would break it: what its handler does from now on is undone with all the rest. */
+void apply_broken(struct apply *apply, const Wire__Vm *vm, const char *why);
+/*
+ * Moves the machine; owner, from, to and maybe of the record are set before. The same as above
+ * holds for what the machine does not allow.
+ */
 void apply_vm_move_to(struct apply *apply, Wire__Vm *vm, enum vmop_phase next);
 /* Ends the VM's operation, if one is under way. */
 void apply_vm_op_end(struct apply *apply, Wire__Vm *vm, Wire__Operation__Outcome outcome,

@@ -109,6 +109,10 @@ void apply_vm_gone(struct apply *apply, Wire__Vm *vm, uint32_t node, enum vm_end
 	if (vm->owner == node && before != VMOP_RESTORING)
 		vm->last_node = node;
 	vm_to_op(vm, &op);
+	if (vmop_broken(&op)) {
+		apply_broken(apply, vm, vmop_broken(&op));
+		return;
+	}
 	gone = vmop_node_gone(&op, node, end == VM_END_HANDED_OVER);
 	vm_from_op(vm, &op);
 	if (op.phase != before)

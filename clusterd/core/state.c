@@ -34,6 +34,14 @@ struct snap {
 	size_t kept_bytes;
 };
 
+/* A row as it was before it was written to. */
+struct past {
+	uint32_t table;
+	uint64_t id;
+	bool was;
+	struct buf packed;
+};
+
 struct state {
 	struct idmap tables[TABLES];
 	size_t bytes[TABLES];
@@ -45,6 +53,10 @@ struct state {
 	uint64_t changed;		/* tables, since somebody asked; and which VMs */
 	uint64_t *vms;
 	size_t vms_n, vms_cap;
+
+	bool whole;			/* between begin and end: what was before, in order */
+	struct past *pasts;
+	size_t pasts_n, pasts_cap;
 
 	struct snap snap;
 	struct state *below;		/* on a pile */
@@ -103,6 +115,8 @@ void state_free(struct state *state)
 		idmap_free(&state->tables[table], row_free);
 	}
 	idmap_free(&state->running, NULL);
+	state_end(state, false);
+	free(state->pasts);
 	free(state->vms);
 	free(state);
 }
@@ -396,6 +410,61 @@ int state_load(struct state *state, uint32_t table, uint64_t id, const void *dat
 	return 0;
 }
 
+static void keep_past(struct state *state, uint32_t table, uint64_t id)
+{
+	const struct row *row = table < TABLES ? idmap_get(&state->tables[table], id) : NULL;
+	struct past *past;
+
+	if (!state->whole)
+		return;
+	if (state->pasts_n == state->pasts_cap) {
+		state->pasts_cap = state->pasts_cap ? state->pasts_cap * 2 : 16;
+		state->pasts = mem_resize(state->pasts, state->pasts_cap, sizeof(*state->pasts));
+	}
+	past = &state->pasts[state->pasts_n++];
+	*past = (struct past){ .table = table, .id = id, .was = row != NULL };
+	if (row)
+		buf_append(&past->packed, row->packed.data, row->packed.len);
+}
+
+static void delete_row(struct state *state, uint32_t table, uint64_t id)
+{
+	remove_row(state, table, id);
+	if (table == WIRE__TABLE__TABLE_SETTING)
+		note_setting(state, id);
+	note_change(state, table, id);
+}
+
+static void bring_back(struct state *state, const struct past *past)
+{
+	int r = 0;
+
+	if (past->was)
+		r = state_load(state, past->table, past->id, past->packed.data, past->packed.len);
+	else
+		delete_row(state, past->table, past->id);
+	/* It was there in the same bytes. */
+	assert(r == 0);
+}
+
+void state_begin(struct state *state)
+{
+	state_end(state, false);
+	state->whole = true;
+}
+
+void state_end(struct state *state, bool undo)
+{
+	while (state->pasts_n) {
+		struct past *past = &state->pasts[--state->pasts_n];
+
+		if (undo)
+			bring_back(state, past);
+		buf_free(&past->packed);
+	}
+	state->whole = false;
+}
+
 void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufCMessage *record,
 	       struct update *update)
 {
@@ -403,6 +472,7 @@ void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufC
 	size_t size = protobuf_c_message_get_packed_size(record);
 	int r;
 
+	keep_past(state, table, id);
 	persist->table = table;
 	persist->id = id;
 	persist->data.len += protobuf_c_message_pack(record, buf_reserve(&persist->data, size));
@@ -417,13 +487,11 @@ void state_del(struct state *state, uint32_t table, uint64_t id, struct update *
 
 	if (!state_get(state, table, id))
 		return;
+	keep_past(state, table, id);
 	persist = update_persist(update, PERSIST_DEL);
 	persist->table = table;
 	persist->id = id;
-	remove_row(state, table, id);
-	if (table == WIRE__TABLE__TABLE_SETTING)
-		note_setting(state, id);
-	note_change(state, table, id);
+	delete_row(state, table, id);
 }
 
 void *state_open(const struct state *state, uint32_t table, uint64_t id)

@@ -76,6 +76,13 @@ void state_voters(const struct state *state, struct voters *ret_voters);
 void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufCMessage *record,
 	       struct update *update);
 void state_del(struct state *state, uint32_t table, uint64_t id, struct update *update);
+
+/*
+ * All or nothing: what is put and deleted from begin to end can be undone by the end. The update is
+ * the caller's to cut.
+ */
+void state_begin(struct state *state);
+void state_end(struct state *state, bool undo);
 /* -EBADMSG if the bytes are not a valid record of that table. */
 int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size);
 void state_set_position(struct state *state, uint64_t index, uint64_t epoch);

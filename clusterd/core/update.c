@@ -63,6 +63,12 @@ struct persist *update_persist(struct update *update, enum persist_kind kind)
 	return persist;
 }
 
+void update_persist_cut(struct update *update, size_t n)
+{
+	while (update->persists_n > n)
+		buf_free(&update->persists[--update->persists_n].data);
+}
+
 void update_persist_all(struct update *update, struct update *from)
 {
 	size_t n = update->persists_n + from->persists_n;

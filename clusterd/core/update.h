@@ -86,6 +86,8 @@ void update_reset(struct update *update);
 /* The builders below take ownership of what they are given. */
 void update_frame(struct update *update, struct buf *frame);
 struct persist *update_persist(struct update *update, enum persist_kind kind);
+/* Drops the last persists, so that n are left. */
+void update_persist_cut(struct update *update, size_t n);
 /* All persists of another update, after those that are there; that one has none then. */
 void update_persist_all(struct update *update, struct update *from);
 struct ask *update_ask(struct update *update, enum agent_kind agent);

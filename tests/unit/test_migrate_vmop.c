@@ -70,6 +70,63 @@ static void test_gone(void)
 	}
 }
 
+/* Each record of three nodes that the machine allows. */
+static size_t each_allowed(void (*check)(const struct vmop *op))
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < VMOP_PHASES * 4 * 4 * 4 * 8; i++) {
+		struct vmop op = { (enum vmop_phase)(i / 512), i % 4, i / 4 % 4, i / 16 % 4,
+				   i / 64 % 8 };
+
+		if (vmop_broken(&op))
+			continue;
+		check(&op);
+		n++;
+	}
+	return n;
+}
+
+static void go_and_turn_up(const struct vmop *op)
+{
+	for (uint32_t node = 1; node <= 3; node++)
+		for (int handed_over = 0; handed_over < 2; handed_over++) {
+			struct vmop gone = *op, found = *op;
+			bool back;
+
+			vmop_node_gone(&gone, node, handed_over);
+			CU_ASSERT_PTR_NULL(vmop_broken(&gone));
+			CU_ASSERT_EQUAL(gone.maybe, op->maybe & ~BIT(node));
+			back = vmop_node_found(&found, node);
+			CU_ASSERT_PTR_NULL(vmop_broken(&found));
+			CU_ASSERT_EQUAL(found.maybe, op->maybe | BIT(node));
+			CU_ASSERT_EQUAL(found.phase, back ? VMOP_OFF : op->phase);
+			CU_ASSERT_EQUAL(found.owner, back ? 0 : op->owner);
+			/* Whoever holds it by the record is no news. */
+			CU_ASSERT_FALSE(back && (op->maybe & BIT(node)));
+		}
+}
+
+static void test_each(void)
+{
+	CU_ASSERT(each_allowed(go_and_turn_up) > 1000);
+}
+
+/* What is not allowed changes nothing. */
+static void test_try(void)
+{
+	struct vmop op = { VMOP_OFF, 0, 0, 0, 0 };
+
+	CU_ASSERT_STRING_EQUAL(vmop_try(&op, VMOP_GO), "no such change of phase");
+	CU_ASSERT_STRING_EQUAL(vmop_try(&op, VMOP_STARTING),
+			       "the owner is one of those who may hold it");
+	CU_ASSERT_EQUAL(op.phase, VMOP_OFF);
+	op.owner = 1;
+	op.maybe = BIT(1);
+	CU_ASSERT_PTR_NULL(vmop_try(&op, VMOP_STARTING));
+	CU_ASSERT_EQUAL(op.phase, VMOP_STARTING);
+}
+
 /* Nobody runs it while the right changes hands. */
 static void test_runner(void)
 {
@@ -104,5 +161,5 @@ static void test_asserts(void)
 	CU_ASSERT(unit_aborts(unowned, NULL));
 }
 
-UNIT_MAIN("migrate/vmop", { "table", test_table }, { "gone", test_gone }, { "runner", test_runner },
-	  { "asserts", test_asserts })
+UNIT_MAIN("migrate/vmop", { "table", test_table }, { "gone", test_gone }, { "each", test_each },
+	  { "try", test_try }, { "runner", test_runner }, { "asserts", test_asserts })
