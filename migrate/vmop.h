@@ -102,7 +102,7 @@ enum vmop_gone vmop_node_gone(struct vmop *op, uint32_t node, bool handed_over);
 /*
  * A node holds the VM that by the record did not. Puts it into maybe. True if it is the source of a
  * live move and was gone: what it has now may have written to the disks, and no copy of the memory
- * may run any more. Then nobody owns the VM, and it is OFF until each node is proven not to hold it.
+ * may run any more. Then nobody owns the VM; it is OFF, and each of them has to be proven gone.
  */
 bool vmop_node_found(struct vmop *op, uint32_t node);
 

@@ -299,10 +299,13 @@ Wire__Vm *apply_vm_open_named(struct apply *apply, const char *name)
 
 void apply_broken(struct apply *apply, const Wire__Vm *vm, const char *why)
 {
+	bool known = (unsigned)vm->phase < VMOP_PHASES;
+
 	if (apply->broken[0])
 		return;
-	snprintf(apply->broken, sizeof(apply->broken), "VM %s in phase %s against the rule \"%s\"", vm->name,
-		 (unsigned)vm->phase < VMOP_PHASES ? vmop_phases[vm->phase].name : "unknown", why);
+	snprintf(apply->broken, sizeof(apply->broken),
+		 "VM %s in phase %s against the rule \"%s\"", vm->name,
+		 known ? vmop_phases[vm->phase].name : "unknown", why);
 }
 
 void apply_vm_close(struct apply *apply, Wire__Vm *vm)
