@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/digest.h"
 #include "base/mem.h"
@@ -157,6 +158,13 @@ static void check_half(struct truth *truth, uint64_t begun, uint64_t epoch, uint
 			   leader);
 }
 
+/* Refused as a whole, for its handler would have left a record that no rule allows. */
+static void check_refused(struct truth *truth, const Wire__Verdict *verdict)
+{
+	if (strstr(verdict->text, "this is a fault of clusterd"))
+		world_fail(truth->world, "%s", verdict->text);
+}
+
 static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest, uint32_t by)
 {
 	uint64_t before = state_digest(truth->state);
@@ -182,6 +190,7 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 		world_fail(truth->world, "entry %" PRIu64 " carries out a request once more",
 			   entry->index);
 	tell_entry(truth, entry, verdict);
+	check_refused(truth, verdict);
 	note_voters(truth, &voters);
 	check_holders(truth);
 	check_budget(truth, verdict->op);
