@@ -45,8 +45,8 @@ static json_int_t level_for(const json_t *status, const json_t *behind)
 	return lowest > level && lowest != INT64_MAX ? lowest : level;
 }
 
-/* Who keeps it where it is: nobody knows more, or some do not. */
-static void say_why_not(const json_t *status, json_int_t level)
+/* Who keeps it where it is: nobody knows more, which is all one could want, or some do not. */
+static int say_why_not(const json_t *status, json_int_t level)
 {
 	const json_t *node;
 	json_int_t highest = 0;
@@ -65,11 +65,12 @@ static void say_why_not(const json_t *status, json_int_t level)
 			continue;
 		if (known)
 			ctl_say("%s knows levels up to %" JSON_INTEGER_FORMAT
-				": install a newer clusterd there",
-				field_text(node, "name"), known);
+				": install a newer clusterd there (--leave-behind %s does without "
+				"it)", field_text(node, "name"), known, field_text(node, "name"));
 		else
 			ctl_say("%s has never reported", field_text(node, "name"));
 	}
+	return highest > level ? EXIT_FAILED : EXIT_OK;
 }
 
 /* There is no way back, so somebody has to mean it. */
@@ -121,8 +122,7 @@ int cmd_cluster_upgrade(struct ctl *ctl, const struct cli_call *call)
 		/* The daemon says it: one document, whatever happens. */
 		exit = raise_to(ctl, to, behind);
 	} else if (to == from) {
-		say_why_not(status, from);
-		exit = EXIT_OK;
+		exit = say_why_not(status, from);
 	}
 	json_decref(status);
 	json_decref(behind);

@@ -267,6 +267,8 @@ static void say_call(const struct core *core, const char *other, struct buf *tex
 	buf_printf(text, "; fence device %s is asked %s; once it says that %s is off, this node "
 		   "goes on alone", fence ? fence->name : "that was removed",
 		   solo->status_only ? "whether that is off" : "to power it off", other);
+	if (solo->failed[0])
+		buf_printf(text, "; last time there was no proof by %s", solo->failed);
 }
 
 static void say_pause(const struct core *core, const char *other, struct buf *text)
