@@ -45,6 +45,7 @@ static const struct {
 	{ FRAME_ACK, "ack", &wire__ack__descriptor, false },
 	{ FRAME_PROGRESS, "progress", &wire__progress__descriptor, false },
 	{ FRAME_REJOIN, "rejoin", &wire__rejoin__descriptor, true },
+	{ FRAME_SUPERSEDED, "superseded", &wire__superseded__descriptor, true },
 	{ FRAME_AGENT_REQUEST, "agent-request", &wire__agent_request__descriptor, true },
 	{ FRAME_AGENT_REPLY, "agent-reply", &wire__agent_reply__descriptor, true },
 	{ FRAME_AGENT_NEWS, "agent-news", &wire__agent_news__descriptor, true },

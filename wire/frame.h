@@ -9,8 +9,9 @@
  *
  * The protocol says how a frame is to be read, so versions of the daemon that differ in it can
  * share a cluster: a round chooses one that all who take part speak, and the frames of its epoch
- * carry it. What members meet by before that is chosen (SYNC_START, HELLO, CLOSE, REJOIN), and what
- * the daemon and its agents say, is of FRAME_PROTOCOL_ALWAYS, which every version reads.
+ * carry it. What members meet by before that is chosen (SYNC_START, HELLO, CLOSE, REJOIN,
+ * SUPERSEDED), and what the daemon and its agents say, is of FRAME_PROTOCOL_ALWAYS, which every
+ * version reads.
  *
  * Header, little endian, 72 bytes; magic, protocol and type stay where they are for ever:
  *   0 magic "CLD1"   4 protocol u16   6 type u16   8 body length u32
@@ -43,6 +44,7 @@ extern const struct frame_protocols frame_protocols;
 enum frame_type {
 	FRAME_SYNC_START = 1, FRAME_HELLO, FRAME_CLOSE, FRAME_LOG_CHUNK, FRAME_SNAP_CHUNK,
 	FRAME_READY, FRAME_APPEND, FRAME_ACK, FRAME_PROGRESS, FRAME_REJOIN,
+	FRAME_SUPERSEDED,
 	FRAME_AGENT_REQUEST = 32, FRAME_AGENT_REPLY, FRAME_AGENT_NEWS,
 };
 

@@ -38,7 +38,7 @@
 #define LOST_TRACK "a new cluster was forced, and what became of it is not known"
 
 /* More than the longest window of the budget of fencing. */
-enum { CLOCK_LEAP_MS = 2 * 86400 * 1000 };
+enum { CLOCK_LEAP_MS = 2 * 86400 * 1000, EARLIER_MAX = 8 };
 
 /* ------------------------------------------------------------------ nodes */
 
@@ -220,12 +220,27 @@ static uint64_t other_nodes(struct apply *apply)
 	return nodes & ~vmop_bit(apply->command->force->node);
 }
 
+/* Nodes of any of them may still come back: what this one was forced from, and those before. */
+static size_t list_earlier(const Wire__Forced *forced, char *ret_earlier[EARLIER_MAX])
+{
+	size_t n = 0, skip;
+
+	if (!forced)
+		return 0;
+	skip = forced->n_earlier == EARLIER_MAX;
+	for (size_t i = skip; i < forced->n_earlier; i++)
+		ret_earlier[n++] = forced->earlier[i];
+	ret_earlier[n++] = forced->before;
+	return n;
+}
+
 /* The budget of fencing begins anew: the clock goes on where no power-off of before counts. */
 static void begin_cluster(struct apply *apply)
 {
 	const Wire__Force *force = apply->command->force;
 	Wire__Cluster *cluster = record_copy(&state_cluster(apply->state)->base);
 	Wire__Forced forced = WIRE__FORCED__INIT;
+	char *earlier[EARLIER_MAX];
 
 	forced.index = apply->index;
 	forced.last = state_index(apply->state);
@@ -233,6 +248,8 @@ static void begin_cluster(struct apply *apply)
 	forced.time_ms = apply->command->time_ms;
 	forced.who = apply->command->who;
 	forced.before = force->before;
+	forced.earlier = earlier;
+	forced.n_earlier = list_earlier(cluster->forced, earlier);
 	forced.restore = force->restore;
 	forced.node = force->node;
 	forced.unheard = other_nodes(apply);

@@ -67,15 +67,11 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool machine_cluster(void *above, uint8_t ret_uuid[16])
+static bool read_uuid(const char *text, uint8_t ret_uuid[16])
 {
-	struct core *core = above;
-	const Wire__Cluster *cluster = state_cluster(core->state);
 	size_t n = 0;
 
-	if (!cluster)
-		return false;
-	for (const char *c = cluster->uuid; c[0] && c[1] && n < 16;) {
+	for (const char *c = text; c[0] && c[1] && n < 16;) {
 		if (*c == '-') {
 			c++;
 			continue;
@@ -84,6 +80,25 @@ bool machine_cluster(void *above, uint8_t ret_uuid[16])
 		c += 2;
 	}
 	return n == 16;
+}
+
+bool machine_cluster(void *above, uint8_t ret_uuid[16])
+{
+	struct core *core = above;
+	const Wire__Cluster *cluster = state_cluster(core->state);
+
+	return cluster && read_uuid(cluster->uuid, ret_uuid);
+}
+
+static bool on_before(void *above, size_t i, uint8_t ret_uuid[16])
+{
+	struct core *core = above;
+	const Wire__Cluster *cluster = state_cluster(core->state);
+	const Wire__Forced *forced = cluster ? cluster->forced : NULL;
+
+	if (!forced || i > forced->n_earlier)
+		return false;
+	return read_uuid(i == forced->n_earlier ? forced->before : forced->earlier[i], ret_uuid);
 }
 
 static void on_snap_begin(void *above)
@@ -201,6 +216,7 @@ const struct replica_ops machine_ops = {
 	.position = on_position,
 	.level = on_level,
 	.cluster = machine_cluster,
+	.before = on_before,
 	.snap_begin = on_snap_begin,
 	.snap_fill = on_snap_fill,
 	.snap_chunk = on_snap_chunk,

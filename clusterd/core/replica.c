@@ -226,6 +226,7 @@ static const struct handler handlers[] = {
 	[FRAME_APPEND] = { commit_take_append, PHASES_IN_EPOCH, true, true },
 	[FRAME_ACK] = { commit_take_ack, PHASES_IN_EPOCH, true, true },
 	[FRAME_REJOIN] = { round_take_rejoin, PHASES_CLOSED, true, false },
+	[FRAME_SUPERSEDED] = { round_take_superseded, UINT64_MAX, false, false },
 };
 
 static const struct handler *handler_find(uint16_t type)
@@ -245,6 +246,17 @@ static bool foreign(const struct replica *replica, const struct frame_header *he
 	    memcmp(header->cluster, empty, sizeof(empty)) == 0)
 		return false;
 	return memcmp(header->cluster, own, sizeof(own)) != 0;
+}
+
+/* While this cluster rests for another, nobody is; whoever speaks for this one is of it again. */
+static bool may_be_heard(struct replica *replica, const struct event *event)
+{
+	if (!replica->superseders || event->frame.header->type == FRAME_SUPERSEDED)
+		return true;
+	replica->superseders &= ~node_bit(event->frame.sender);
+	if (!replica->superseders)
+		round_progress(replica, event->now_ms);
+	return !replica->superseders;
 }
 
 static bool of_epoch(const struct replica *replica, const struct delivery *delivery)
@@ -294,9 +306,13 @@ void replica_frame(struct replica *replica, const struct event *event, struct up
 		return;
 	}
 	if (foreign(replica, frame->header)) {
-		replica->foreigners |= node_bit(frame->sender);
+		/* This one names another cluster than the sender's. */
+		if (frame->header->type != FRAME_SUPERSEDED)
+			replica->foreigners |= node_bit(frame->sender);
 		return;
 	}
+	if (!may_be_heard(replica, event))
+		return;
 	/* What is left over from an earlier view or round comes often and means nothing. */
 	if (!(handler->phases & SM_BIT(replica->round.phase)))
 		return;

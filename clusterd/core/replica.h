@@ -48,6 +48,8 @@ struct replica_ops {
 	uint32_t (*level)(void *above);
 	/* Cluster uuid; false on an empty node. */
 	bool (*cluster)(void *above, uint8_t ret_uuid[16]);
+	/* Uuid i of those it had before it was forced; false beyond the last. May be NULL. */
+	bool (*before)(void *above, size_t i, uint8_t ret_uuid[16]);
 	/*
 	 * Snapshot out: a begin holds on to the state as it is. Each fill then gives a chunk the
 	 * index, epoch and digest of that moment, and the records that come next, of at most

@@ -171,12 +171,32 @@ void round_start(struct replica *replica, struct update *update)
 	replica_send_as(replica, FRAME_SYNC_START, &id, &body.base, update);
 }
 
+/* Whoever has come back from the cluster before must hear of it before an epoch is open there. */
+static void tell_superseded(struct replica *replica, struct update *update)
+{
+	const struct replica_config *config = &replica->config;
+	Wire__Superseded body = WIRE__SUPERSEDED__INIT;
+	struct frame_header header = {
+		.type = FRAME_SUPERSEDED,
+		.boot_id = replica->config.boot_id,
+	};
+
+	for (size_t i = 0; config->ops->before &&
+			   config->ops->before(config->above, i, header.cluster); i++) {
+		struct buf frame = { 0 };
+		int r = frame_encode(&header, &body.base, &frame);
+
+		assert(r == 0);
+		update_frame(update, &frame);
+	}
+}
+
 static void idle(struct replica *replica, uint64_t now_ms, struct update *update)
 {
 	forget_round(replica);
 	replica->restart_at_ms = 0;
 	move(replica, PHASE_IDLE, now_ms);
-	if (!(replica->members & node_bit(replica->config.node)))
+	if (!(replica->members & node_bit(replica->config.node)) || replica->superseders)
 		replica->retry_at_ms = 0;
 	else if (rank(replica) == 0)
 		round_start(replica, update);
@@ -209,14 +229,16 @@ void round_view(struct replica *replica, const struct event *event, struct updat
 	/* The round goes on, though there may be fewer to wait for. */
 	if (event->view.ring_only && replica->members == before) {
 		if (replica->round.phase == PHASE_IDLE && !replica->round.starting &&
-		    rank(replica) == 0)
+		    !replica->superseders && rank(replica) == 0)
 			round_start(replica, update);
 		check_close(replica, event->now_ms, update);
 		return;
 	}
 	replica->retries = 0;
 	replica->foreigners = 0;
+	replica->superseders &= replica->members;
 	idle(replica, event->now_ms, update);
+	tell_superseded(replica, update);
 }
 
 static void say_hello(struct replica *replica, struct update *update);
@@ -504,6 +526,21 @@ void round_take_rejoin(struct replica *replica, const struct delivery *delivery)
 		round_start(replica, delivery->update);
 	else
 		replica->restart_at_ms = round->begun_ms + RESTART_MS;
+}
+
+void round_take_superseded(struct replica *replica, const struct delivery *delivery)
+{
+	Wire__Rejoin body = WIRE__REJOIN__INIT;
+	uint8_t cluster[16];
+
+	/* An empty node is of no cluster. */
+	if (!replica->config.ops->cluster(replica->config.above, cluster))
+		return;
+	replica->superseders |= node_bit(delivery->sender);
+	replica->foreigners |= node_bit(delivery->sender);
+	idle(replica, delivery->now_ms, delivery->update);
+	/* There it is to be known whose this node is, which says nothing else any more. */
+	replica_send(replica, FRAME_REJOIN, &body.base, delivery->update);
 }
 
 static bool due(uint64_t at_ms, uint64_t now_ms)

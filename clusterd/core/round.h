@@ -116,6 +116,7 @@ struct replica {
 	uint64_t members, ring;
 	uint32_t stranger;			/* a member with an id beyond the limit; 0 = none */
 	uint64_t foreigners;			/* members of another cluster */
+	uint64_t superseders;			/* of those: of one forced from this one */
 	uint32_t sequence;			/* of the last round started here */
 	uint64_t restart_at_ms;			/* somebody asked for a new round */
 	uint64_t retry_at_ms;			/* then do not wait any longer */
@@ -186,6 +187,11 @@ void round_take_hello(struct replica *replica, const struct delivery *delivery);
 void round_take_close(struct replica *replica, const struct delivery *delivery);
 void round_take_ready(struct replica *replica, const struct delivery *delivery);
 void round_take_rejoin(struct replica *replica, const struct delivery *delivery);
+/*
+ * The sender goes on with a cluster that was forced from this one. What that has started since,
+ * this one cannot know: it rests for as long as the sender is a member.
+ */
+void round_take_superseded(struct replica *replica, const struct delivery *delivery);
 /*
  * This node holds what the source's log excludes: some disk was turned back. Which of the two
  * is right, only a majority can tell. If the epoch opens without this node, it starts over; if it

@@ -188,16 +188,30 @@ static void say_foreigners(uint64_t nodes, struct buf *text)
 			 "again, with an empty disk)", nodes_count(nodes) == 1 ? "s" : "");
 }
 
+/* By the word of its administrator it is the newer one, and may run any VM by now. */
+static void say_superseded(uint64_t nodes, struct buf *text)
+{
+	bool one = nodes_count(nodes) == 1;
+
+	say_nodes(text, nodes);
+	buf_printf(text, " go%s on with a new cluster that was forced from this one, so nothing is "
+			 "done here any more: to join it, stop clusterd here, move its cluster.db "
+			 "away and start it again; if that was a mistake, stop clusterd there",
+			 one ? "es" : "");
+}
+
 void round_why(const struct replica *replica, char *ret_why, size_t size)
 {
 	_cleanup_(buf_free) struct buf text = { 0 };
 
 	if (replica->gone)
 		buf_append_str(&text, "this node is about to leave");
+	else if (replica->superseders)
+		say_superseded(replica->superseders, &text);
 	else
 		say_phase(replica, &text);
-	if (replica->foreigners)
-		say_foreigners(replica->foreigners, &text);
+	if (replica->foreigners & ~replica->superseders)
+		say_foreigners(replica->foreigners & ~replica->superseders, &text);
 	if (replica->stranger)
 		buf_printf(&text, " (node %" PRIu32 " is ignored: ids go from 1 to %d)",
 			   replica->stranger, REPLICA_NODE_MAX);

@@ -321,8 +321,10 @@ static void test_cluster_upgrade(void)
 			 "it takes part no more.\nNothing was changed: --yes" },
 		{ .line = "cluster upgrade --yes",
 		  .script = { AT_LEVEL("1", "1") },
+		  .exit = 1,
 		  .err = "The cluster is at feature level 1 already; a higher one is not known to "
-			 "all nodes:\nn2 knows levels up to 1: install a newer clusterd there\n" },
+			 "all nodes:\nn2 knows levels up to 1: install a newer clusterd there "
+			 "(--leave-behind n2 does without it)\n" },
 		{ .line = "cluster upgrade --yes --leave-behind n2",
 		  .script = { AT_LEVEL("1", "0"), RAISES("[\"n2\"]") },
 		  .err = "the cluster is at feature level 2 now\n" },

@@ -452,8 +452,9 @@ static void test_no_proof(void)
 }
 
 /*
- * n2 and n3 were only not seen: they go on as the cluster that they are. Neither side takes the
- * other for its own, and what runs there is started nowhere else, until the nodes change over.
+ * n2 and n3 were only not seen: they go on as the cluster that they are, until they see n1 again.
+ * Neither side takes the other for its own, and what runs there is started nowhere else, until the
+ * nodes change over.
  */
 static void test_others_live(void)
 {
@@ -477,10 +478,10 @@ static void test_others_live(void)
 	CU_ASSERT(standing.open);
 	CU_ASSERT_EQUAL(standing.ready, 1);
 	core_standing(world_core(world, 2), &standing);
-	CU_ASSERT(standing.open);
-	CU_ASSERT_EQUAL(standing.ready, 6);
+	CU_ASSERT(!standing.open);
+	CU_ASSERT_PTR_NOT_NULL(strstr(standing.why_not, "node 1 goes on with a new cluster that "
+							"was forced from this one"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(node_at(world, 1, 2)->left_out, "belongs to another"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(node_at(world, 2, 1)->left_out, "belongs to another"));
 	CU_ASSERT_EQUAL(world_runs(world, "b"), 2);
 	/* One changes over, and then the other: each keeps what it runs. */
 	world_kill_daemon(world, 2);
@@ -496,6 +497,36 @@ static void test_others_live(void)
 	STORY(world, "");
 	CU_ASSERT(world_has(world, "a", 1) && world_has(world, "b", 2) && world_has(world, "c", 3));
 	CU_ASSERT_EQUAL(voters_at(world, 2), 3);
+	world_free(world);
+}
+
+/*
+ * n2 and n3 were off, and what was to run there was started on n1. As a majority of the cluster
+ * before they would start it as well; they wait while n1 is there, and go on when it is not.
+ */
+static void test_others_boot(void)
+{
+	struct world *world = begin();
+	struct core_standing standing;
+
+	world_kill_node(world, 2);
+	world_kill_node(world, 3);
+	world_kill_daemon(world, 1);
+	CU_ASSERT_STRING_EQUAL(world_force(world, 1, false), "");
+	world_start_daemon(world, 1);
+	world_settle(world, 60000);
+	STORY(world, "n1: b starts\nn1: c starts\n");
+	world_start_node(world, 2);
+	world_start_node(world, 3);
+	world_settle(world, LONG_MS);
+	STORY(world, "");
+	core_standing(world_core(world, 3), &standing);
+	CU_ASSERT(!standing.open);
+	/* The administrator goes back to the cluster before, and nobody is in the way. */
+	world_kill_node(world, 1);
+	world_settle(world, 60000);
+	core_standing(world_core(world, 3), &standing);
+	CU_ASSERT(standing.open);
 	world_free(world);
 }
 
@@ -579,4 +610,5 @@ UNIT_MAIN("core/force", { "cluster", test_cluster }, { "refused", test_refused }
 	  { "vm_saved", test_vm_saved }, { "vm_moves", test_vm_moves }, { "fencing", test_fencing },
 	  { "unmanaged", test_unmanaged }, { "survivor", test_survivor },
 	  { "no_proof", test_no_proof }, { "others_live", test_others_live },
+	  { "others_boot", test_others_boot },
 	  { "restored", test_restored }, { "twice", test_twice }, { "nothing", test_nothing })
