@@ -409,6 +409,24 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 	};
 }
 
+bool core_in_step(const struct core *core, char *ret_why, size_t size)
+{
+	const struct replica_standing *standing = &core->standing;
+	const Wire__Node *self = core_self(core);
+	const char *why = NULL;
+
+	if (!standing->open || !standing->ready)
+		why = standing->why_not ? standing->why_not : "no epoch is open";
+	else if (state_epoch(core->state) != standing->epoch)
+		why = "it is catching up with the others";
+	else if (!self)
+		why = core->outside[0] ? core->outside : "it has not reported yet";
+	else if (self->witness)
+		why = "it is a witness, and nobody looks for guests there";
+	snprintf(ret_why, size, "%s", why ? why : "");
+	return why == NULL;
+}
+
 int core_may_run(const struct core *core, const char *uuid, enum core_right right, char *ret_why,
 		 size_t size)
 {

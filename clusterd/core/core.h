@@ -78,6 +78,13 @@ struct core_standing {
 };
 void core_standing(const struct core *core, struct core_standing *ret_standing);
 
+/*
+ * This node knows as much as the open epoch began with, and is one of those whose word is waited
+ * for before a VM that was not the cluster's is started (look.h). Else a guest that may be the
+ * cluster's by now must not come to life here by hand; why is the reason, to stand in a sentence.
+ */
+bool core_in_step(const struct core *core, char *ret_why, size_t size);
+
 /* May a QEMU process of this VM come to life here now? Asked by the libvirt qemu hook. */
 enum core_right { RIGHT_START, RIGHT_RESTORE, RIGHT_INCOMING };
 /*

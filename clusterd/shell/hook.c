@@ -66,15 +66,13 @@ static bool right_named(const char *op, enum core_right *ret)
  */
 static int judge_stranger(const struct core *core, bool marked, char *why, size_t size)
 {
-	struct core_standing standing;
+	char reason[WHY_SIZE / 2];
 
-	core_standing(core, &standing);
-	if (!marked || standing.open)
+	if (!marked || core_in_step(core, reason, sizeof(reason)))
 		return -ENOENT;
 	snprintf(why, size,
 		 "This node is not in step with the cluster (%s), so it does not know "
-		 "whether the guest may run here: see clusterctl status",
-		 standing.why_not ? standing.why_not : "no epoch is open");
+		 "whether the guest may run here: see clusterctl status", reason);
 	return 0;
 }
 

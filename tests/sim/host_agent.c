@@ -238,17 +238,15 @@ struct guest *job_subject(struct host *host, const struct job *job)
 bool host_hook_allows(struct host *host, const char *uuid, enum core_right right)
 {
 	const struct core *core = host->machine->core;
-	struct core_standing standing;
 	char why[300];
 	int r;
 
 	/* It waits for two seconds, and then a guest with the cluster's mark is refused. */
 	if (!core || machine_frozen(host->machine))
 		return false;
-	core_standing(core, &standing);
 	r = core_may_run(core, uuid, right, why, sizeof(why));
 	/* All of our guests have the mark: shell/hook.c, judge_stranger(). */
-	return r == 1 || (r == -ENOENT && standing.open);
+	return r == 1 || (r == -ENOENT && core_in_step(core, why, sizeof(why)));
 }
 
 static void do_watch(struct host *host, struct job *job)

@@ -148,8 +148,10 @@ static void check_half(struct truth *truth, uint64_t begun, uint64_t epoch, uint
 	uint32_t leader = core ? core->standing.leader : 0;
 	const struct machine *machine = &truth->world->machines[leader];
 
+	/* One that is over at once tells what one of two voters did, who does not ask for that. */
 	if (!op || op->kind != WIRE__OPERATION__KIND__FENCE || op->status_only ||
-	    op->index != truth->n || !leader || !machine->core ||
+	    op->outcome != WIRE__OPERATION__OUTCOME__RUNNING || op->index != truth->n ||
+	    !leader || !machine->core ||
 	    machine->core->standing.epoch != epoch ||
 	    truth->world->now_us < machine->ring_us + LONG_US)
 		return;

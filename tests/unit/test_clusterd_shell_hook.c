@@ -47,4 +47,20 @@ static void test_unmanaged(void)
 	world_free(world);
 }
 
-UNIT_MAIN("clusterd/shell/hook", { "a guest that is managed=no", test_unmanaged })
+/* Nobody waits for the word of a witness. */
+static void test_nobody_looks(void)
+{
+	struct world *world = world_new_led_by_witness(3);
+
+	CU_ASSERT_STRING_EQUAL(world_add_vm(world, "web1", 64), "");
+	world_settle(world, 5000);
+	CU_ASSERT_STRING_EQUAL(world_set(world, "web1", "managed", "no"), "");
+	world_settle(world, 5000);
+	CU_ASSERT_TRUE(may_run(world, 2, "web1", true));
+	CU_ASSERT_FALSE(may_run(world, 1, "web1", true));
+	CU_ASSERT_TRUE(may_run(world, 1, "web1", false));
+	world_free(world);
+}
+
+UNIT_MAIN("clusterd/shell/hook", { "a guest that is managed=no", test_unmanaged },
+	  { "where nobody looks", test_nobody_looks })
