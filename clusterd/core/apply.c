@@ -358,18 +358,9 @@ static const Wire__Request *answered(struct state *state, uint64_t request)
 
 static void forget_request(struct apply *apply)
 {
-	const Wire__Request *oldest = NULL;
-	size_t count = state_count(apply->state, WIRE__TABLE__TABLE_REQUEST);
-
-	if (count <= REQUESTS_MAX)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		const Wire__Request *one = state_at(apply->state, WIRE__TABLE__TABLE_REQUEST, i);
-
-		if (!oldest || one->index < oldest->index)
-			oldest = one;
-	}
-	state_del(apply->state, WIRE__TABLE__TABLE_REQUEST, oldest->id, apply->update);
+	if (state_count(apply->state, WIRE__TABLE__TABLE_REQUEST) > REQUESTS_MAX)
+		state_del(apply->state, WIRE__TABLE__TABLE_REQUEST,
+			  state_request_oldest(apply->state)->id, apply->update);
 }
 
 static void remember(struct apply *apply, Wire__Verdict *verdict)

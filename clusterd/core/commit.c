@@ -213,13 +213,13 @@ static void apply(struct replica *replica, struct update *update)
 	}
 }
 
-/* What may be trimmed: applied, and not still to be sent to those behind. */
+/* What may be trimmed: what came of it is written, and nobody behind is still to be sent it. */
 static uint64_t trim_limit(const struct replica *replica)
 {
-	uint64_t applied = replica_applied(replica);
+	uint64_t written = replica->config.ops->written(replica->config.above);
 	uint64_t needs = sync_needs(replica);
 
-	return needs <= applied ? needs - 1 : applied;
+	return needs <= written ? needs - 1 : written;
 }
 
 void commit_advance(struct replica *replica, struct update *update)

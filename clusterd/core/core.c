@@ -71,6 +71,7 @@ void core_free(struct core *core)
 		return;
 	clients_free(core);
 	agenda_free(&core->agenda);
+	behind_free(&core->behind);
 	solo_free(&core->solo);
 	idmap_free(&core->progress, wire_free);
 	conductor_free(core->conductor);
@@ -125,6 +126,7 @@ int core_load_done(struct core *core)
 		r = feature_level(core->state) > feature_table.max ? -EPROTO : -EBADMSG;
 	if (r == 0)
 		census_load_done(core);
+	behind_stand(&core->behind, state_index(core->state));
 	return r;
 }
 
@@ -378,6 +380,8 @@ void core_step(struct core *core, const struct event *event, struct update *upda
 		duties_rest(core, update);
 	}
 	machine_clear_away(core, update);
+	behind_run(&core->behind, state_index(core->state), core->now_ms,
+		   core->leave_ms || update->leave != LEAVE_NO, update);
 	replica_finish(core->replica, update);
 }
 

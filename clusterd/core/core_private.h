@@ -6,6 +6,7 @@
 
 #include "base/idmap.h"
 #include "clusterd/core/agenda.h"
+#include "clusterd/core/behind.h"
 #include "clusterd/core/census.h"
 #include "clusterd/core/conductor.h"
 #include "clusterd/core/core.h"
@@ -31,6 +32,7 @@ struct core {
 	struct state *state;
 	struct state *incoming;		/* snapshot being received, else NULL */
 	struct update incoming_puts;	/* its records, as the store will get them */
+	struct behind behind;		/* what was applied and the store does not have yet */
 	struct state *pile;		/* states that nobody needs any more */
 	struct replica *replica;
 	struct replica_standing standing;

@@ -28,6 +28,8 @@ noinst_LIBRARIES += %D%/libcore.a
 	%D%/apply_vm_set.c \
 	%D%/apply_vm_want.c \
 	%D%/apply_voters.c \
+	%D%/behind.c \
+	%D%/behind.h \
 	%D%/census.c \
 	%D%/census.h \
 	%D%/change.c \
@@ -106,6 +108,8 @@ unit_tests += tests/unit/test_core_handover
 tests_unit_test_core_handover_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_leftover
 tests_unit_test_core_leftover_LDADD = tests/trace/libtrace.a $(LDADD)
+unit_tests += tests/unit/test_core_behind
+tests_unit_test_core_behind_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_census
 tests_unit_test_core_census_LDADD = tests/trace/libtrace.a $(LDADD)
 unit_tests += tests/unit/test_core_fencing

@@ -22,8 +22,8 @@ static void on_apply(void *above, const Wire__Entry *entry, struct update *updat
 					    entry->command.len);
 	uint64_t request;
 
-	apply_command(core->state, command, entry->index, entry->epoch, update, &verdict,
-		      &request);
+	apply_command(core->state, command, entry->index, entry->epoch, &core->behind.changes,
+		      &verdict, &request);
 	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK)
 		census_hear(core, command, entry->index, entry->epoch);
 	census_note(&core->census, entry->index, state_digest(core->state));
@@ -51,6 +51,13 @@ static void on_position(void *above, uint64_t *ret_index, uint64_t *ret_epoch)
 
 	*ret_index = state_index(core->state);
 	*ret_epoch = state_epoch(core->state);
+}
+
+static uint64_t on_written(void *above)
+{
+	struct core *core = above;
+
+	return core->behind.written;
 }
 
 static uint32_t on_level(void *above)
@@ -197,6 +204,7 @@ static int on_snap_end(void *above, uint64_t index, uint64_t epoch, uint64_t dig
 	state_set_position(core->state, index, epoch);
 	census_copied(&core->census, index, digest);
 	agenda_hear(&core->agenda, TOPIC_ALL);
+	behind_stand(&core->behind, index);
 	update_persist_all(update, &core->incoming_puts);
 	applied = update_persist(update, PERSIST_APPLIED);
 	applied->value = applied->index = index;
@@ -214,6 +222,7 @@ const struct replica_ops machine_ops = {
 	.apply = on_apply,
 	.voters = on_voters,
 	.position = on_position,
+	.written = on_written,
 	.level = on_level,
 	.cluster = machine_cluster,
 	.before = on_before,

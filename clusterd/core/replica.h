@@ -34,7 +34,8 @@ struct replica_ops {
 	/*
 	 * Apply a committed entry; called in index order, once for each. Afterwards the
 	 * position is that of the entry. What changed, and PERSIST_APPLIED, go into the
-	 * update. May set update->leave: then nothing more is applied.
+	 * update, or into that of a later step. May set update->leave: then nothing more is
+	 * applied.
 	 */
 	void (*apply)(void *above, const Wire__Entry *entry, struct update *update);
 	/*
@@ -44,6 +45,8 @@ struct replica_ops {
 	void (*voters)(void *above, struct voters *ret_voters);
 	/* Position of the applied state. */
 	void (*position)(void *above, uint64_t *ret_index, uint64_t *ret_epoch);
+	/* Of those that the store was given, the last; entries up to it may be trimmed. */
+	uint64_t (*written)(void *above);
 	/* The feature level of the applied state; 0 on an empty node. */
 	uint32_t (*level)(void *above);
 	/* Cluster uuid; false on an empty node. */

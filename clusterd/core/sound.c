@@ -82,10 +82,16 @@ static const char *settings_unsound(const struct state *state)
 	return NULL;
 }
 
+static const char *requests_unsound(const struct state *state)
+{
+	return state_request_count(state) == state_count(state, WIRE__TABLE__TABLE_REQUEST)
+		? NULL : "two requests were the same entry";
+}
+
 const char *state_unsound(const struct state *state)
 {
 	const char *(*const of[])(const struct state *state) = {
-		cluster_unsound, nodes_unsound, vms_unsound, settings_unsound,
+		cluster_unsound, nodes_unsound, vms_unsound, settings_unsound, requests_unsound,
 	};
 	const char *wrong = NULL;
 

@@ -47,6 +47,7 @@ struct state {
 	size_t bytes[TABLES];
 	struct names names[TABLES];
 	struct idmap running;		/* operations under way: of their rows */
+	struct idmap requests;		/* those remembered by the entry that each was: rows */
 	uint64_t numbers[SETTINGS];
 	uint64_t index, epoch, digest;
 
@@ -115,6 +116,7 @@ void state_free(struct state *state)
 		idmap_free(&state->tables[table], row_free);
 	}
 	idmap_free(&state->running, NULL);
+	idmap_free(&state->requests, NULL);
 	state_end(state, false);
 	free(state->pasts);
 	free(state->vms);
@@ -237,6 +239,19 @@ const Wire__Operation *state_running_at(const struct state *state, size_t positi
 	return (const Wire__Operation *)row->record;
 }
 
+size_t state_request_count(const struct state *state)
+{
+	return idmap_count(&state->requests);
+}
+
+const Wire__Request *state_request_oldest(const struct state *state)
+{
+	const struct row *row =
+		idmap_count(&state->requests) ? idmap_at(&state->requests, 0, NULL) : NULL;
+
+	return row ? (const Wire__Request *)row->record : NULL;
+}
+
 const char *state_setting(const struct state *state, enum setting_id setting)
 {
 	const Wire__Setting *record =
@@ -356,6 +371,15 @@ static void snap_keep(struct snap *snap, struct row *row, uint32_t table, uint64
 	idmap_put(&snap->kept[table], id, row);
 }
 
+/* Of two at the same place, which a sound state does not have, one is found. */
+static void forget_place(struct state *state, const struct row *row)
+{
+	uint64_t index = ((const Wire__Request *)row->record)->index;
+
+	if (idmap_get(&state->requests, index) == row)
+		idmap_remove(&state->requests, index);
+}
+
 static void remove_row(struct state *state, uint32_t table, uint64_t id)
 {
 	struct row *row = idmap_remove(&state->tables[table], id);
@@ -367,6 +391,8 @@ static void remove_row(struct state *state, uint32_t table, uint64_t id)
 	note_names(state, table, id, row->record, names_remove);
 	if (table == WIRE__TABLE__TABLE_OPERATION)
 		idmap_remove(&state->running, id);
+	if (table == WIRE__TABLE__TABLE_REQUEST)
+		forget_place(state, row);
 	if (snap_needs(&state->snap, row, table, id))
 		snap_keep(&state->snap, row, table, id);
 	else
@@ -382,6 +408,8 @@ static void add_row(struct state *state, uint32_t table, uint64_t id, struct row
 	if (table == WIRE__TABLE__TABLE_OPERATION &&
 	    ((const Wire__Operation *)row->record)->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
 		idmap_put(&state->running, id, row);
+	if (table == WIRE__TABLE__TABLE_REQUEST)
+		idmap_put(&state->requests, ((const Wire__Request *)row->record)->index, row);
 	if (table == WIRE__TABLE__TABLE_SETTING)
 		note_setting(state, id);
 	note_change(state, table, id);

@@ -63,6 +63,12 @@ size_t state_lower(const struct state *state, uint32_t table, uint64_t id);
 /* The operations under way, in id order. */
 size_t state_running_count(const struct state *state);
 const Wire__Operation *state_running_at(const struct state *state, size_t position);
+/*
+ * The requests remembered, as many as there are entries that were one; and the one of the first
+ * such entry, NULL if there is none.
+ */
+size_t state_request_count(const struct state *state);
+const Wire__Request *state_request_oldest(const struct state *state);
 /* A setting's value, or its default, as text and as a number. */
 const char *state_setting(const struct state *state, enum setting_id setting);
 uint64_t state_setting_number(const struct state *state, enum setting_id setting);

@@ -46,6 +46,7 @@ struct loop {
 	struct hook *hook;
 	struct tell *tell;
 	int deadline_fd;
+	uint64_t deadline_ms;		/* for which it is set; 0: for none, or it has come */
 	uint32_t node;			/* own id; 0 = not known yet */
 	uint64_t boot_id, durable;
 	bool stepping, leaving, ended, damaged;
@@ -162,6 +163,9 @@ static void set_deadline(struct loop *loop, uint64_t at_ms)
 			      .tv_nsec = (long)(at_ms % 1000) * 1000000 },
 	};
 
+	if (at_ms == loop->deadline_ms)
+		return;
+	loop->deadline_ms = at_ms;
 	timerfd_settime(loop->deadline_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
@@ -264,8 +268,10 @@ static int32_t on_deadline(int32_t fd, int32_t revents, void *context)
 	struct event event = { .kind = EVENT_TICK };
 	uint64_t count;
 
-	if (read(loop->deadline_fd, &count, sizeof(count)) == sizeof(count))
-		on_event(loop, &event);
+	if (read(loop->deadline_fd, &count, sizeof(count)) != sizeof(count))
+		return 0;
+	loop->deadline_ms = 0;
+	on_event(loop, &event);
 	return 0;
 }
 

@@ -116,7 +116,8 @@ static void add_client(struct operator *operator, int fd, const struct local_pee
 	operator->clients = client;
 	operator->clients_n++;
 	operator->strangers_n += !peer->trusted;
-	if (qb_loop_poll_add(operator->shell->loop, QB_LOOP_MED, fd, POLLIN, client,
+	client->events = POLLIN;
+	if (qb_loop_poll_add(operator->shell->loop, QB_LOOP_MED, fd, client->events, client,
 			     operator_client_on_event) < 0) {
 		client->dead = true;
 		shell_close_fd(&client->fd);

@@ -22,14 +22,24 @@ enum { PAGES_A_TURN = 4, WHO_SIZE = 160, WORD_SIZE = 40 };
 
 /* ---------------------------------------------------------------- life of a client */
 
-void operator_client_listen(struct client *client)
+static void listen_for(struct client *client, int events)
 {
-	int events = client->state == IDLE ? POLLIN : 0;
-
-	if (client->unsent)
-		events = POLLOUT;
+	if (client->events == events)
+		return;
+	client->events = events;
 	qb_loop_poll_mod(client->operator->shell->loop, QB_LOOP_MED, client->fd, events, client,
 			 operator_client_on_event);
+}
+
+/* Whoever waits mostly says nothing more until it is answered; what it says then is left there. */
+void operator_client_listen(struct client *client)
+{
+	if (client->unsent)
+		listen_for(client, POLLOUT);
+	else if (client->state == IDLE)
+		listen_for(client, POLLIN);
+	else if (client->events != POLLIN)
+		listen_for(client, 0);
 }
 
 void operator_client_set_state(struct client *client, enum client_state state)
@@ -214,8 +224,7 @@ void operator_client_go_on(struct client *client)
 	operator_client_listen(client);
 	/* More pages, and the socket takes them: after the others had their turn. */
 	if (client->state == READING && !client->unsent && !client->caught_up)
-		qb_loop_poll_mod(client->operator->shell->loop, QB_LOOP_MED, client->fd, POLLOUT,
-				 client, operator_client_on_event);
+		listen_for(client, POLLOUT);
 }
 
 static void begin_reading(struct client *client, const char *verb, const json_t *request)
@@ -445,6 +454,8 @@ int32_t operator_client_on_event(int32_t fd, int32_t revents, void *context)
 		flush(client);
 	if (!client->dead && client->state == IDLE && !client->unsent && revents & POLLIN)
 		receive(client);
+	else if (!client->dead && !(revents & POLLOUT))
+		listen_for(client, 0);
 	else if (!client->dead)
 		operator_client_go_on(client);
 	log_stall_end(begun, "operator");

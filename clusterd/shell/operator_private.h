@@ -28,7 +28,7 @@ enum client_state { IDLE, READING, WAITING, COPYING };
 struct client {
 	struct client *next;
 	struct operator *operator;
-	int fd;
+	int fd, events;			/* POLL…: what its descriptor is listened to for */
 	struct local_peer peer;
 	enum client_state state;
 	json_t *id;			/* of the request at hand */

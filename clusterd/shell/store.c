@@ -19,7 +19,6 @@ enum {
 	WAL_PAGES_MAX = 4096,	/* 16 MiB: then a checkpoint whatever waits */
 	WAL_PAGES_IDLE = 64,	/* worth one when nothing waits */
 	IDLE_MS = 1000,
-	FOLLOWS_MS = 10,	/* what only follows from the log waits so long for more */
 };
 
 struct batch {
@@ -106,48 +105,22 @@ static struct batch *take_all(struct store *store)
 	store->head = NULL;
 	store->tail = &store->head;
 	store->queued = 0;
-	store->urgent = false;
 	return batches;
-}
-
-static struct timespec from_now(unsigned ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
-/*
- * What was applied follows from entries that are durable, and nobody waits for it; so it is
- * written with the next entry, which mostly comes soon and then need not wait for another sync.
- */
-static void wait_for_work(struct store *store)
-{
-	struct timespec until = from_now(IDLE_MS);
-
-	while (!store->head && !store->closing && !store_copy_is_due(store)) {
-		if (store->wal_pages < WAL_PAGES_IDLE)
-			pthread_cond_wait(&store->work, &store->lock);
-		else if (pthread_cond_timedwait(&store->work, &store->lock, &until) == ETIMEDOUT)
-			return;
-	}
-	until = from_now(FOLLOWS_MS);
-	while (store->head && !store->urgent && !store->closing && !store_copy_is_due(store) &&
-	       pthread_cond_timedwait(&store->work, &store->lock, &until) != ETIMEDOUT)
-		;
 }
 
 /* The same; waits for it. NULL: nothing came for a while, or a copy has its turn. */
 static struct batch *take(struct store *store)
 {
-	wait_for_work(store);
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_MS / 1000;
+	while (!store->head && !store->closing && !store_copy_is_due(store)) {
+		if (store->wal_pages < WAL_PAGES_IDLE)
+			pthread_cond_wait(&store->work, &store->lock);
+		else if (pthread_cond_timedwait(&store->work, &store->lock, &until) == ETIMEDOUT)
+			break;
+	}
 	return take_all(store);
 }
 
@@ -267,24 +240,14 @@ int store_fd(const struct store *store)
 	return store->event;
 }
 
-/* Of what is applied, all follows from the log; also that entries far below are not needed. */
-static bool follows(const struct persist *persist)
-{
-	return persist->kind == PERSIST_PUT || persist->kind == PERSIST_DEL ||
-	       persist->kind == PERSIST_APPLIED || persist->kind == PERSIST_TRIM;
-}
-
 int store_submit(struct store *store, struct persist *persists, size_t n, uint64_t seq)
 {
 	struct batch *batch = mem_new(struct batch);
-	bool urgent = false;
 	int error = 0;
 
 	*batch = (struct batch){ .persists = persists, .n = n, .seq = seq };
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		batch->bytes += sizeof(*persists) + persists[i].data.len;
-		urgent |= !follows(&persists[i]);
-	}
 	pthread_mutex_lock(&store->lock);
 	if (store->queued + batch->bytes > STORE_QUEUE_MAX)
 		error = -ENOSPC;
@@ -292,7 +255,6 @@ int store_submit(struct store *store, struct persist *persists, size_t n, uint64
 		*store->tail = batch;
 		store->tail = &batch->next;
 		store->queued += batch->bytes;
-		store->urgent |= urgent;
 		pthread_cond_signal(&store->work);
 	}
 	pthread_mutex_unlock(&store->lock);

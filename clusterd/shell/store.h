@@ -9,8 +9,7 @@
  *
  * One thread of its own writes: it takes everything submitted since its last commit as one
  * transaction (WAL, synchronous=FULL: one fsync) and reports through a descriptor, so a
- * slow disk never stops the loop. Entries and promises are written at once; records, which
- * follow from the log, a few milliseconds later if no entry comes that they can go with.
+ * slow disk never stops the loop.
  * Anything that goes wrong while writing is final: an fsync that failed is never tried again,
  * because what it lost nobody knows.
  *

@@ -34,7 +34,6 @@ struct store {
 	pthread_cond_t work;
 	struct batch *head, **tail;
 	size_t queued;
-	bool urgent;		/* more waits than what follows from the log */
 	bool closing, failed;
 	struct copying *copying;	/* store_copy.c; NULL: none is asked for */
 	uint64_t durable;

@@ -448,25 +448,8 @@ static int wipe(struct store_writer *writer)
 	for (size_t i = 1; result == SQLITE_OK && i < ARRAY_SIZE(writer->tables); i++)
 		result = run(writer->tables[i].wipe);
 	writer->numbers[STORE_ENTRIES] = writer->numbers[STORE_RECORDS] = 0;
-	if (result == SQLITE_OK)
-		result = put_number(writer, STORE_APPLIED_INDEX, 0);
-	return result == SQLITE_OK ? put_number(writer, STORE_APPLIED_EPOCH, 0) : result;
-}
-
-static int put_two(struct store_writer *writer, const struct persist *persist,
-		   enum store_number value, enum store_number index)
-{
-	int result = put_number(writer, value, persist->value);
-
-	return result == SQLITE_OK ? put_number(writer, index, persist->index) : result;
-}
-
-static int applied(struct store_writer *writer, const struct persist *persist)
-{
-	int result = put_number(writer, STORE_APPLIED_INDEX, persist->value);
-
-	return result == SQLITE_OK ? put_number(writer, STORE_APPLIED_EPOCH, persist->epoch)
-				   : result;
+	writer->numbers[STORE_APPLIED_INDEX] = writer->numbers[STORE_APPLIED_EPOCH] = 0;
+	return result;
 }
 
 int store_writer_persist(struct store_writer *writer, const struct persist *persist)
@@ -475,11 +458,16 @@ int store_writer_persist(struct store_writer *writer, const struct persist *pers
 
 	switch (persist->kind) {
 	case PERSIST_PROMISE:
-		return put_number(writer, STORE_PROMISED, persist->value);
+		writer->numbers[STORE_PROMISED] = persist->value;
+		return SQLITE_OK;
 	case PERSIST_ALONE:
-		return put_two(writer, persist, STORE_ALONE, STORE_ALONE_VOTERS);
+		writer->numbers[STORE_ALONE] = persist->value;
+		writer->numbers[STORE_ALONE_VOTERS] = persist->index;
+		return SQLITE_OK;
 	case PERSIST_TOGETHER:
-		return put_two(writer, persist, STORE_TOGETHER, STORE_TOGETHER_VOTERS);
+		writer->numbers[STORE_TOGETHER] = persist->value;
+		writer->numbers[STORE_TOGETHER_VOTERS] = persist->index;
+		return SQLITE_OK;
 	case PERSIST_CUT:
 		return take_out(writer->cut, persist->value, 0, &writer->numbers[STORE_ENTRIES]);
 	case PERSIST_APPEND:
@@ -494,7 +482,9 @@ int store_writer_persist(struct store_writer *writer, const struct persist *pers
 		return take_out(writer->tables[table].del, persist->id, table,
 				&writer->numbers[STORE_RECORDS]);
 	case PERSIST_APPLIED:
-		return applied(writer, persist);
+		writer->numbers[STORE_APPLIED_INDEX] = persist->value;
+		writer->numbers[STORE_APPLIED_EPOCH] = persist->epoch;
+		return SQLITE_OK;
 	case PERSIST_WIPE:
 		return wipe(writer);
 	}

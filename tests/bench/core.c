@@ -330,11 +330,12 @@ static uint64_t take(struct bench *bench, struct subject *subject, struct event 
 		     bool *ret_nothing, bool *ret_applied)
 {
 	struct update update;
-	uint64_t ns, worked;
+	uint64_t ns, worked, index;
 
 	event->now_ms = bench->now_ms;
 	event->wall_ms = 1700000000000 + bench->now_ms;
 	update_init(&update);
+	index = state_index(core_state(subject->core));
 	worked = worked_ns();
 	ns = now_ns();
 	core_step(subject->core, event, &update);
@@ -343,9 +344,7 @@ static uint64_t take(struct bench *bench, struct subject *subject, struct event 
 	subject->total_ns += worked;
 	if (worked > subject->longest_ns)
 		subject->longest_ns = worked;
-	*ret_applied = false;
-	for (size_t i = 0; i < update.persists_n; i++)
-		*ret_applied |= update.persists[i].kind == PERSIST_APPLIED;
+	*ret_applied = state_index(core_state(subject->core)) != index;
 	*ret_nothing = !update.persists_n && !update.frames_n && !update.asks_n;
 	for (size_t i = 0; i < update.frames_n; i++)
 		send(bench, subject->node, &update.frames[i]);

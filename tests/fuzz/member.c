@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "clusterd/core/behind.h"
 #include "clusterd/core/core.h"
 #include "tests/fuzz/commands.h"
 #include "tests/fuzz/fuzz.h"
@@ -427,10 +428,12 @@ static void check_digest(const struct member *member)
 	state_free(copy);
 }
 
-void member_check(const struct member *member)
+void member_check(struct member *member)
 {
 	struct core_standing standing;
 
+	if (member->disk.index != state_index(core_state(member->core)))
+		member_tick(member, BEHIND_MS);
 	check_digest(member);
 	check_records(member);
 	core_standing(member->core, &standing);

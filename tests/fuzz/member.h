@@ -67,8 +67,8 @@ void member_commit(struct member *member, const void *command, size_t size);
 /* The others say that they have the same records: without, nothing is decided. */
 void member_agree(struct member *member);
 
-/* The records on its disk are those that it has; what people are told of it is clean. */
-void member_check(const struct member *member);
+/* In a moment the records on its disk are those that it has; what people are told is clean. */
+void member_check(struct member *member);
 
 /*
  * Two honest members, from the base, and this one, started anew if it left: with all there and

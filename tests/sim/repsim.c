@@ -69,6 +69,7 @@ static void mix_choose(struct sim *sim)
 	mix->wipe = rng_below(rng, 3) ? 0 : 300;
 	sim->aided = mix->lose == 0 || rng_below(rng, 2);
 	sim->swarm.keep = rng_below(rng, 2) ? 0 : 2 + rng_below(rng, 20);
+	sim->swarm.behind = rng_below(rng, 4);
 }
 
 /* Either a young cluster, of which but one node knows, or one that has been running. */

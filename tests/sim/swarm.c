@@ -265,6 +265,7 @@ void swarm_boot(struct swarm *swarm, uint32_t id)
 	assert(!node->up);
 	config.above = node->toy = toy_new();
 	toy_load(node->toy, node->disk);
+	node->toy->behind = swarm->behind;
 	node->toy->applied = oracle_applied;
 	node->toy->context = node;
 	node->replica = replica_new(&config);

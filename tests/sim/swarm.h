@@ -65,6 +65,7 @@ struct swarm {
 	uint64_t now_ms;
 	uint32_t nodes_n, voters_n;
 	size_t keep;			/* of the replicas' logs */
+	uint64_t behind;		/* entries that a toy applies before it writes */
 	bool disks_may_vanish;		/* then fewer disks may hold what was committed */
 	struct evs *evs;
 	struct swarm_node nodes[SWARM_NODES_MAX];

@@ -23,6 +23,8 @@ struct toy_command {
 struct toy {
 	struct idmap commands;			/* of struct toy_command, by index: no gap */
 	uint64_t index, epoch, digest;
+	uint64_t written;			/* up to that index the store has records */
+	uint64_t behind;			/* so many at once; 0: each when it is applied */
 	struct voters voters;
 	struct toy *incoming;			/* a snapshot, aside */
 	struct {

@@ -413,6 +413,11 @@ static void say_two(void *above, struct voters *ret_voters)
 	*ret_voters = (struct voters){ 7, 2, { 1, 2 }, { 11, 22 } };
 }
 
+static uint64_t say_nothing_written(void *above)
+{
+	return 0;
+}
+
 static void say_nothing_applied(void *above, uint64_t *ret_index, uint64_t *ret_epoch)
 {
 	*ret_index = *ret_epoch = 0;
@@ -446,6 +451,7 @@ static void test_entitled(void)
 	};
 	static const struct replica_ops ops = { .voters = say_two,
 						.position = say_nothing_applied,
+						.written = say_nothing_written,
 						.snap_drop = drop_nothing };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
