@@ -26,9 +26,15 @@ enum {
 	HOUR_MS = 60 * MINUTE_MS,
 	DAY_MS = 24 * HOUR_MS,
 
+	KIB_BYTES = 1 << 10,
 	MIB_BYTES = 1 << 20,
+	GIB_BYTES = 1 << 30,
 	GIB_MIB = 1 << 10,
 	TIB_MIB = 1 << 20,
+
+	/* RFC 1123 */
+	HOST_NAME_BYTES = 253,
+	LABEL_BYTES = 63,
 };
 
 static const struct unit duration_units[] = {
@@ -56,6 +62,87 @@ bool text_valid_name(const char *s, size_t max)
 		if (len == max || !(is_alnum(s[len]) || strchr("._-", s[len])))
 			return false;
 	return true;
+}
+
+/* Four numbers up to 255, as inet_pton(3) reads them: without leading zeros. */
+static bool is_ipv4(const char *s)
+{
+	for (size_t i = 0; i < 4; i++) {
+		unsigned number = 0;
+		size_t len = 0;
+
+		if (i > 0 && *s++ != '.')
+			return false;
+		for (; is_digit(s[len]) && len < 3; len++)
+			number = number * 10 + (unsigned)(s[len] - '0');
+		if (len == 0 || number > 255 || (len > 1 && s[0] == '0'))
+			return false;
+		s += len;
+	}
+	return *s == '\0';
+}
+
+/* Eight groups of hex digits, the last two also as IPv4; one "::" stands for those left out. */
+static bool is_ipv6(const char *s)
+{
+	bool left_out = s[0] == ':' && s[1] == ':';
+	size_t groups = 0;
+
+	if (left_out)
+		s += 2;
+	while (*s) {
+		size_t len = strspn(s, "0123456789abcdefABCDEF");
+
+		if (s[len] == '.' && is_ipv4(s)) {
+			groups += 2;
+			break;
+		}
+		if (len == 0 || len > 4)
+			return false;
+		groups++;
+		s += len;
+		if (*s == '\0')
+			break;
+		if (*s++ != ':')
+			return false;
+		if (*s == ':' && !left_out) {
+			left_out = true;
+			s++;
+		} else if (!*s || *s == ':') {
+			return false;
+		}
+	}
+	return left_out ? groups < 8 : groups == 8;
+}
+
+static bool is_host_name(const char *s)
+{
+	size_t total = strlen(s);
+
+	if (total > HOST_NAME_BYTES)
+		return false;
+	for (;;) {
+		size_t len = 0;
+
+		while (is_alnum(s[len]) || s[len] == '-')
+			len++;
+		if (len == 0 || len > LABEL_BYTES || s[0] == '-' || s[len - 1] == '-')
+			return false;
+		if (s[len] == '\0')
+			return true;
+		if (s[len] != '.')
+			return false;
+		s += len + 1;
+	}
+}
+
+bool text_valid_address(const char *s)
+{
+	if (strchr(s, ':'))
+		return is_ipv6(s);
+	if (s[strspn(s, "0123456789.")] == '\0')
+		return is_ipv4(s);
+	return is_host_name(s);
 }
 
 /* The number a string starts with, and where the rest begins. */
@@ -224,5 +311,18 @@ char *text_format_mib(char out[TEXT_QUANTITY_SIZE], uint64_t mib)
 		format_tenths(out, mib, GIB_MIB, "GiB");
 	else
 		format_tenths(out, mib, TIB_MIB, "TiB");
+	return out;
+}
+
+char *text_format_bytes(char out[TEXT_QUANTITY_SIZE], uint64_t bytes)
+{
+	if (bytes < KIB_BYTES)
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " B", bytes);
+	else if (bytes < MIB_BYTES)
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " KiB", (bytes + KIB_BYTES - 1) / KIB_BYTES);
+	else if (bytes < GIB_BYTES)
+		format_tenths(out, bytes, MIB_BYTES, "MiB");
+	else
+		format_tenths(out, bytes, GIB_BYTES, "GiB");
 	return out;
 }

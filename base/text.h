@@ -17,6 +17,12 @@
 /* A name of 1 to max characters [A-Za-z0-9._-], the first one a letter or a digit. */
 bool text_valid_name(const char *s, size_t max);
 
+/*
+ * An IPv4 address, an IPv6 address, or a host name of letters, digits, '-' and dots (RFC 1123). What
+ * has digits and dots only is an IPv4 address or nothing: no resolver takes it for a name.
+ */
+bool text_valid_address(const char *s);
+
 /* Digits only; min and max included. */
 int text_parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *ret);
 
@@ -41,9 +47,13 @@ char *text_join(const char *const *items, size_t n, const char *separator);
 /* Copies s into an array of size bytes, whole or, with -ENAMETOOLONG, not at all. */
 int text_copy(char *to, size_t size, const char *s);
 
-/* "850 ms", "2.5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"; "512 MiB", "1.5 GiB". Returns out. */
+/*
+ * "850 ms", "2.5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"; "512 MiB", "1.5 GiB"; "900 B", "112 KiB".
+ * Returns out.
+ */
 enum { TEXT_QUANTITY_SIZE = 32 };
 char *text_format_ms(char out[TEXT_QUANTITY_SIZE], uint64_t ms);
 char *text_format_mib(char out[TEXT_QUANTITY_SIZE], uint64_t mib);
+char *text_format_bytes(char out[TEXT_QUANTITY_SIZE], uint64_t bytes);
 
 #endif

@@ -127,8 +127,8 @@ bool apply_node_unbound(struct apply *apply, const Wire__Node *node, const char 
 			char *ret_why, size_t size);
 /* Nodes that were to be removed and are no voters any more. */
 void apply_leaving_finish(struct apply *apply);
-/* Refuses what is neither a host name nor an IP address. */
-bool apply_address_ok(struct apply *apply, const char *value);
+/* Refuses what is neither a host name nor an IP address, and what another node than id has. */
+bool apply_address_ok(struct apply *apply, uint32_t id, const char *value);
 /* A voter has taken part for the first time: it is one with this disk. Nothing for others. */
 void apply_voter_joins(struct apply *apply, uint32_t node, uint64_t disk);
 /* No daemon stands behind what the node said of VMs that it looked for. */

@@ -267,23 +267,13 @@ static bool add_fits(struct apply *apply, const Wire__NodeAdd *add)
 			     "most %d", add->name, WIRE_NAME_MAX);
 		return false;
 	}
-	if (!apply_address_ok(apply, add->address))
-		return false;
 	if (state_node_named(state, add->name)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS, "there is a node %s already",
 			     add->name);
 		return false;
 	}
-	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
-		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
-
-		if (strcmp(node->address, add->address) == 0) {
-			apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
-				     "%s has the address %s: each node needs its own", node->name,
-				     add->address);
-			return false;
-		}
-	}
+	if (!apply_address_ok(apply, 0, add->address))
+		return false;
 	if (add->id > NODE_MAX || (add->id == 0 && free_id(state) == 0)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__LIMIT, "node ids go from 1 to %d",
 			     NODE_MAX);

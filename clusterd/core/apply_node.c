@@ -286,22 +286,23 @@ void apply_node_freeze(struct apply *apply)
 	node_close(apply, node);
 }
 
-/* A host name or an IP address: nothing else can stand in an address pattern. */
-static bool address_ok(const char *value)
+bool apply_address_ok(struct apply *apply, uint32_t id, const char *value)
 {
-	size_t n =
-		strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-");
+	if (!text_valid_address(value)) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "'%s' is no address: give a host name or an IP address", value);
+		return false;
+	}
+	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(apply->state, WIRE__TABLE__TABLE_NODE, i);
 
-	return n > 0 && value[n] == '\0' && value[0] != '-' && n <= 253;
-}
-
-bool apply_address_ok(struct apply *apply, const char *value)
-{
-	if (address_ok(value))
-		return true;
-	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
-		     "'%s' is no address: give a host name or an IP address", value);
-	return false;
+		if (node->id == id || strcmp(node->address, value) != 0)
+			continue;
+		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
+			     "%s has the address %s: each node needs its own", node->name, value);
+		return false;
+	}
+	return true;
 }
 
 /* Whoever takes VMs is not about to go; a removal that waits is called off. */
@@ -350,14 +351,18 @@ static bool set_witness(struct apply *apply, Wire__Node *node, const char *value
 	return true;
 }
 
+static bool set_address(struct apply *apply, Wire__Node *node, const char *value)
+{
+	if (!apply_address_ok(apply, (uint32_t)node->id, value))
+		return false;
+	record_text(&node->address, value);
+	return true;
+}
+
 static bool node_change(struct apply *apply, Wire__Node *node, const Wire__Param *change)
 {
-	if (strcmp(change->key, "address") == 0) {
-		if (!apply_address_ok(apply, change->value))
-			return false;
-		record_text(&node->address, change->value);
-		return true;
-	}
+	if (strcmp(change->key, "address") == 0)
+		return set_address(apply, node, change->value);
 	if (strcmp(change->key, "placement") == 0)
 		return set_placement(apply, node, change->value);
 	if (strcmp(change->key, "vote") == 0)

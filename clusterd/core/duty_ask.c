@@ -139,10 +139,13 @@ void duty_ask_simple(struct turn *turn, unsigned slot, enum duty_ask kind)
 static char *fill_in(const char *pattern, const char *address)
 {
 	const char *hole = strstr(pattern, "%s");
+	bool is_ipv6 = strchr(address, ':');
 
 	if (!hole)
 		return mem_strdup(pattern);
-	return mem_printf("%.*s%s%s", (int)(hole - pattern), pattern, address, hole + 2);
+	/* In a URI its colons would be taken for that of a port (RFC 3986). */
+	return mem_printf("%.*s%s%s%s%s", (int)(hole - pattern), pattern, is_ipv6 ? "[" : "",
+			  address, is_ipv6 ? "]" : "", hole + 2);
 }
 
 static void shared_paths(const struct state *state, Wire__DomMigrate *migrate)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/shell/genesis.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,14 +17,6 @@
 enum { WORD_MAX = 256 };
 
 /* ---------------------------------------------------------------- nodes */
-
-static bool valid_address(const char *text)
-{
-	uint8_t bytes[16];
-
-	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1 ||
-	       text_valid_name(text, 253);
-}
 
 /* The next word up to a comma; false at the end. */
 static bool next_word(const char **at, char *word, size_t size)
@@ -70,7 +61,7 @@ static bool parse(const char *text, struct genesis_node *node)
 	if (!next_word(&at, word, sizeof(word)) || !text_valid_name(word, sizeof(node->name) - 1))
 		return false;
 	snprintf(node->name, sizeof(node->name), "%.63s", word);
-	if (!next_word(&at, word, sizeof(word)) || !valid_address(word))
+	if (!next_word(&at, word, sizeof(word)) || !text_valid_address(word))
 		return false;
 	snprintf(node->address, sizeof(node->address), "%s", word);
 	while (next_word(&at, word, sizeof(word)))

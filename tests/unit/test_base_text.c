@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { UNTOUCHED = 4711 };
@@ -23,6 +24,49 @@ static void test_valid_name(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		CU_ASSERT_EQUAL(text_valid_name(cases[i].name, 8), cases[i].valid);
 	CU_ASSERT_FALSE(text_valid_name("a", 0));
+}
+
+static void test_valid_address(void)
+{
+	static const struct {
+		const char *address;
+		bool valid;
+	} cases[] = {
+		{ "10.77.0.1", true },   { "0.0.0.0", true },       { "255.255.255.255", true },
+		{ "300.1.2.3", false },  { "10.77.0", false },      { "10.77.0.1.2", false },
+		{ "10.77.0.", false },   { "010.1.2.3", false },    { "10.77.0.1 ", false },
+		{ "4711", false },       { "", false },             { ".", false },
+		{ "::", true },          { "::1", true },           { "fe80::", true },
+		{ "2001:db8::7", true }, { "1:2:3:4:5:6:7:8", true }, { "1:2:3:4:5:6:7", false },
+		{ "1:2:3:4:5:6:7:8:9", false },                     { "1:2:3:4:5:6:7::", true },
+		{ "::2:3:4:5:6:7:8", true },                        { "1:2:3:4:5:6:7:8::", false },
+		{ "1::2::3", false },    { ":::", false },          { "1:", false },
+		{ ":1", false },         { "1:::2", false },        { "12345::", false },
+		{ "::g", false },        { "::ffff:10.0.0.1", true }, { "::ffff:300.0.0.1", false },
+		{ "1:2:3:4:5:6:7:10.0.0.1", false },                { "fe80::1%eth0", false },
+		{ "foo", true },         { "n1.example.org", true }, { "n1.", false },
+		{ "n1..example", false }, { "-n1", false },         { "n1-", false },
+		{ "n_1", false },        { "3com", true },          { "n1/2", false },
+		{ "12.34.n1", true },    { "n1 ", false },          { "n\xc3\xa9", false },
+	};
+	char name[256], label[65];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (text_valid_address(cases[i].address) != cases[i].valid)
+			printf("%s\n", cases[i].address);
+		CU_ASSERT_EQUAL(text_valid_address(cases[i].address), cases[i].valid);
+	}
+	memset(label, 'a', sizeof(label));
+	label[64] = '\0';
+	CU_ASSERT_FALSE(text_valid_address(label));
+	CU_ASSERT_TRUE(text_valid_address(label + 1));
+	for (size_t i = 0; i < sizeof(name); i++)
+		name[i] = i % 2 ? '.' : 'a';
+	name[253] = '\0';
+	CU_ASSERT_TRUE(text_valid_address(name));
+	name[253] = '.';
+	name[255] = '\0';
+	CU_ASSERT_FALSE(text_valid_address(name));
 }
 
 struct quantity_case {
@@ -177,6 +221,12 @@ static void test_format(void)
 		{ text_format_mib, 1536, "1.5 GiB" },
 		{ text_format_mib, UINT64_C(3) << 20, "3 TiB" },
 		{ text_format_mib, UINT64_MAX, "17592186044415.9 TiB" },
+		{ text_format_bytes, 0, "0 B" },
+		{ text_format_bytes, 1023, "1023 B" },
+		{ text_format_bytes, 112 * 1024, "112 KiB" },
+		{ text_format_bytes, 112 * 1024 + 1, "113 KiB" },
+		{ text_format_bytes, (1 << 20) * 3 / 2, "1.5 MiB" },
+		{ text_format_bytes, UINT64_C(7) << 30, "7 GiB" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -186,7 +236,8 @@ static void test_format(void)
 	}
 }
 
-UNIT_MAIN("base/text", { "valid name", test_valid_name }, { "parse uint", test_parse_uint },
+UNIT_MAIN("base/text", { "valid name", test_valid_name },
+	  { "valid address", test_valid_address }, { "parse uint", test_parse_uint },
 	  { "parse size", test_parse_size }, { "parse duration", test_parse_duration },
 	  { "parse bool", test_parse_bool }, { "join", test_join }, { "copy", test_copy },
 	  { "format", test_format })

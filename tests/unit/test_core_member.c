@@ -110,6 +110,7 @@ static void test_add(void)
 
 	CU_ASSERT_EQUAL(try(bench, adding("n 4", "10.0.0.4", 0), "no name for a node"), INVALID);
 	CU_ASSERT_EQUAL(try(bench, adding("n4", "10.0.0.4/24", 0), "no address"), INVALID);
+	CU_ASSERT_EQUAL(try(bench, adding("n4", "300.1.2.3", 0), "no address"), INVALID);
 	CU_ASSERT_EQUAL(try(bench, adding("n3", "10.0.0.4", 0), "a node n3 already"), EXISTS);
 	CU_ASSERT_EQUAL(try(bench, adding("n4", "10.0.0.4", 2), "n2 has the id 2"), EXISTS);
 	CU_ASSERT_EQUAL(try(bench, adding("n4", "10.0.0.4", 65), "from 1 to 64"), LIMIT);
@@ -120,6 +121,12 @@ static void test_add(void)
 	CU_ASSERT_EQUAL(try(bench, adding("n5", "10.0.0.5", 0), "n5 is added with id 5"), 0);
 	CU_ASSERT_EQUAL(state_node(bench->state, 9)->state, WIRE__NODE__STATE__NEW);
 	CU_ASSERT_STRING_EQUAL(state_node(bench->state, 5)->address, "10.0.0.5");
+	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "10.0.0.400"), "no address"), INVALID);
+	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "10.0.0.4"), "n4 has the address"),
+			EXISTS);
+	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "10.0.0.5"), ""), 0);
+	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "n5.example"), ""), 0);
+	CU_ASSERT_STRING_EQUAL(state_node(bench->state, 5)->address, "n5.example");
 	CU_ASSERT_FALSE(state_voter(bench->state, 5));
 	bench_free(bench);
 }
