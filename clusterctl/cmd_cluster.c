@@ -30,6 +30,34 @@ static bool has_name(const json_t *names, const char *name)
 	return false;
 }
 
+static bool is_node(const json_t *status, const char *name)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "nodes"), i, node)
+		if (field_is(node, "name", name))
+			return true;
+	return false;
+}
+
+/* Looked at before anything else: a name that nobody has was meant to be another one. */
+static bool are_nodes(const json_t *status, const json_t *behind, struct ctl_error *ret_error)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(behind, i, name) {
+		if (is_node(status, json_string_value(name)))
+			continue;
+		*ret_error = ctl_error_make(EXIT_NO_SUCH, "no-such",
+					    "there is no node '%s'; clusterctl node list shows all",
+					    json_string_value(name));
+		return false;
+	}
+	return true;
+}
+
 /* What all nodes know but those that are left behind; never below what the cluster is at. */
 static json_int_t level_for(const json_t *status, const json_t *behind)
 {
@@ -110,7 +138,9 @@ int cmd_cluster_upgrade(struct ctl *ctl, const struct cli_call *call)
 	json_int_t from, to;
 	int exit = EXIT_FAILED;
 
-	if (!ctl_ask_object(ctl, ctl_request("status"), &status, &error)) {
+	if (!ctl_ask_object(ctl, ctl_request("status"), &status, &error) ||
+	    !are_nodes(status, behind, &error)) {
+		json_decref(status);
 		json_decref(behind);
 		return ctl_fail(ctl, &error);
 	}

@@ -296,6 +296,7 @@ static void test_fence_tests(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define ASKS_NODES { "{\"do\":\"nodes\"}", { OK(NODES) } }
 #define LEVELS(possible, n2)                                                                       \
 	"{\"cluster\":{\"feature_level\":1,\"feature_possible\":" possible "},"                    \
 	"\"nodes\":[{\"name\":\"n1\",\"feature_max\":2},"                                          \
@@ -325,6 +326,15 @@ static void test_cluster_upgrade(void)
 		  .err = "The cluster is at feature level 1 already; a higher one is not known to "
 			 "all nodes:\nn2 knows levels up to 1: install a newer clusterd there "
 			 "(--leave-behind n2 does without it)\n" },
+		{ .line = "cluster upgrade --yes --leave-behind nope",
+		  .script = { AT_LEVEL("1", "1"), ASKS_NODES },
+		  .exit = 3,
+		  .err = "there is no node 'nope'; clusterctl node list shows all\n" },
+		{ .line = "cluster upgrade --yes --json --leave-behind n2 --leave-behind nope",
+		  .script = { AT_LEVEL("2", "2"), ASKS_NODES },
+		  .exit = 3,
+		  .out = "\"code\": \"no-such\"",
+		  .err = "there is no node 'nope'" },
 		{ .line = "cluster upgrade --yes --leave-behind n2",
 		  .script = { AT_LEVEL("1", "0"), RAISES("[\"n2\"]") },
 		  .err = "the cluster is at feature level 2 now\n" },
@@ -334,7 +344,6 @@ static void test_cluster_upgrade(void)
 }
 
 #define ADDS_DEVICE { "{\"do\":\"fence-add\"}", { OK("{\"record\":5}") } }
-#define ASKS_NODES { "{\"do\":\"nodes\"}", { OK(NODES) } }
 #define BEGINS_TEST(node)                                                                          \
 	{                                                                                          \
 		"{\"do\":\"command\",\"command\":{\"fence_test\":{\"node\":" node "}}}", {         \
