@@ -45,7 +45,7 @@ size_t nearest_distance(const char *a, const char *b)
 const char *nearest_word(const char *typed, const char *const *words, size_t words_n)
 {
 	const char *best = NULL;
-	size_t best_distance = (strlen(typed) + 2) / 3 + 1;
+	size_t third = strlen(typed) / 3, best_distance = (third ? third : 1) + 1;
 
 	for (size_t i = 0; i < words_n; i++) {
 		size_t distance = nearest_distance(typed, words[i]);

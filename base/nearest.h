@@ -4,7 +4,7 @@
  *
  * The distance counts inserted, dropped, changed and swapped letters (Damerau-Levenshtein,
  * optimal string alignment). A word is only suggested when it is near enough that the guess is
- * no nuisance: a third of the letters may differ.
+ * no nuisance: a third of the letters may differ, of a short word one.
  */
 #ifndef BASE_NEAREST_H
 #define BASE_NEAREST_H

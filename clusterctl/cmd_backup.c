@@ -127,7 +127,7 @@ static int tell(struct ctl *ctl, json_t *data, const char *path)
 	       "checked\n",
 	       path, field_text(data, "cluster"), field_number(data, "index"),
 	       field_text(data, "node"), show_time(time, field_number(data, "time_ms")),
-	       text_format_mib(size, (uint64_t)field_number(data, "size") / (1024 * 1024) + 1));
+	       text_format_bytes(size, (uint64_t)field_number(data, "size")));
 	printf("Not in it: the key file that opens its secrets (secret_key of clusterd.conf), "
 	       "clusterd.conf, corosync.conf,\ndisks, saved memory. Keep the key file apart from "
 	       "it.\n");

@@ -25,9 +25,9 @@ static void cell_duration(struct table *table, const json_t *operation)
 	json_int_t ended = field_number(operation, "ended_ms");
 	char text[TEXT_QUANTITY_SIZE];
 
-	/* Wall clocks of two nodes: they may disagree. */
+	/* Wall clocks of two nodes: they may disagree. What was begun and ended at once took none. */
 	table_cell(table,
-		   ended >= begun && ended ? text_format_ms(text, (uint64_t)(ended - begun)) : "");
+		   ended > begun && ended ? text_format_ms(text, (uint64_t)(ended - begun)) : "");
 }
 
 /* In the words of who carried it out; of fencing, of the device. The caller frees it. */

@@ -58,6 +58,7 @@ static void test_word(void)
 		{ "ls", NULL },         { "completely", NULL },
 		{ "x", NULL },          { "", NULL },
 		{ "lists", "list" },    { "n2", "n1" },
+		{ "lost", "list" },     { "fast", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
