@@ -131,7 +131,7 @@ static const struct cli_command commands[] = {
 			{ "domain", "NAME", "failure domain, like rack1" },
 			{ "witness", NULL, "it never runs VMs, but may vote" },
 			{ "learner", NULL, "it never votes, and only learns" },
-			{ "id", "ID", "Corosync's nodeid, 1 to 64; else the lowest that is free" },
+			{ "id", "ID", "Corosync's nodeid, 1 to 64; else the lowest that no node had" },
 		},
 		.flags = CLI_CHANGES,
 		.run = cmd_node_add,
