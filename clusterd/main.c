@@ -23,6 +23,7 @@
 #include "clusterd/shell/conf.h"
 #include "clusterd/shell/force.h"
 #include "clusterd/shell/genesis.h"
+#include "clusterd/shell/group.h"
 #include "clusterd/shell/log.h"
 #include "clusterd/shell/loop.h"
 #include "clusterd/shell/restore.h"
@@ -30,7 +31,8 @@
 #include "clusterd/shell/shell.h"
 #include "clusterd/shell/store.h"
 
-enum { WHY_SIZE = 600, PATH_SIZE = 300, FILES_MAX = 4096, DISK_PAUSE_S = 5 };
+enum { WHY_SIZE = 600, PATH_SIZE = 300, FILES_MAX = 4096, DISK_PAUSE_S = 5,
+       HOST_NAME_SIZE = 256 };
 
 struct options {
 	const char *conf;
@@ -291,8 +293,10 @@ static int ask_for_name(const struct forcing *forcing, const struct options *opt
 		forcing_tell(forcing, shell_wall_ms(), command, stdout);
 		return LOOP_EXIT_FAILED;
 	}
-	if (strcmp(options->yes, forcing_name(forcing)) == 0)
+	if (strcmp(options->yes, forcing_name(forcing)) == 0) {
+		forcing_tell_again(forcing, stdout);
 		return -1;
+	}
 	snprintf(why, sizeof(why), "this is cluster %s, and not %.100s: nothing was changed",
 		 forcing_name(forcing), options->yes);
 	return complain(why);
@@ -348,14 +352,17 @@ static int force(const struct conf *conf, const struct options *options)
 
 static int restore(const struct conf *conf, const struct options *options)
 {
+	char why[WHY_SIZE + 400], command[WHY_SIZE], host[HOST_NAME_SIZE] = "";
+	struct restore_here here = { .node = group_ask_node(), .host = host };
 	struct restore *restore = NULL;
-	char why[WHY_SIZE + 400], command[WHY_SIZE];
 	int result = -1;
+
+	gethostname(host, sizeof(host) - 1);
 
 	snprintf(command, sizeof(command), "clusterd%s%s --restore %s%s%s",
 		 options->conf_given ? " -c " : "", options->conf_given ? options->conf : "",
 		 options->restore, options->as ? " --as " : "", options->as ? options->as : "");
-	if (restore_open(conf->state_dir, options->restore, options->as, &restore, why,
+	if (restore_open(conf->state_dir, options->restore, options->as, &here, &restore, why,
 			 sizeof(why)) < 0)
 		return complain(why);
 	result = ask_for_name(restore_forcing(restore), options, command);

@@ -14,6 +14,8 @@
 #include "clusterd/shell/shell.h"
 #include "clusterd/shell/store_load.h"
 
+enum { TIME_SIZE = 40 };
+
 struct forcing {
 	struct store *store;
 	struct core *core;
@@ -96,17 +98,24 @@ const char *forcing_name(const struct forcing *forcing)
 
 /* ---------------------------------------------------------------- telling */
 
+static const char *format_time(char out[TIME_SIZE], uint64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	if (!localtime_r(&seconds, &tm) || !strftime(out, TIME_SIZE, "%Y-%m-%d %H:%M:%S %z", &tm))
+		snprintf(out, TIME_SIZE, "-");
+	return out;
+}
+
 static void say_time(const struct forcing *forcing, uint64_t wall_ms, FILE *out)
 {
 	uint64_t last_ms = forcing->end.wall_ms;
-	time_t seconds = (time_t)(last_ms / 1000);
-	char text[40], age[TEXT_QUANTITY_SIZE];
-	struct tm tm;
+	char text[TIME_SIZE], age[TEXT_QUANTITY_SIZE];
 
 	fprintf(out, "  last entry     %" PRIu64, forcing->end.index);
-	if (last_ms && localtime_r(&seconds, &tm) &&
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z", &tm))
-		fprintf(out, ", of %s", text);
+	if (last_ms)
+		fprintf(out, ", of %s", format_time(text, last_ms));
 	if (last_ms && wall_ms >= last_ms)
 		fprintf(out, ", %s ago",
 			text_format_ms(age, (wall_ms - last_ms) / 1000 * 1000));
@@ -180,11 +189,36 @@ static void say_vms(const struct forcing *forcing, FILE *out)
 		fprintf(out, "  VMs that are to run: none\n");
 }
 
+bool forcing_tell_again(const struct forcing *forcing, FILE *out)
+{
+	const struct state *state = core_state(forcing->core);
+	const Wire__Cluster *cluster = state_cluster(state);
+	const Wire__Forced *forced = cluster->forced;
+	char time[TIME_SIZE];
+
+	if (!forced)
+		return false;
+	fprintf(out,
+		"Cluster %s was forced already, at %s on %s by %s%s: it is %s since, and was\n"
+		"%s before. Forced again, it is another one once more: every node that has joined "
+		"it since\n"
+		"must join anew, without its cluster.db; VMs that do not run here are looked for "
+		"anew; and what was\n"
+		"done since on other nodes, if this one has not seen it, is lost. It brings "
+		"nothing where VMs or\n"
+		"nodes are only waited for: clusterctl status says for what, and what to do.\n\n",
+		cluster->name, format_time(time, forced->time_ms), node_name(state, forced->node),
+		forced->who, forced->restore ? ", from a backup" : "", cluster->uuid,
+		forced->before);
+	return true;
+}
+
 void forcing_tell(const struct forcing *forcing, uint64_t wall_ms, const char *command, FILE *out)
 {
 	const struct state *state = core_state(forcing->core);
 	const Wire__Cluster *cluster = state_cluster(state);
 
+	forcing_tell_again(forcing, out);
 	fprintf(out, "Cluster %s, as %s has it%s:\n", cluster->name,
 		node_name(state, forcing->node), forcing->restore ? " in this backup" : "");
 	fprintf(out, "  uuid           %s\n", cluster->uuid);

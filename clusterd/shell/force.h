@@ -31,6 +31,12 @@ const char *forcing_name(const struct forcing *forcing);
 /* For an administrator: what there is, what will be, what is lost. command: how it is done. */
 void forcing_tell(const struct forcing *forcing, uint64_t wall_ms, const char *command, FILE *out);
 
+/*
+ * Of one that was forced before: that, when and as what, and what it means to do it again. Returns
+ * whether there was anything to be said.
+ */
+bool forcing_tell_again(const struct forcing *forcing, FILE *out);
+
 /* One transaction: does it, or nothing. A sentence for each failure. */
 int forcing_write(struct forcing *forcing, const char *who, char *ret_why, size_t size);
 

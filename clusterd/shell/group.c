@@ -88,6 +88,20 @@ static void break_off(struct group *group, const char *what, cs_error_t error);
 
 static const struct cpg_name group_name = { .length = 8, .value = "clusterd" };
 
+uint32_t group_ask_node(void)
+{
+	cpg_model_v1_data_t model = { .model = CPG_MODEL_V1 };
+	cpg_handle_t handle;
+	uint32_t node = 0;
+
+	if (cpg_model_initialize(&handle, CPG_MODEL_V1, (cpg_model_data_t *)&model, NULL) != CS_OK)
+		return 0;
+	if (cpg_local_get(handle, &node) != CS_OK)
+		node = 0;
+	cpg_finalize(handle);
+	return node;
+}
+
 const struct group_counts *group_counts(const struct group *group)
 {
 	return &group->counts;

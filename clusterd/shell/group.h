@@ -42,6 +42,9 @@ void group_free(struct group *group);
  */
 void group_send(struct group *group, struct buf *frame);
 
+/* What Corosync calls this node, asked once and without joining anything; 0 = it does not run. */
+uint32_t group_ask_node(void);
+
 /* Of the daemon's life, for status. */
 struct group_counts {
 	uint64_t sent, received, bad, busy, lost;

@@ -3,18 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "clusterd/core/state.h"
 #include "clusterd/shell/shell.h"
 #include "clusterd/shell/store_copy.h"
+#include "wire/check.h"
 #include "wire/message.h"
 
 enum { PATH_BYTES = 300, COPY_BYTES = 64 * 1024, WHY_BYTES = 600 };
@@ -116,47 +120,101 @@ static int check_head(const char *file, const char *path, char *ret_why, size_t 
 
 /* ---------------------------------------------------------------- what is in it */
 
-struct search {
-	const char *name;
-	uint32_t node;
+struct nodes {
+	const char *as;			/* looked for; NULL: nobody */
+	uint32_t as_id, here_id, made_on_id;
+	char here[WIRE_NAME_MAX + 1], made_on[WIRE_NAME_MAX + 1];
+	struct buf list;		/* "n1 (1), n2 (2)" */
 };
 
-static int find_node(void *context, uint32_t table, uint64_t id, const void *data, size_t size)
+static int take_node(void *context, uint32_t table, uint64_t id, const void *data, size_t size)
 {
-	struct search *search = context;
+	struct nodes *nodes = context;
 	Wire__Node *node;
 
 	if (table != WIRE__TABLE__TABLE_NODE)
 		return 0;
 	node = wire_parse(&wire__node__descriptor, data, size);
-	if (node && strcmp(node->name, search->name) == 0)
-		search->node = (uint32_t)id;
+	if (!node)
+		return 0;
+	if (nodes->as && strcmp(node->name, nodes->as) == 0)
+		nodes->as_id = (uint32_t)id;
+	if (id == nodes->here_id)
+		snprintf(nodes->here, sizeof(nodes->here), "%s", node->name);
+	if (id == nodes->made_on_id)
+		snprintf(nodes->made_on, sizeof(nodes->made_on), "%s", node->name);
+	buf_printf(&nodes->list, "%s%s (%" PRIu64 ")", nodes->list.len ? ", " : "", node->name, id);
 	wire_free(node);
 	return 0;
 }
 
-/* Corosync's id of the node is that of the record with its name. */
-static int become(struct restore *restore, const char *as, char *ret_why, size_t size)
+/* With or without a domain. */
+static bool is_host(const char *name, const char *host)
 {
-	struct search search = { .name = as };
-	int error = as ? store_each_record(restore->store, find_node, &search) : 0;
+	size_t len = strcspn(host, ".");
 
-	if (!error && as && !search.node) {
-		snprintf(ret_why, size, "There is no node '%s' in the cluster of this backup", as);
+	return strcmp(name, host) == 0 || (strlen(name) == len && memcmp(name, host, len) == 0);
+}
+
+/* A store of another node than Corosync takes this one for would only end the daemon. */
+static int check_place(struct nodes *nodes, const struct restore_here *here, char *ret_why,
+		       size_t size)
+{
+	uint32_t id = nodes->as ? nodes->as_id : nodes->made_on_id;
+	const char *list = buf_str(&nodes->list);
+
+	if (nodes->as && !id) {
+		snprintf(ret_why, size, "There is no node '%s' in it; there are %s", nodes->as,
+			 list);
 		return -ENODATA;
 	}
-	if (!error && as)
-		error = store_set_node(restore->store, search.node);
+	if (here->node == id || (!here->node && (nodes->as || is_host(nodes->made_on, here->host))))
+		return 0;
+	if (!here->node)
+		snprintf(ret_why, size, "It was made on %s, and nothing tells that this is that "
+			 "node, as Corosync does not run: start Corosync, or say which node it is "
+			 "to be with --as NODE; there are %s", nodes->made_on, list);
+	else if (!nodes->here[0])
+		snprintf(ret_why, size, "Corosync calls this node %" PRIu32 ", which is none of "
+			 "its nodes: restore it on one of them, or set the nodeid in "
+			 "corosync.conf; there are %s", here->node, list);
+	else if (nodes->as)
+		snprintf(ret_why, size, "Corosync calls this node %" PRIu32 ", and %s is %" PRIu32
+			 ": give --as %s, or restore it there; there are %s", here->node, nodes->as,
+			 id, nodes->here, list);
+	else
+		snprintf(ret_why, size, "It was made on %s (%" PRIu32 "), and Corosync calls this "
+			 "node %" PRIu32 ": give --as %s, or restore it there; there are %s",
+			 nodes->made_on, id, here->node, nodes->here, list);
+	return -EXDEV;
+}
+
+/* Corosync's id of the node is that of the record with its name. ret_why comes empty. */
+static int become(struct restore *restore, const char *as, const struct restore_here *here,
+		  char *ret_why, size_t size)
+{
+	struct nodes nodes = { .as = as, .here_id = here->node,
+			       .made_on_id = store_node(restore->store) };
+	int error = store_renew_disk_id(restore->store);
+
 	if (!error)
-		error = store_renew_disk_id(restore->store);
-	if (error)
-		snprintf(ret_why, size, "The backup cannot be read or written: %s",
-			 strerror(-error));
+		error = store_each_record(restore->store, take_node, &nodes);
+	if (!error && nodes.list.len) {
+		error = check_place(&nodes, here, ret_why, size);
+		if (!error && as)
+			error = store_set_node(restore->store, nodes.as_id);
+	}
+	buf_free(&nodes.list);
+	/* One that is damaged, or of no cluster, is refused as that by who reads it next. */
+	if (error == -EBADMSG)
+		return 0;
+	if (error && !ret_why[0])
+		snprintf(ret_why, size, "It cannot be read or written: %s", strerror(-error));
 	return error;
 }
 
-static int open_it(struct restore *restore, const char *path, const char *as, char *ret_why,
-		   size_t size)
+static int open_it(struct restore *restore, const char *path, const char *as,
+		   const struct restore_here *here, char *ret_why, size_t size)
 {
 	char file[PATH_BYTES + 40], why[WHY_BYTES] = "";
 	int error;
@@ -173,7 +231,7 @@ static int open_it(struct restore *restore, const char *path, const char *as, ch
 			 error == -EBADMSG ? ", it is damaged or none of a cluster" : "", why);
 		return error;
 	}
-	error = become(restore, as, why, sizeof(why));
+	error = become(restore, as, here, why, sizeof(why));
 	if (!error)
 		error = forcing_new(restore->store, true, &restore->forcing, why, sizeof(why));
 	if (error)
@@ -202,8 +260,8 @@ static int expect_none(const char *state_dir, char *ret_why, size_t size)
 	return 0;
 }
 
-int restore_open(const char *state_dir, const char *path, const char *as, struct restore **ret,
-		 char *ret_why, size_t size)
+int restore_open(const char *state_dir, const char *path, const char *as,
+		 const struct restore_here *here, struct restore **ret, char *ret_why, size_t size)
 {
 	struct restore *restore = mem_new(struct restore);
 	int error = text_copy(restore->state_dir, sizeof(restore->state_dir), state_dir);
@@ -222,7 +280,7 @@ int restore_open(const char *state_dir, const char *path, const char *as, struct
 		error = -errno;
 		snprintf(ret_why, size, "%s cannot be made: %s", restore->dir, strerror(errno));
 	} else {
-		error = open_it(restore, path, as, ret_why, size);
+		error = open_it(restore, path, as, here, ret_why, size);
 	}
 	if (error) {
 		restore_free(restore);

@@ -175,6 +175,32 @@ static void test_force(void)
 	end();
 }
 
+/* Once more is another cluster once more, and that is no thing to be done by mistake. */
+static void test_force_again(void)
+{
+	static const char *const texts[] = { "Cluster demo was forced already, at 20",
+					     " on n1 by root: it is ", "must join anew", NULL };
+	struct forcing *forcing = NULL;
+	struct store *store;
+	char why[600], text[4000] = "";
+	FILE *out;
+
+	begin();
+	store = open_store();
+	CU_ASSERT_EQUAL_FATAL(forcing_new(store, false, &forcing, why, sizeof(why)), 0);
+	out = fmemopen(text, sizeof(text), "w");
+	CU_ASSERT_FALSE(forcing_tell_again(forcing, out));
+	fclose(out);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	CU_ASSERT_EQUAL(forcing_write(forcing, "root", why, sizeof(why)), 0);
+	forcing_free(forcing);
+	CU_ASSERT_EQUAL_FATAL(forcing_new(store, false, &forcing, why, sizeof(why)), 0);
+	expect_told(forcing, texts);
+	forcing_free(forcing);
+	store_close(store);
+	end();
+}
+
 static void test_nothing(void)
 {
 	struct forcing *forcing = NULL;
@@ -195,10 +221,11 @@ static void test_nothing(void)
 
 /* ---------------------------------------------------------------- a backup */
 
-static int restore_as(const char *as, char *why, size_t size)
+static int restore_here(const char *as, uint32_t node, const char *host, char *why, size_t size)
 {
+	const struct restore_here here = { node, host };
 	struct restore *restore = NULL;
-	int error = restore_open(dir, backup, as, &restore, why, size);
+	int error = restore_open(dir, backup, as, &here, &restore, why, size);
 
 	if (!error)
 		error = forcing_write(restore_forcing(restore), "root", why, size);
@@ -208,16 +235,64 @@ static int restore_as(const char *as, char *why, size_t size)
 	return error;
 }
 
+/* On the node that it is to be. */
+static int restore_as(const char *as, char *why, size_t size)
+{
+	return restore_here(as, as && strcmp(as, "n3") == 0 ? 3 : 1, "", why, size);
+}
+
+/* The store of another node would end the daemon at each start: that is not even begun. */
+static void test_restore_elsewhere(void)
+{
+	static const struct {
+		const char *as;
+		uint32_t node;
+		const char *host;
+		int error;
+		const char *text;
+	} cases[] = {
+		{ NULL, 2, "n1", -EXDEV, "It was made on n1 (1), and Corosync calls this node 2: "
+		  "give --as n2, or restore it there; there are n1 (1), n2 (2), n3 (3)" },
+		{ "n3", 2, "n3", -EXDEV, "Corosync calls this node 2, and n3 is 3: give --as n2" },
+		{ NULL, 7, "n1", -EXDEV, "Corosync calls this node 7, which is none of its nodes" },
+		{ "n1", 7, "n1", -EXDEV, "Corosync calls this node 7, which is none of its nodes" },
+		{ NULL, 0, "n2", -EXDEV, "say which node it is to be with --as NODE; there are n1 "
+		  "(1), n2 (2), n3 (3)" },
+		{ NULL, 0, "", -EXDEV, "Corosync does not run" },
+		{ "n2", 2, "", 0, "" },
+		{ "n2", 0, "", 0, "" },
+		{ NULL, 1, "other", 0, "" },
+		{ NULL, 0, "n1", 0, "" },
+		{ NULL, 0, "n1.example.org", 0, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char why[1000] = "";
+		int error;
+
+		begin_restore();
+		error = restore_here(cases[i].as, cases[i].node, cases[i].host, why, sizeof(why));
+		if (error != cases[i].error || !strstr(why, cases[i].text))
+			printf("case %zu: %d %s\n", i, error, why);
+		CU_ASSERT_EQUAL(error, cases[i].error);
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, cases[i].text));
+		CU_ASSERT_EQUAL(each_file(dir, false), error ? 0 : 1);
+		end();
+	}
+}
+
 static void test_restore(void)
 {
 	static const char *const texts[] = { "Cluster demo, as n1 has it in this backup:\n",
 					     "not asked more n2, n3\n", NULL };
+	const struct restore_here here = { 1, "" };
 	struct restore *restore = NULL;
 	char why[1000];
 
 	begin_restore();
 	/* Told of, and not done: nothing is left. */
-	CU_ASSERT_EQUAL_FATAL(restore_open(dir, backup, NULL, &restore, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL_FATAL(restore_open(dir, backup, NULL, &here, &restore, why,
+					   sizeof(why)), 0);
 	expect_told(restore_forcing(restore), texts);
 	restore_free(restore);
 	CU_ASSERT_EQUAL(each_file(dir, false), 0);
@@ -391,7 +466,9 @@ static void test_killed(void)
 	}
 }
 
-UNIT_MAIN("shell/force", { "force", test_force }, { "nothing", test_nothing },
+UNIT_MAIN("shell/force", { "force", test_force },
+	  { "force_again", test_force_again }, { "nothing", test_nothing },
 	  { "restore", test_restore }, { "restore_as", test_restore_as },
+	  { "restore_elsewhere", test_restore_elsewhere },
 	  { "bad_files", test_bad_files }, { "full_disk", test_full_disk },
 	  { "killed", test_killed })
