@@ -8,6 +8,8 @@ sbin_PROGRAMS += %D%/clusterd
 # configure leaves ${prefix} in directory names, so the names are filled in here.
 fill_in = $(SED) \
 	-e 's|@sbindir[@]|$(sbindir)|g' \
+	-e 's|@confdir[@]|$(sysconfdir)/clusterd|g' \
+	-e 's|@agentdir[@]|$(pkglibexecdir)|g' \
 	-e 's|@rundir[@]|$(runstatedir)/clusterd|g' \
 	-e 's|@statedir[@]|$(localstatedir)/lib/clusterd|g'
 

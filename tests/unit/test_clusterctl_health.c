@@ -285,7 +285,7 @@ static void test_cases(void)
 static void test_page(void)
 {
 	const char *srcdir = getenv("srcdir");
-	_cleanup_(freep) char *path = mem_printf("%s/doc/clusterctl.8", srcdir ? srcdir : ".");
+	_cleanup_(freep) char *path = mem_printf("%s/doc/clusterctl.8.in", srcdir ? srcdir : ".");
 	char line[400], expected[400];
 	FILE *file = fopen(path, "r");
 	size_t n = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * doc/clusterctl.8 says what the table of commands says: no command, argument, option or key
+ * doc/clusterctl.8.in says what the table of commands says: no command, argument, option or key
  * more or less.
  */
 #include "base/buf.h"
@@ -48,7 +48,7 @@ static void append(char **text, const char *line)
 static FILE *open_page(void)
 {
 	const char *srcdir = getenv("srcdir");
-	_cleanup_(freep) char *path = mem_printf("%s/doc/clusterctl.8", srcdir ? srcdir : ".");
+	_cleanup_(freep) char *path = mem_printf("%s/doc/clusterctl.8.in", srcdir ? srcdir : ".");
 
 	return fopen(path, "r");
 }

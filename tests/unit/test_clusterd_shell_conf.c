@@ -40,6 +40,24 @@ static void test_defaults(void)
 	CU_ASSERT_TRUE(conf.read_all);
 }
 
+/* A text that is told to be what holds is what was built: directories are those of configure. */
+static void test_sample(void)
+{
+	_cleanup_(conf_free) struct conf conf = { 0 }, sample = { 0 };
+	char why[300] = "";
+
+	conf_init(&conf);
+	CU_ASSERT_EQUAL_FATAL(conf_read(&sample, "doc/clusterd.conf", why, sizeof(why)), 0);
+	CU_ASSERT_STRING_EQUAL(sample.state_dir, conf.state_dir);
+	CU_ASSERT_STRING_EQUAL(sample.run_dir, conf.run_dir);
+	CU_ASSERT_STRING_EQUAL(sample.agent_dir, conf.agent_dir);
+	CU_ASSERT_STRING_EQUAL(sample.libvirt_uri, conf.libvirt_uri);
+	CU_ASSERT_STRING_EQUAL(sample.secret_key, conf.secret_key);
+	CU_ASSERT_EQUAL(sample.memory_mib, conf.memory_mib);
+	CU_ASSERT_EQUAL(sample.log_level, conf.log_level);
+	CU_ASSERT_EQUAL(sample.read_all, conf.read_all);
+}
+
 static void test_all_keys(void)
 {
 	_cleanup_(conf_free) struct conf conf = { 0 };
@@ -120,6 +138,7 @@ static void test_no_file(void)
 	CU_ASSERT_EQUAL(conf_read(&conf, "/nowhere/clusterd.conf", why, sizeof(why)), -ENOENT);
 }
 
-UNIT_MAIN("clusterd/shell/conf", { "defaults", test_defaults }, { "all keys", test_all_keys },
-	  { "refusals", test_refusals }, { "long line", test_long_line },
+UNIT_MAIN("clusterd/shell/conf", { "defaults", test_defaults }, { "sample", test_sample },
+	  { "all keys", test_all_keys }, { "refusals", test_refusals },
+	  { "long line", test_long_line },
 	  { "no file", test_no_file })
