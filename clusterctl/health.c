@@ -132,6 +132,15 @@ static void judge_quorum(struct judging *judging, const json_t *status)
 		found(judging, STATUS_CRITICAL, "cluster", "%s", field_text(standing, "disputed"));
 }
 
+/* All may be well now, but the next fault ends it. */
+static void judge_voters(struct judging *judging, const json_t *status)
+{
+	const char *weak = field_text(json_object_get(status, "quorum"), "weak");
+
+	if (*weak)
+		found(judging, STATUS_WARNING, "cluster", "%s", weak);
+}
+
 /* Until each node of before has joined it or was removed. */
 static void judge_forced(struct judging *judging, const json_t *status)
 {
@@ -374,6 +383,7 @@ void health_judge(const json_t *status, const json_t *nodes, const json_t *vms, 
 
 	judge_quorum(&judging, status);
 	judge_forced(&judging, status);
+	judge_voters(&judging, status);
 	json_array_foreach(nodes, i, item)
 		judge_node(&judging, item);
 	json_array_foreach(vms, i, item)

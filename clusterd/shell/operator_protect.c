@@ -155,6 +155,54 @@ static bool others_can_act(const struct view_source *source, const Wire__Node *o
 	return true;
 }
 
+/* Nodes that vote, or would if there were enough of them. */
+static size_t count_able(const struct state *state)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+
+		n += !node->no_vote && !node->leaving[0];
+	}
+	return n;
+}
+
+/* Could the death of one of them not be proven? Why not. */
+static bool is_unprovable(const struct state *state, char *ret_why, size_t size)
+{
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
+
+		if (!node->no_vote && !node->leaving[0] &&
+		    !has_device(state, (uint32_t)node->id, ret_why, size))
+			return true;
+	}
+	return false;
+}
+
+void protect_voters(const struct view_source *source, char *ret_why, size_t size)
+{
+	const struct state *state = source->state;
+	const Wire__Cluster *cluster = state_cluster(state);
+	char why[JUDGE_WHY_SIZE] = "";
+	size_t able = count_able(state), voters = cluster ? cluster->n_voters : 0;
+	bool unheard = cluster && cluster->forced && cluster->forced->unheard;
+
+	ret_why[0] = '\0';
+	if (!source->standing.open || unheard || voters == 0 || voters > 2 || able > 2 ||
+	    state_count(state, WIRE__TABLE__TABLE_NODE) < 2)
+		return;
+	if (able < 2)
+		snprintf(ret_why, size, "only %s votes, so nothing is decided without it: let "
+			 "another node vote, too (clusterctl node set NODE vote=yes), or add one "
+			 "(clusterctl node add)", node_name(state, cluster->voters[0]));
+	else if (is_unprovable(state, why, sizeof(why)))
+		snprintf(ret_why, size, "neither of the two nodes goes on alone when the other "
+			 "dies (%s): give each a fence device whose test goes well (clusterctl "
+			 "fence add), or add a third node that votes (clusterctl node add)", why);
+}
+
 /* ---------------------------------------------------------------- disks */
 
 static bool is_kind(const Wire__Disk *disk, const char *kind)

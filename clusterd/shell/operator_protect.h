@@ -22,6 +22,13 @@ enum protection protect_judge(const struct view_source *source, const Wire__Vm *
 			      char *ret_why, size_t size);
 
 /*
+ * Would either of two nodes go on alone if the other died now? If not, why and what to do, as a
+ * sentence; also where only one of several may vote. "" where a majority would be left, where there
+ * is only one node, or where that is being changed.
+ */
+void protect_voters(const struct view_source *source, char *ret_why, size_t size);
+
+/*
  * What an administrator should mend of a VM's disks, one sentence of each kind: whether there is
  * that one, and the sentence behind what is in out.
  */

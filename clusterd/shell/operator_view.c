@@ -360,6 +360,7 @@ static json_t *status_quorum(const struct view_source *source)
 {
 	const Wire__Cluster *cluster = state_cluster(source->state);
 	json_t *json = json_object(), *voters = json_array();
+	char weak[JUDGE_WHY_SIZE];
 	size_t present = 0, n = cluster ? cluster->n_voters : 0;
 	size_t needed = source->standing.alone ? 1 : n / 2 + 1;
 
@@ -372,6 +373,8 @@ static json_t *status_quorum(const struct view_source *source)
 	set_number(json, "present", present);
 	set_number(json, "needed", needed);
 	set_bool(json, "have", n > 0 && present >= needed);
+	protect_voters(source, weak, sizeof(weak));
+	set_text(json, "weak", weak);
 	return json;
 }
 

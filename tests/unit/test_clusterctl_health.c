@@ -32,6 +32,7 @@ enum row {
 	NOT_OFF,
 	CHANGED,
 	FORCED,
+	WEAK,
 	NO_QUORUM,
 	DISPUTED,
 	DOWN,
@@ -70,6 +71,8 @@ static const struct {
 	  "A VM was changed outside of the cluster." },
 	[FORCED] = { STATUS_WARNING,
 	  "The cluster was forced anew, and not all of its nodes have joined it or were removed." },
+	[WEAK] = { STATUS_WARNING,
+	  "Of two nodes neither would go on alone, or only one node votes." },
 	[NO_QUORUM] = { STATUS_CRITICAL,
 	  "There is no quorum, or this node has not learnt of a cluster yet, or its version "
 	  "keeps it out." },
@@ -159,6 +162,8 @@ static void test_cases(void)
 		  "WARNING: forced anew on n1 at - by root, from a backup, from entry 7 on: what "
 		  "others did since is not known; not heard of so far: n2, n3 (bring them back "
 		  "without their old cluster.db, or clusterctl node remove)" },
+		{ "two nodes", WEAK, "{\"quorum\": {\"weak\": \"neither goes on\"}}", NULL, NULL,
+		  STATUS_WARNING, "WARNING: neither goes on" },
 		{ "copies differ", DISPUTED,
 		  "{\"standing\": {\"open\": true, \"disputed\": \"they differ\"}}",
 		  NULL, NULL, STATUS_CRITICAL, "CRITICAL: they differ" },

@@ -34,6 +34,18 @@ static void load_fence(struct core *core, uint64_t id, const char *name, const e
 	small_load(core, WIRE__TABLE__TABLE_FENCE, fence.id, &fence.base);
 }
 
+static void load_learner(struct core *core, uint32_t id)
+{
+	_cleanup_(freep) char *name = mem_printf("n%u", id);
+	Wire__Node node = WIRE__NODE__INIT;
+
+	node.id = id;
+	node.name = name;
+	node.no_vote = true;
+	node.state = WIRE__NODE__STATE__UP;
+	small_load(core, WIRE__TABLE__TABLE_NODE, id, &node.base);
+}
+
 #define WANTED .wanted = WIRE__VM__WANTED__RUNNING
 #define RUNS WANTED, .phase = WIRE__VM__PHASE__RUN
 #define STATE(x) WIRE__NODE__STATE__##x
@@ -397,7 +409,53 @@ static void test_warnings(void)
 	core_free(core);
 }
 
-UNIT_MAIN("clusterd/shell/operator_protect", { "protected", test_protected },
+/* Two nodes: n3 of the small cluster does not vote. */
+static void test_two_nodes(void)
+{
+	static const struct {
+		enum test tests[2];
+		size_t voters;
+		bool one, third, closed;
+		const char *why;
+	} cases[] = {
+		{ { NO_TARGET, NO_TARGET }, 1, 0, 0, 0,
+		  "neither of the two nodes goes on alone when the other dies (no proof possible "
+		  "for n1: no fence device): give each a fence device whose test goes well "
+		  "(clusterctl fence add), or add a third node that votes (clusterctl node add)" },
+		{ { GOOD, UNTESTED }, 1, 0, 0, 0, "n2: its fence device bmc was never tested" },
+		{ { GOOD, FAILED }, 2, 0, 0, 0, "n2: the last test of fence device bmc failed" },
+		{ { GOOD, GOOD }, 2, 0, 0, 0, NULL },
+		{ { GOOD, GOOD }, 1, 0, 0, 0, NULL },
+		{ { GOOD, NO_TARGET }, 1, 1, 0, 0, "only n1 votes, so nothing is decided without" },
+		{ { NO_TARGET, NO_TARGET }, 1, 0, 1, 0, NULL },
+		{ { NO_TARGET, NO_TARGET }, 3, 0, 1, 0, NULL },
+		{ { NO_TARGET, NO_TARGET }, 1, 0, 0, 1, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core *core = small_core(0, 0);
+		struct view_source source;
+		char why[JUDGE_WHY_SIZE] = "?";
+
+		small_voters(core, cases[i].voters);
+		load_fence(core, 90, "bmc", cases[i].tests);
+		if (cases[i].one)
+			load_learner(core, 2);
+		if (!cases[i].third)
+			load_learner(core, 3);
+		source = small_source(core);
+		source.standing.open = !cases[i].closed;
+		protect_voters(&source, why, sizeof(why));
+		if (cases[i].why ? !strstr(why, cases[i].why) : *why) {
+			printf("%zu: %s\n", i, why);
+			CU_FAIL("two nodes");
+		}
+		core_free(core);
+	}
+}
+
+UNIT_MAIN("clusterd/shell/operator_protect", { "two nodes", test_two_nodes },
+	  { "protected", test_protected },
 	  { "devices", test_devices },
 	  { "protected of half", test_protected_of_half }, { "disks", test_disks },
 	  { "warnings", test_warnings })
