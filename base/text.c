@@ -319,7 +319,8 @@ char *text_format_bytes(char out[TEXT_QUANTITY_SIZE], uint64_t bytes)
 	if (bytes < KIB_BYTES)
 		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " B", bytes);
 	else if (bytes < MIB_BYTES)
-		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " KiB", (bytes + KIB_BYTES - 1) / KIB_BYTES);
+		snprintf(out, TEXT_QUANTITY_SIZE, "%" PRIu64 " KiB",
+			 (bytes + KIB_BYTES - 1) / KIB_BYTES);
 	else if (bytes < GIB_BYTES)
 		format_tenths(out, bytes, MIB_BYTES, "MiB");
 	else

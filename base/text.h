@@ -18,8 +18,8 @@
 bool text_valid_name(const char *s, size_t max);
 
 /*
- * An IPv4 address, an IPv6 address, or a host name of letters, digits, '-' and dots (RFC 1123). What
- * has digits and dots only is an IPv4 address or nothing: no resolver takes it for a name.
+ * An IPv4 address, an IPv6 address, or a host name of letters, digits, '-' and dots (RFC 1123).
+ * What has digits and dots only is an IPv4 address or nothing: no resolver takes it for a name.
  */
 bool text_valid_address(const char *s);
 
@@ -48,8 +48,8 @@ char *text_join(const char *const *items, size_t n, const char *separator);
 int text_copy(char *to, size_t size, const char *s);
 
 /*
- * "850 ms", "2.5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"; "512 MiB", "1.5 GiB"; "900 B", "112 KiB".
- * Returns out.
+ * "850 ms", "2.5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"; "512 MiB", "1.5 GiB"; "900 B",
+ * "112 KiB". Returns out.
  */
 enum { TEXT_QUANTITY_SIZE = 32 };
 char *text_format_ms(char out[TEXT_QUANTITY_SIZE], uint64_t ms);

@@ -122,18 +122,31 @@ static void lines_of_facts(struct table *table, const json_t *facts)
 		   field_text(facts, "agent_reason"));
 }
 
+/* Its record says since when it was up; that it is not seen is news of this node. */
+static void line_of_state(struct table *table, const json_t *node)
+{
+	const char *text = field_text(node, "state_text");
+	bool unseen = strcmp(text, "not seen") == 0;
+	json_int_t since_ms = field_number(node, unseen ? "seen_ms" : "since_ms");
+	char since[SHOW_TIME_SIZE];
+
+	if (unseen && !since_ms)
+		show_line(table, "state", "not seen since clusterd began on this node");
+	else
+		show_linef(table, "state", "%s since %s", *text ? text : field_text(node, "state"),
+			   show_time(since, since_ms));
+}
+
 static void print_node(struct ctl *ctl, const json_t *node, const json_t *fences)
 {
 	_cleanup_(table_freep) struct table *table = table_new_plain(2);
 	_cleanup_(freep) char *devices = node_fences(fences, field_number(node, "id"));
-	const char *text = field_text(node, "state_text");
 	json_int_t memory = field_number(json_object_get(node, "facts"), "memory_mib");
-	char used[TEXT_QUANTITY_SIZE], all[TEXT_QUANTITY_SIZE], since[SHOW_TIME_SIZE];
+	char used[TEXT_QUANTITY_SIZE], all[TEXT_QUANTITY_SIZE];
 
 	show_line(table, "name", field_text(node, "name"));
 	show_linef(table, "id", "%" JSON_INTEGER_FORMAT, field_number(node, "id"));
-	show_linef(table, "state", "%s since %s", *text ? text : field_text(node, "state"),
-		   show_time(since, field_number(node, "since_ms")));
+	line_of_state(table, node);
 	show_as_of(table, node);
 	show_line(table, "reason", field_text(node, "why"));
 	show_line(table, "address", field_text(node, "address"));

@@ -25,7 +25,7 @@ static void cell_duration(struct table *table, const json_t *operation)
 	json_int_t ended = field_number(operation, "ended_ms");
 	char text[TEXT_QUANTITY_SIZE];
 
-	/* Wall clocks of two nodes: they may disagree. What was begun and ended at once took none. */
+	/* Wall clocks of two nodes: they may disagree. What ended as it was begun took none. */
 	table_cell(table,
 		   ended > begun && ended ? text_format_ms(text, (uint64_t)(ended - begun)) : "");
 }

@@ -57,19 +57,26 @@ static void print_level(const json_t *status)
 		       field_number(cluster, "feature_possible"));
 }
 
-static void print_vms(const json_t *status)
+static void print_counts(json_t *counts, const char *before)
 {
-	json_t *vms = json_object_get(status, "vms"), *number;
-	const char *state, *gap = "";
+	const char *state;
+	json_t *number;
 
-	printf("vms      %" JSON_INTEGER_FORMAT, field_number(vms, "total"));
-	json_object_foreach(json_object_get(vms, "states"), state, number) {
+	json_object_foreach(counts, state, number) {
 		if (json_integer_value(number) == 0)
 			continue;
-		printf("%s %" JSON_INTEGER_FORMAT " %s", *gap ? gap : ":",
-		       json_integer_value(number), state);
-		gap = ",";
+		printf("%s %" JSON_INTEGER_FORMAT " %s", before, json_integer_value(number), state);
+		before = ",";
 	}
+}
+
+static void print_vms(const json_t *status)
+{
+	json_t *vms = json_object_get(status, "vms");
+
+	printf("vms      %" JSON_INTEGER_FORMAT, field_number(vms, "total"));
+	print_counts(json_object_get(vms, "states"), ":");
+	print_counts(json_object_get(vms, "last_known"), "; last known:");
 	printf("; %" JSON_INTEGER_FORMAT " protected\n\n", field_number(vms, "protected"));
 }
 

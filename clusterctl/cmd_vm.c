@@ -194,9 +194,13 @@ static void lines_of_state(struct table *table, const json_t *vm)
 
 	show_line(table, "name", field_text(vm, "name"));
 	show_line(table, "uuid", field_text(vm, "uuid"));
-	show_linef(table, "state", "%s%s%s since %s", field_text(vm, "state"),
-		   *field_text(vm, "owner_name") ? " on " : "", field_text(vm, "owner_name"),
-		   show_time(text, field_number(vm, "since_ms")));
+	if (*field_text(vm, "last_known"))
+		show_line(table, "state", "unknown");
+	else
+		show_linef(table, "state", "%s%s%s since %s", field_text(vm, "state"),
+			   *field_text(vm, "owner_name") ? " on " : "",
+			   field_text(vm, "owner_name"),
+			   show_time(text, field_number(vm, "since_ms")));
 	if (*field_text(vm, "to_name") && *field_text(vm, "from_name"))
 		show_linef(table, "moving", "%s -> %s", field_text(vm, "from_name"),
 			   field_text(vm, "to_name"));

@@ -287,6 +287,15 @@ static void judge_unwanted_vm(struct judging *judging, const json_t *vm, const c
 	found_vm(judging, STATUS_WARNING, vm, one, many, field_text(vm, "why"));
 }
 
+/* Without quorum: one line for all of them, whatever each of them did last. */
+static void judge_unsure_vm(struct judging *judging, const json_t *vm)
+{
+	if (field_is(vm, "wanted", "running"))
+		found_vm_alone(judging, STATUS_CRITICAL, vm, "should run and is unknown",
+			       "should run and are unknown",
+			       "clusterctl vm list says what is known last", field_text(vm, "why"));
+}
+
 static void judge_vm(struct judging *judging, const json_t *vm)
 {
 	static const char *const off[] = { "stopped", "stopping", "failed", NULL };
@@ -294,6 +303,10 @@ static void judge_vm(struct judging *judging, const json_t *vm)
 
 	if (field_true(vm, "unmanaged"))
 		return;
+	if (*field_text(vm, "last_known")) {
+		judge_unsure_vm(judging, vm);
+		return;
+	}
 	if (field_is(vm, "wanted", "running")) {
 		bool is_alive = judge_wanted_vm(judging, vm);
 

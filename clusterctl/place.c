@@ -84,7 +84,9 @@ bool place_find(struct ctl *ctl, const char *name, const char *libvirt_uri, stru
 	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", name), &vm, ret_error))
 		return false;
 	place.uuid = mem_strdup(field_text(vm, "uuid"));
-	place.state = mem_strdup(field_text(vm, "state"));
+	/* Without quorum: libvirt there says whether it still is. */
+	place.state = mem_strdup(*field_text(vm, "last_known") ? field_text(vm, "last_known")
+							       : field_text(vm, "state"));
 	place.wanted = mem_strdup(field_text(vm, "wanted"));
 	place.node = mem_strdup(field_text(vm, "owner_name"));
 	place.why = mem_strdup(field_text(vm, "why"));

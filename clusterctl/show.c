@@ -73,7 +73,9 @@ char *show_brief(const char *text)
 {
 	size_t len = len_without_quote(text);
 	_cleanup_(freep) char *said = mem_printf("%.*s", (int)len, text);
-	size_t fits = len > BRIEF_MAX ? wire_text_fit(said, BRIEF_MAX) : len;
+	/* What to do is the end of our own sentences, which are not long. */
+	bool is_long = len > BRIEF_MAX && !strstr(said, "clusterctl ");
+	size_t fits = is_long ? wire_text_fit(said, BRIEF_MAX) : len;
 
 	while (fits < len && fits > BRIEF_MAX / 2 && said[fits] != ' ')
 		fits--;
@@ -136,6 +138,16 @@ char *show_vm_given_up(const json_t *vm, const char *name)
 	return buf_steal_str(&out);
 }
 
+/* So that one sentence is said of many: the command at its end without the name of this one. */
+static void drop_name(char *text, const char *name)
+{
+	size_t len = strlen(text), name_len = strlen(name);
+
+	if (len > name_len && strcmp(text + len - name_len, name) == 0 &&
+	    text[len - name_len - 1] == ' ')
+		text[len - name_len - 1] = '\0';
+}
+
 char *show_vm_detail(const json_t *vm, const char *name)
 {
 	_cleanup_(freep) char *retry = show_vm_retry(vm), *given_up = show_vm_given_up(vm, "");
@@ -143,6 +155,8 @@ char *show_vm_detail(const json_t *vm, const char *name)
 	_cleanup_(freep) char *brief = show_brief(field_text(vm, "detail"));
 	const char *known = known_detail(vm), *detail = known;
 
+	if (!*name)
+		drop_name(brief, field_text(vm, "name"));
 	if (!*known)
 		detail = paused;
 	else if (strcmp(known, field_text(vm, "detail")) == 0)

@@ -42,13 +42,15 @@ void show_as_of(struct table *table, const json_t *record);
 
 /*
  * A sentence for lists: without the words of libvirt and QEMU that a fault of a disk has in
- * brackets behind what they mean, and cut where it is long. The caller frees it.
+ * brackets behind what they mean, and cut where it is long and names no command. The caller frees
+ * it.
  */
 char *show_brief(const char *text);
 
 /*
  * What is worth knowing of a VM in a few words, the most urgent first; "" if nothing is. name: its
- * own, for commands that are advised, or "". The caller frees it.
+ * own, for commands that are advised, or "": the same for all that have the same. The caller frees
+ * it.
  */
 char *show_vm_detail(const json_t *vm, const char *name);
 

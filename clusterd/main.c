@@ -31,8 +31,8 @@
 #include "clusterd/shell/shell.h"
 #include "clusterd/shell/store.h"
 
-enum { WHY_SIZE = 600, PATH_SIZE = 300, FILES_MAX = 4096, DISK_PAUSE_S = 5,
-       HOST_NAME_SIZE = 256 };
+enum { WHY_SIZE = 600, PATH_SIZE = 300, FILES_MAX = 4096, DISK_PAUSE_S = 5 };
+enum { HOST_NAME_SIZE = 256 };
 
 struct options {
 	const char *conf;

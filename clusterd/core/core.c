@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/core/apply.h"
+#include "clusterd/core/conduct.h"
 #include "clusterd/core/core_private.h"
 #include "clusterd/core/elapsed.h"
 #include "clusterd/core/feature.h"
@@ -411,6 +412,11 @@ void core_standing(const struct core *core, struct core_standing *ret_standing)
 		.disputed = core->census.disputed ? CENSUS_DISPUTED : NULL,
 		.outside = core->outside[0] ? core->outside : NULL,
 	};
+}
+
+struct look_sight core_sight(const struct core *core)
+{
+	return conduct_sight(core);
 }
 
 bool core_in_step(const struct core *core, char *ret_why, size_t size)

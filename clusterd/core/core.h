@@ -11,6 +11,7 @@
  */
 
 #include "clusterd/core/event.h"
+#include "clusterd/core/look.h"
 #include "clusterd/core/state.h"
 #include "clusterd/core/update.h"
 
@@ -77,6 +78,9 @@ struct core_standing {
 	const char *outside;		/* this node is not of the cluster: a sentence; or NULL */
 };
 void core_standing(const struct core *core, struct core_standing *ret_standing);
+
+/* What this node sees of the others, for the look (look.h). */
+struct look_sight core_sight(const struct core *core);
 
 /*
  * This node knows as much as the open epoch began with, and is one of those whose word is waited

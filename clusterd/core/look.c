@@ -2,8 +2,11 @@
 #include "clusterd/core/look.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "clusterd/core/record.h"
+
+#define LOOK_WORDS "waits until "
 
 void look_begin(Wire__Vm *vm, uint64_t index)
 {
@@ -64,6 +67,11 @@ bool look_due(const Wire__Vm *vm, uint32_t node)
 	return look_sought(vm) || vm_holds(vm, node);
 }
 
+static bool no_libvirt(const Wire__Node *node)
+{
+	return node->state == WIRE__NODE__STATE__UP && node->facts && !node->facts->agent_ok;
+}
+
 /* What keeps a node from looking, and what to do about it. */
 static void why_not(struct look_sight sight, const Wire__Node *node, char *ret_why, size_t size)
 {
@@ -75,29 +83,29 @@ static void why_not(struct look_sight sight, const Wire__Node *node, char *ret_w
 	record_line(reason, sizeof(reason));
 	switch (node->state) {
 	case WIRE__NODE__STATE__NEW:
-		snprintf(ret_why, size, "has never joined: start clusterd there");
+		snprintf(ret_why, size, "it has never joined, start clusterd there");
 		break;
 	case WIRE__NODE__STATE__LEFT:
-		snprintf(ret_why, size, "has left, for its clusterd was stopped: start it");
+		snprintf(ret_why, size, "its clusterd was stopped, start it");
 		break;
 	case WIRE__NODE__STATE__LOST:
-		snprintf(ret_why, size, "is lost, and no fence device has proven it off: bring it "
-			 "back");
+		snprintf(ret_why, size, "it is lost and not proven off, bring it back");
 		break;
 	case WIRE__NODE__STATE__OFF:
 		snprintf(ret_why, size, "%s", sight.ring & bit
-			 ? "was off and is on again without clusterd: start it"
-			 : "was off, and no fence device says that it still is: repair its device, "
-			   "or start it");
+			 ? "it was off and is on again without clusterd, start that"
+			 : "it was off, and no fence device says that it still is, repair its "
+			   "device or start it");
 		break;
 	default:
 		if (!(sight.ready & bit))
-			snprintf(ret_why, size, "has no clusterd that runs: start it");
-		else if (node->facts && !node->facts->agent_ok)
-			snprintf(ret_why, size, "has no working libvirt (%s): repair it", reason);
+			snprintf(ret_why, size, "its clusterd does not run, start it");
+		else if (no_libvirt(node))
+			snprintf(ret_why, size, "it has no working libvirt (%s), repair that",
+				 reason);
 		else
-			snprintf(ret_why, size, "has not answered yet: its clusterd has just "
-				 "begun, or its libvirt is slow");
+			snprintf(ret_why, size, "it has not answered yet, as its clusterd has just "
+				 "begun or its libvirt is slow");
 		break;
 	}
 }
@@ -123,8 +131,28 @@ void look_why(const struct state *state, struct look_sight sight, const Wire__Vm
 	if (n > 1)
 		snprintf(more, sizeof(more), " (and %u more)", n - 1);
 	snprintf(ret_why, size,
-		 "waits until %s%s has looked whether it runs there already: the node %s, or vouch "
-		 "that it does not run there with clusterctl vm accept --not-running %s",
+		 LOOK_WORDS "%s%s has looked whether it runs there already: %s; or vouch that it "
+		 "runs nowhere: clusterctl vm accept --not-running %s",
 		 first ? first->name : "nobody", more, why, vm->name);
 	record_line(ret_why, size);
+}
+
+bool look_is_why(const char *detail)
+{
+	return strncmp(detail, LOOK_WORDS, strlen(LOOK_WORDS)) == 0 &&
+	       strstr(detail, " has looked whether it runs there already: ");
+}
+
+bool look_hangs(const struct state *state, struct look_sight sight, const Wire__Vm *vm)
+{
+	uint64_t missing = look_missing_now(state, sight, vm);
+
+	for (uint32_t id = 1; id <= 64; id++) {
+		const Wire__Node *node = missing & vmop_bit(id) ? state_node(state, id) : NULL;
+
+		if (node && (node->state != WIRE__NODE__STATE__UP ||
+			     !(sight.ready & vmop_bit(id)) || no_libvirt(node)))
+			return true;
+	}
+	return false;
 }

@@ -56,5 +56,9 @@ bool look_due(const Wire__Vm *vm, uint32_t node);
 /* Who is missing and why, and what to do, as one clean line for Vm.detail. */
 void look_why(const struct state *state, struct look_sight sight, const Wire__Vm *vm,
 	      char *ret_why, size_t size);
+/* Is that what a detail on record says? Nodes may have answered since, or others may be missing. */
+bool look_is_why(const char *detail);
+/* Does it wait for a node that cannot look as it is, so that it will not be over in a moment? */
+bool look_hangs(const struct state *state, struct look_sight sight, const Wire__Vm *vm);
 
 #endif

@@ -25,6 +25,9 @@ void operator_stepped(struct operator *operator)
 	if (operator->open && !standing.open)
 		operator->closed_ms = shell_wall_ms();
 	operator->open = standing.open;
+	for (uint64_t gone = operator->members & ~standing.members; gone; gone &= gone - 1)
+		operator->unseen_ms[__builtin_ctzll(gone)] = shell_wall_ms();
+	operator->members = standing.members;
 }
 
 static struct client *waiting_for(struct operator *operator, uint64_t tag)

@@ -196,7 +196,7 @@ static void pump(struct client *client)
 	struct operator *operator = client->operator;
 	const struct reading_source source = {
 		.core = operator->core, .node = operator->node, .wall_ms = shell_wall_ms(),
-		.closed_ms = operator->closed_ms,
+		.closed_ms = operator->closed_ms, .unseen_ms = operator->unseen_ms,
 	};
 
 	for (int n = 0; n < PAGES_A_TURN && client->state == READING && !client->unsent &&

@@ -10,6 +10,9 @@
 #include "clusterd/core/conductor.h"
 #include "clusterd/core/record.h"
 
+/* Longer than any epoch takes to give way to the next one. */
+enum { PASSING_MS = 30000 };
+
 const char *judge_name(const struct state *state, uint32_t node)
 {
 	const Wire__Node *record = node ? state_node(state, node) : NULL;
@@ -41,6 +44,13 @@ uint64_t judge_as_of(const struct view_source *source)
 static bool is_unseen(const struct view_source *source, const Wire__Node *node)
 {
 	return node->id != source->node && !has_bit(source->standing.members, node->id);
+}
+
+uint64_t judge_node_unseen(const struct view_source *source, const Wire__Node *node)
+{
+	if (!source->unseen_ms || !is_unseen(source, node) || node->id > JUDGE_NODES)
+		return 0;
+	return source->unseen_ms[node->id - 1];
 }
 
 bool judge_node_here(const struct view_source *source, const Wire__Node *node)
@@ -154,11 +164,31 @@ static void why_up(const struct view_source *source, const Wire__Node *node, cha
 		snprintf(ret_why, size, "is removed as soon as it votes no more");
 }
 
+/* One of the cluster before a forced one does not come by itself. */
+static void why_node_lost(const struct view_source *source, const Wire__Node *node, char *ret_why,
+			  size_t size)
+{
+	bool unheard = node_is_unheard(source->state, (uint32_t)node->id);
+	const char *fenced = "not fenced, because it holds no managed VM";
+	char fencing[JUDGE_WHY_SIZE];
+
+	say_fencing(source, node, fencing, sizeof(fencing));
+	if (node_may_hold_managed(source->state, (uint32_t)node->id))
+		fenced = fencing;
+	else if (unheard && !node->witness)
+		fenced = "not fenced, only asked whether it is off: which VMs it has is not known";
+	else if (node->witness)
+		fenced = "not fenced, because it is a witness";
+	snprintf(ret_why, size, "%s; %s", node->reason, fenced);
+	if (unheard)
+		snprintf(ret_why + strlen(ret_why), size - strlen(ret_why),
+			 "; to have it back, stop clusterd there, move its cluster.db away and "
+			 "start it; if it is gone for good, clusterctl node remove %s", node->name);
+}
+
 void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,
 		    size_t size)
 {
-	char fencing[JUDGE_WHY_SIZE];
-
 	snprintf(ret_why, size, "%s", node->reason);
 	if (node->state == WIRE__NODE__STATE__UP) {
 		ret_why[0] = '\0';
@@ -166,14 +196,7 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 	} else if (node->state == WIRE__NODE__STATE__NEW && !node->reason[0]) {
 		snprintf(ret_why, size, "its clusterd has never reported");
 	} else if (node->state == WIRE__NODE__STATE__LOST) {
-		say_fencing(source, node, fencing, sizeof(fencing));
-		snprintf(ret_why, size, "%s; %s", node->reason,
-			 node_may_hold_managed(source->state, (uint32_t)node->id)
-				 ? fencing
-			 : node_is_unheard(source->state, (uint32_t)node->id)
-				 ? "not fenced, only asked whether it is off: which VMs it has is "
-				   "not known"
-				 : "not fenced, because it holds no managed VM");
+		why_node_lost(source, node, ret_why, size);
 	}
 	if (node->left_out[0] && node->state != WIRE__NODE__STATE__UP)
 		snprintf(ret_why, size, "takes no part: %s", node->left_out);
@@ -271,7 +294,28 @@ bool judge_vm_at_rest(const Wire__Vm *vm)
 	       vm->phase == WIRE__VM__PHASE__FAILED;
 }
 
-const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)
+static size_t voters_here(const struct view_source *source, const Wire__Cluster *cluster)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < cluster->n_voters; i++)
+		n += has_bit(source->standing.members & ~source->standing.left_out,
+			     cluster->voters[i]);
+	return n;
+}
+
+bool judge_knows(const struct view_source *source)
+{
+	const Wire__Cluster *cluster = state_cluster(source->state);
+
+	if (source->standing.open)
+		return true;
+	return cluster && source->closed_ms && source->wall_ms < source->closed_ms + PASSING_MS &&
+	       voters_here(source, cluster) >= cluster->n_voters / 2 + 1;
+}
+
+/* As the record has it. */
+static const char *recorded_state(const Wire__Vm *vm)
 {
 	static const char *const words[] = {
 		[WIRE__VM__PHASE__OFF] = "stopped",
@@ -292,11 +336,21 @@ const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)
 
 	if (phase >= ARRAY_SIZE(words) || !words[phase])
 		return "unknown";
-	if (!judge_vm_at_rest(vm) && silent_owner(source, vm))
-		return "unknown";
 	if (vm->phase == WIRE__VM__PHASE__RUN && vm->seen == WIRE__VM__SEEN__SUSPENDED)
 		return "paused";
 	return words[phase];
+}
+
+const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)
+{
+	bool is_silent = !judge_vm_at_rest(vm) && silent_owner(source, vm);
+
+	return is_silent || !judge_knows(source) ? "unknown" : recorded_state(vm);
+}
+
+const char *judge_vm_last_known(const struct view_source *source, const Wire__Vm *vm)
+{
+	return judge_knows(source) ? "" : recorded_state(vm);
 }
 
 static void why_lost(const struct view_source *source, const Wire__Node *owner, char *ret_why,
@@ -309,13 +363,9 @@ static void why_lost(const struct view_source *source, const Wire__Node *owner, 
 		 cure ? cure : "");
 }
 
-void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why, size_t size)
+static void why_silent(const struct view_source *source, const Wire__Node *owner, char *ret_why,
+		       size_t size)
 {
-	const Wire__Node *owner = judge_vm_at_rest(vm) ? NULL : silent_owner(source, vm);
-
-	ret_why[0] = '\0';
-	if (!owner)
-		return;
 	if (owner->state == WIRE__NODE__STATE__LOST)
 		why_lost(source, owner, ret_why, size);
 	else if (owner->state == WIRE__NODE__STATE__UP && source->standing.open)
@@ -332,6 +382,37 @@ void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *re
 			 owner->reason, owner->name);
 	else
 		snprintf(ret_why, size, "%s is %s", owner->name, judge_node_state(source, owner));
+}
+
+void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why, size_t size)
+{
+	const Wire__Node *silent = judge_vm_at_rest(vm) ? NULL : silent_owner(source, vm);
+	const char *known = judge_vm_last_known(source, vm);
+	const char *owner = judge_vm_at_rest(vm) ? "" : judge_name(source->state, vm->owner);
+	size_t len;
+
+	ret_why[0] = '\0';
+	if (*known)
+		snprintf(ret_why, size, "last known: %s%s%s; %s", known, *owner ? " on " : "",
+			 owner, silent ? "" : "no quorum");
+	len = strlen(ret_why);
+	if (silent)
+		why_silent(source, silent, ret_why + len, size - len);
+}
+
+void judge_vm_detail(const struct view_source *source, const Wire__Vm *vm, char *ret_detail,
+		     size_t size)
+{
+	bool on_record = look_is_why(vm->detail);
+
+	snprintf(ret_detail, size, "%s", vm->detail);
+	if (!source->standing.open)
+		return;
+	if (look_awaited(vm) && look_missing_now(source->state, source->sight, vm) &&
+	    (on_record || look_hangs(source->state, source->sight, vm)))
+		look_why(source->state, source->sight, vm, ret_detail, size);
+	else if (on_record)
+		ret_detail[0] = '\0';
 }
 
 bool judge_vm_retry(const struct view_source *source, const Wire__Vm *vm,

@@ -22,7 +22,12 @@ struct view_source {
 	uint32_t node;		/* own id */
 	uint64_t wall_ms;	/* now */
 	uint64_t closed_ms;	/* when the last open epoch ended; 0 = there was none here */
+	struct look_sight sight;
+	/* When the daemon of node n, at n-1, was last seen, if it is not; 0 = never; NULL: all. */
+	const uint64_t *unseen_ms;
 };
+
+enum { JUDGE_NODES = 64 };
 
 /* Holds a record's text and what is said about it. */
 enum { JUDGE_WHY_SIZE = WIRE_TEXT_MAX + 300 };
@@ -41,6 +46,8 @@ uint64_t judge_as_of(const struct view_source *source);
 bool judge_node_here(const struct view_source *source, const Wire__Node *node);
 /* In words of clusterctl(8): "up", "up, drained", "daemon-down", "not seen". */
 const char *judge_node_state(const struct view_source *source, const Wire__Node *node);
+/* When its daemon was last seen here, if it is not seen now; 0 = it is, or that is not known. */
+uint64_t judge_node_unseen(const struct view_source *source, const Wire__Node *node);
 /* Why, and what holds up its fencing; "" if there is nothing to say. */
 void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,
 		    size_t size);
@@ -58,11 +65,29 @@ int judge_size(const struct state *state, const char *name, const Wire__Essence 
 
 /* Nobody runs it, nor is about to. */
 bool judge_vm_at_rest(const Wire__Vm *vm);
+/*
+ * Is what the records say of VMs what is so, as far as the cluster knows? Without an open epoch
+ * others may have done anything since, or this node's kernel may be another one; but while an epoch
+ * merely gives way to the next, and a majority of the voters is here, nobody does.
+ */
+bool judge_knows(const struct view_source *source);
+
 /* "running", "unknown", … */
 const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm);
-/* Of one that is unknown, for want of its node: what is with that node, and what to do. Else "". */
+/* The state it had when that was known last; "": it is known, or its node alone is silent. */
+const char *judge_vm_last_known(const struct view_source *source, const Wire__Vm *vm);
+/*
+ * Of one that is unknown: what it was last, or what is with the node that does not speak, and
+ * what to do. Else "".
+ */
 void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why,
 		  size_t size);
+/*
+ * Why it is not as it should be, by its record; but whom it waits for until it may be started is
+ * told as it is now.
+ */
+void judge_vm_detail(const struct view_source *source, const Wire__Vm *vm, char *ret_detail,
+		     size_t size);
 
 /*
  * The next try to start a VM that has failed: which one it is of how many, and in what time it

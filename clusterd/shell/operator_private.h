@@ -16,6 +16,7 @@
 
 #include "clusterd/shell/local_socket.h"
 #include "clusterd/shell/operator.h"
+#include "clusterd/shell/operator_judge.h"
 #include "clusterd/shell/operator_read.h"
 
 /*
@@ -51,6 +52,8 @@ struct operator {
 	uint32_t node;
 	bool open;			/* an epoch was, after the last step */
 	uint64_t closed_ms;		/* wall clock; when that ended */
+	uint64_t members;		/* after the last step, bit n-1 */
+	uint64_t unseen_ms[JUDGE_NODES];	/* wall clock; since when node n, at n-1, is none */
 	int listener;
 	char path[120];
 	long group;

@@ -479,6 +479,7 @@ int reading_page(struct reading *reading, const struct reading_source *source, j
 	struct view_source view = {
 		.state = core_state(source->core), .node = source->node,
 		.wall_ms = source->wall_ms, .closed_ms = source->closed_ms,
+		.sight = core_sight(source->core), .unseen_ms = source->unseen_ms,
 	};
 
 	core_standing(source->core, &view.standing);

@@ -33,6 +33,7 @@ struct reading_source {
 	uint32_t node;		/* own id */
 	uint64_t wall_ms;	/* now */
 	uint64_t closed_ms;	/* as in operator_judge.h */
+	const uint64_t *unseen_ms;
 };
 
 struct reading;

@@ -82,6 +82,7 @@ static void add_standing(json_t *json, const struct view_source *source, const W
 	set_text(json, "state_text", judge_node_state(source, node));
 	set_text(json, "why", why);
 	add_as_of(json, source);
+	set_number(json, "seen_ms", judge_node_unseen(source, node));
 	set_bool(json, "voter", state_voter(source->state, (uint32_t)node->id));
 	set_bool(json, "member", has_bit(source->standing.members, node->id));
 	set_bool(json, "ring", has_bit(source->standing.ring, node->id));
@@ -178,8 +179,11 @@ json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 	set_text(json, "from_name", judge_name(state, vm->from));
 	set_text(json, "to_name", judge_name(state, vm->to));
 	set_text(json, "state", judge_vm_state(source, vm));
+	set_text(json, "last_known", judge_vm_last_known(source, vm));
 	judge_vm_why(source, vm, why, sizeof(why));
 	set_text(json, "why", why);
+	judge_vm_detail(source, vm, why, sizeof(why));
+	set_text(json, "detail", why);
 	add_as_of(json, source);
 	json_object_set_new(json, "retry", retry_of(source, vm));
 	json_object_set_new(json, "protected", protection_of(source, vm));
@@ -414,6 +418,7 @@ static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 {
 	const struct state *state = source->state;
 	json_t *json = json_object(), *phases = json_object(), *states = json_object();
+	json_t *known = json_object();
 	uint64_t protected = 0;
 	const Wire__Vm *vm;
 	char word[WORD_SIZE], why[JUDGE_WHY_SIZE];
@@ -425,6 +430,8 @@ static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 
 		count_word(phases, phase ? phase : "unknown");
 		count_word(states, judge_vm_state(source, vm));
+		if (!judge_knows(source))
+			count_word(known, judge_vm_last_known(source, vm));
 		protection = protect_judge(source, vm, why, sizeof(why));
 		protected += protection == PROTECTED;
 		if (protection == NOT_PROTECTED && json_array_size(unprotected) < LIST_MAX)
@@ -435,6 +442,7 @@ static json_t *status_vms(const struct view_source *source, json_t *unprotected)
 	set_number(json, "protected", protected);
 	json_object_set_new(json, "phases", phases);
 	json_object_set_new(json, "states", states);
+	json_object_set_new(json, "last_known", known);
 	return json;
 }
 

@@ -104,6 +104,29 @@ static void test_lists(void)
 		  .out = "last known  what follows is as of 2017-07-1" },
 		{ .line = "node show n2",
 		  .script = { { "{\"do\":\"node\"}",
+				{ OK("{\"name\":\"n2\",\"state_text\":\"not seen\","
+				     "\"since_ms\":1400000000000,"
+				     "\"seen_ms\":1500000000000}") } },
+			      { "{\"do\":\"fences\"}", { OK("[]") } } },
+		  .out = "not seen since 2017-07-1" },
+		{ .line = "node show n2",
+		  .script = { { "{\"do\":\"node\"}",
+				{ OK("{\"name\":\"n2\",\"state_text\":\"not seen\","
+				     "\"since_ms\":1400000000000,\"seen_ms\":0}") } },
+			      { "{\"do\":\"fences\"}", { OK("[]") } } },
+		  .out = "not seen since clusterd began on this node",
+		  .not_out = "2014" },
+		{ .line = "vm show a",
+		  .script = { { "{\"do\":\"vm\"}",
+				{ OK("{\"name\":\"a\",\"state\":\"unknown\","
+				     "\"last_known\":\"running\",\"owner_name\":\"n2\","
+				     "\"since_ms\":1400000000000,"
+				     "\"why\":\"last known: running on n2; no quorum\"}") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "unknown because          last known: running on n2; no quorum",
+		  .not_out = "since" },
+		{ .line = "node show n2",
+		  .script = { { "{\"do\":\"node\"}",
 				{ OK("{\"id\":2,\"name\":\"n2\",\"facts\":{\"cpus\":4},"
 				     "\"facts_current\":true,\"facts_as_of_ms\":0}") } },
 			      { "{\"do\":\"fences\"}", { OK("[]") } } },

@@ -72,8 +72,8 @@ static void test_vm_unknown(void)
 		{ WIRE__NODE__STATE__UP, NO_DEVICE, false, true,
 		  "n4 is not seen by this node now; it is waited for" },
 		{ WIRE__NODE__STATE__UP, NO_DEVICE, true, false,
-		  "no quorum, and n4 is not seen by this node now; bring voters back, until a "
-		  "majority is there" },
+		  "last known: running on n4; no quorum, and n4 is not seen by this node now; "
+		  "bring voters back, until a majority is there" },
 		{ WIRE__NODE__STATE__DAEMON_DOWN, NO_DEVICE, false, false,
 		  "n4 is daemon-down: because; as far as is known it runs on there; start clusterd "
 		  "on n4" },
@@ -91,8 +91,8 @@ static void test_vm_unknown(void)
 		  "n4 is lost and not fenced yet, it is tried again: bmc4: no route; bring it "
 		  "back, or put that right; clusterctl fence test asks the device" },
 		{ WIRE__NODE__STATE__LOST, UNUSED, true, false,
-		  "n4 is lost and not fenced yet: no quorum; bring voters back, until a majority "
-		  "is there" },
+		  "last known: running on n4; n4 is lost and not fenced yet: no quorum; bring "
+		  "voters back, until a majority is there" },
 		{ WIRE__NODE__STATE__LOST, UNUSED, false, true,
 		  "n4 is lost and not powered off: half of the cluster or more is lost at once; "
 		  "bring nodes back, or switch off those that are dead: that is seen" },
@@ -122,7 +122,7 @@ static void test_vm_unknown(void)
 		CU_ASSERT_EQUAL(strcmp(judge_vm_state(&source, &vm), "unknown") == 0, *why != 0);
 		vm.phase = WIRE__VM__PHASE__FAILED;
 		judge_vm_why(&source, &vm, why, sizeof(why));
-		CU_ASSERT_STRING_EQUAL(why, "");
+		CU_ASSERT_STRING_EQUAL(why, cases[i].closed ? "last known: failed; no quorum" : "");
 		/* Nothing of it can run there: nobody fences it, whatever there is. */
 		judge_node_why(&source, state_node(core_state(core), 4), node_why,
 			       sizeof(node_why));
@@ -131,6 +131,126 @@ static void test_vm_unknown(void)
 							 "managed VM");
 		core_free(core);
 	}
+}
+
+/*
+ * A node without quorum knows nothing but what was: least of all one that has just booted, whose
+ * own record says that a VM runs here. An epoch that gives way to the next one is no such thing.
+ */
+static void test_vm_last_known(void)
+{
+	static const struct {
+		bool open;
+		uint64_t closed_ms, members;
+		bool knows;
+	} cases[] = {
+		{ true, 0, 7, true },
+		{ false, 0, 7, false },		/* since this daemon began */
+		{ false, 999000, 7, true },
+		{ false, 999000, 1, false },
+		{ false, 900000, 7, false },
+	};
+	static const struct {
+		Wire__Vm__Phase phase;
+		const char *state, *why;
+	} vms[] = {
+		{ WIRE__VM__PHASE__RUN, "running", "last known: running on n1; no quorum" },
+		{ WIRE__VM__PHASE__OFF, "stopped", "last known: stopped; no quorum" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases) * ARRAY_SIZE(vms); i++) {
+		size_t c = i / ARRAY_SIZE(vms), v = i % ARRAY_SIZE(vms);
+		struct core *core = small_core(0, 0);
+		struct view_source source = small_source(core);
+		Wire__Vm vm = WIRE__VM__INIT;
+		json_t *view;
+
+		small_voters(core, 3);
+		source.standing.open = cases[c].open;
+		source.standing.members = cases[c].members;
+		source.closed_ms = cases[c].closed_ms;
+		vm.phase = vms[v].phase;
+		vm.owner = vm.phase == WIRE__VM__PHASE__RUN;
+		view = view_vm(&source, &vm, false);
+		CU_ASSERT_EQUAL(judge_knows(&source), cases[c].knows);
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(view, "state")),
+				       cases[c].knows ? vms[v].state : "unknown");
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(view, "last_known")),
+				       cases[c].knows ? "" : vms[v].state);
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(view, "why")),
+				       cases[c].knows ? "" : vms[v].why);
+		json_decref(view);
+		core_free(core);
+	}
+}
+
+/* For whom a VM waits is told as it is now, whatever was written down when. */
+static void test_vm_waits(void)
+{
+	static const char old[] = "waits until n9 has looked whether it runs there already: it is "
+				  "lost; or vouch";
+	static const char now[] = "waits until n4 has looked whether it runs there already: it is "
+				  "lost and not proven off, bring it back; or vouch that it runs "
+				  "nowhere: clusterctl vm accept --not-running web";
+	static const struct {
+		const char *detail;
+		bool closed;
+		uint64_t looked;
+		Wire__Vm__Wanted wanted;
+		const char *told;
+	} cases[] = {
+		{ "", false, 7, WIRE__VM__WANTED__RUNNING, now },
+		{ old, false, 7, WIRE__VM__WANTED__RUNNING, now },
+		{ old, true, 7, WIRE__VM__WANTED__RUNNING, old },
+		/* They only have yet to answer: that takes no time, unless it is said to. */
+		{ "", false, 8 | 1, WIRE__VM__WANTED__RUNNING, "" },
+		{ old, false, 8 | 4 | 1, WIRE__VM__WANTED__RUNNING,
+		  "waits until n2 has looked whether it runs there already: it has not answered "
+		  "yet" },
+		{ old, false, 15, WIRE__VM__WANTED__RUNNING, "" },
+		{ old, false, 7, WIRE__VM__WANTED__STOPPED, "" },
+		{ "n1: no disk", false, 15, WIRE__VM__WANTED__RUNNING, "n1: no disk" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core *core = small_core(0, 0);
+		struct view_source source = small_source(core);
+		char detail[JUDGE_WHY_SIZE];
+		Wire__Vm vm = WIRE__VM__INIT;
+
+		small_host(core, 1, WIRE__NODE__STATE__UP, false);
+		small_host(core, 2, WIRE__NODE__STATE__UP, false);
+		small_silent(core, 4, WIRE__NODE__STATE__LOST);
+		source.standing.open = !cases[i].closed;
+		source.sight = (struct look_sight){ .ready = 7, .said = 15, .ring = 7 };
+		vm.name = (char *)"web";
+		vm.wanted = cases[i].wanted;
+		vm.look = 1;
+		vm.looked = cases[i].looked;
+		vm.detail = (char *)cases[i].detail;
+		judge_vm_detail(&source, &vm, detail, sizeof(detail));
+		if (*cases[i].told ? !strstr(detail, cases[i].told) : *detail) {
+			printf("%zu: %s\n", i, detail);
+			CU_FAIL("detail");
+		}
+		core_free(core);
+	}
+}
+
+/* Since when a node is not seen is no matter of its record, which says since when it was up. */
+static void test_node_unseen(void)
+{
+	uint64_t unseen_ms[JUDGE_NODES] = { 0, 777 };
+	struct core *core = small_core(0, 0);
+	struct view_source source = small_source(core);
+	const Wire__Node *node = state_node(core_state(core), 2);
+
+	CU_ASSERT_EQUAL(judge_node_unseen(&source, node), 0);
+	source.unseen_ms = unseen_ms;
+	CU_ASSERT_EQUAL(judge_node_unseen(&source, node), 0);
+	source.standing.members = 1;
+	CU_ASSERT_EQUAL(judge_node_unseen(&source, node), 777);
+	core_free(core);
 }
 
 /* Which try comes next, and when; none of what is not to be tried, or is given up. */
@@ -337,6 +457,8 @@ static void test_size(void)
 	}
 }
 
-UNIT_MAIN("clusterd/shell/operator_judge", { "vm state", test_vm_state },
+UNIT_MAIN("clusterd/shell/operator_judge", { "vm last known", test_vm_last_known },
+	  { "vm waits", test_vm_waits },
+	  { "node unseen", test_node_unseen }, { "vm state", test_vm_state },
 	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
 	  { "node state", test_node_state }, { "facts", test_facts }, { "size", test_size })

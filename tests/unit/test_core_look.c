@@ -99,7 +99,7 @@ static void test_daemon_down(void)
 	world_settle(world, LONG_MS);
 	STORY(world, "");
 	CU_ASSERT(world_waits_for(world, "a", "n3 has looked"));
-	CU_ASSERT(world_waits_for(world, "a", "has no clusterd that runs"));
+	CU_ASSERT(world_waits_for(world, "a", "its clusterd does not run, start it"));
 	world_start_daemon(world, 3);
 	world_settle(world, 2000);
 	STORY(world, "n1: a starts\n");

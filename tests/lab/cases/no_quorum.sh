@@ -22,8 +22,8 @@ for node in n1 n2; do
 	has "what $node says of $other" 'not seen by this node now' "$(ctl_on $node node list)"
 	equal "the VM there" unknown "$(ctl_on $node vm list --json |
 		field '[v["state"] for v in d if v["owner_name"] == "'"$other"'"][0]')"
-	equal "the VM here" running "$(ctl_on $node vm list --json |
-		field '[v["state"] for v in d if v["owner_name"] == "'"$node"'"][0]')"
+	equal "the VM here" "unknown, running" "$(ctl_on $node vm list --json |
+		field '[v["state"] + ", " + v["last_known"] for v in d if v["owner_name"] == "'"$node"'"][0]')"
 	status=0
 	ctl_on $node status >/dev/null 2>&1 || status=$?
 	equal "what clusterctl status ends with on $node" 2 "$status"
