@@ -34,7 +34,7 @@ static const char *bound_by(const struct state *state, const Wire__Vm *vm, const
 		       "VM managed=yes, or remove the VM";
 	if (look_missing(state, vm) & vmop_bit((uint32_t)node->id))
 		return "may run there already and was not looked for yet: bring the node back, or "
-		       "vouch for it with clusterctl vm accept --not-running";
+		       "vouch for it with clusterctl vm accept --not-running VM";
 	if (names(vm->possible_owners, vm->n_possible_owners, node->id))
 		return "names it among its owners: change them with clusterctl vm set VM owners=";
 	if (names(vm->preferred_owners, vm->n_preferred_owners, node->id))

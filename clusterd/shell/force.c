@@ -199,17 +199,18 @@ bool forcing_tell_again(const struct forcing *forcing, FILE *out)
 	if (!forced)
 		return false;
 	fprintf(out,
-		"Cluster %s was forced already, at %s on %s by %s%s: it is %s since, and was\n"
-		"%s before. Forced again, it is another one once more: every node that has joined "
-		"it since\n"
-		"must join anew, without its cluster.db; VMs that do not run here are looked for "
-		"anew; and what was\n"
-		"done since on other nodes, if this one has not seen it, is lost. It brings "
-		"nothing where VMs or\n"
-		"nodes are only waited for: clusterctl status says for what, and what to do.\n\n",
-		cluster->name, format_time(time, forced->time_ms), node_name(state, forced->node),
-		forced->who, forced->restore ? ", from a backup" : "", cluster->uuid,
-		forced->before);
+		"Cluster %s was forced already, on %s by %s at %s%s.\n"
+		"It was %s, and is %s since.\n"
+		"Forced again, it is another one once more: every node that has joined it since "
+		"must join anew,\n"
+		"without its cluster.db; VMs that do not run here are looked for anew; and what "
+		"was done since on\n"
+		"other nodes, if this one has not seen it, is lost. It brings nothing where VMs or "
+		"nodes are only\n"
+		"waited for: clusterctl status says for what, and what to do.\n\n",
+		cluster->name, node_name(state, forced->node), forced->who,
+		format_time(time, forced->time_ms), forced->restore ? ", from a backup" : "",
+		forced->before, cluster->uuid);
 	return true;
 }
 

@@ -164,7 +164,6 @@ static void why_up(const struct view_source *source, const Wire__Node *node, cha
 		snprintf(ret_why, size, "is removed as soon as it votes no more");
 }
 
-/* One of the cluster before a forced one does not come by itself. */
 static void why_node_lost(const struct view_source *source, const Wire__Node *node, char *ret_why,
 			  size_t size)
 {
@@ -180,10 +179,14 @@ static void why_node_lost(const struct view_source *source, const Wire__Node *no
 	else if (node->witness)
 		fenced = "not fenced, because it is a witness";
 	snprintf(ret_why, size, "%s; %s", node->reason, fenced);
-	if (unheard)
-		snprintf(ret_why + strlen(ret_why), size - strlen(ret_why),
-			 "; to have it back, stop clusterd there, move its cluster.db away and "
-			 "start it; if it is gone for good, clusterctl node remove %s", node->name);
+}
+
+/* One of the cluster before a forced one does not come by itself. */
+static void add_way_back(const Wire__Node *node, char *why, size_t size)
+{
+	snprintf(why + strlen(why), size - strlen(why), "%sto have it back, stop clusterd there, "
+		 "move its cluster.db away and start it; if it is gone for good, clusterctl node "
+		 "remove %s", *why ? "; " : "", node->name);
 }
 
 void judge_node_why(const struct view_source *source, const Wire__Node *node, char *ret_why,
@@ -198,6 +201,9 @@ void judge_node_why(const struct view_source *source, const Wire__Node *node, ch
 	} else if (node->state == WIRE__NODE__STATE__LOST) {
 		why_node_lost(source, node, ret_why, size);
 	}
+	if (node->state != WIRE__NODE__STATE__UP &&
+	    node_is_unheard(source->state, (uint32_t)node->id))
+		add_way_back(node, ret_why, size);
 	if (node->left_out[0] && node->state != WIRE__NODE__STATE__UP)
 		snprintf(ret_why, size, "takes no part: %s", node->left_out);
 }

@@ -188,24 +188,19 @@ static void test_cases(void)
 		  "CRITICAL: VM web1 should run and is unknown" },
 		{ "without quorum", UNKNOWN, NULL, NULL,
 		  "{\"state\": \"unknown\", \"last_known\": \"running\", \"why\": \"last "
-		  "known: running "
-		  "on n1; no quorum\", \"protected\": {\"ok\": false}}",
+		  "known: running on n1; no quorum\", \"protected\": {\"ok\": false}}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown: last known: "
-		  "running on "
-		  "n1; no quorum" },
+		  "running on n1; no quorum" },
 		{ "waits for a look", DOWN, NULL, NULL,
 		  "{\"state\": \"stopped\", \"detail\": \"waits until n2 (and 1 more) has looked "
-		  "whether it runs there already: it was off, and no fence device says that "
-		  "it still "
-		  "is, repair its device or start it; or vouch that it runs nowhere: clusterctl vm "
-		  "accept --not-running web1\"}",
+		  "whether it runs there already: it was off, and no fence device says that it "
+		  "still is, repair its device or start it; or vouch that it runs nowhere: "
+		  "clusterctl vm accept --not-running web1\"}",
 		  STATUS_CRITICAL,
-		  "CRITICAL: VM web1 should run and is stopped: waits until n2 (and 1 more) "
-		  "has looked "
-		  "whether it runs there already: it was off, and no fence device says that "
-		  "it still "
-		  "is, repair its device or start it; or vouch that it runs nowhere: clusterctl vm "
-		  "accept --not-running web1" },
+		  "CRITICAL: VM web1 should run and is stopped: waits until n2 (and 1 more) has "
+		  "looked whether it runs there already: it was off, and no fence device says that "
+		  "it still is, repair its device or start it; or vouch that it runs nowhere: "
+		  "clusterctl vm accept --not-running web1" },
 		{ "unknown, and why", UNKNOWN, NULL, NULL,
 		  "{\"state\": \"unknown\", \"detail\": \"old\", \"why\": \"n2 is lost\"}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown: n2 is lost" },

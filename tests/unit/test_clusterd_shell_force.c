@@ -178,8 +178,8 @@ static void test_force(void)
 /* Once more is another cluster once more, and that is no thing to be done by mistake. */
 static void test_force_again(void)
 {
-	static const char *const texts[] = { "Cluster demo was forced already, at 20",
-					     " on n1 by root: it is ", "must join anew", NULL };
+	static const char *const texts[] = { "Cluster demo was forced already, on n1 "
+					     "by root at 20", "must join anew", NULL };
 	struct forcing *forcing = NULL;
 	struct store *store;
 	char why[600], text[4000] = "";

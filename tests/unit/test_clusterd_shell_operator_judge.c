@@ -237,6 +237,38 @@ static void test_vm_waits(void)
 	}
 }
 
+/* A witness, too, does not come back by itself after another node was forced. */
+static void test_node_unheard(void)
+{
+	struct core *core = small_core(0, 0);
+	struct view_source source = small_source(core);
+	Wire__Cluster cluster = WIRE__CLUSTER__INIT;
+	Wire__Forced forced = WIRE__FORCED__INIT;
+	Wire__Node node = WIRE__NODE__INIT;
+	char why[JUDGE_WHY_SIZE];
+
+	forced.unheard = 4;
+	cluster.id = 1;
+	cluster.forced = &forced;
+	small_load(core, WIRE__TABLE__TABLE_CLUSTER, 1, &cluster.base);
+	node.id = 3;
+	node.name = (char *)"n3";
+	node.reason = (char *)"not heard of";
+	node.witness = true;
+	node.state = WIRE__NODE__STATE__LOST;
+	judge_node_why(&source, &node, why, sizeof(why));
+	CU_ASSERT_STRING_EQUAL(why, "not heard of; not fenced, because it is a witness; to have it "
+			       "back, stop clusterd there, move its cluster.db away and start it; "
+			       "if it is gone for good, clusterctl node remove n3");
+	node.state = WIRE__NODE__STATE__DAEMON_DOWN;
+	judge_node_why(&source, &node, why, sizeof(why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not heard of; to have it back"));
+	node.state = WIRE__NODE__STATE__UP;
+	judge_node_why(&source, &node, why, sizeof(why));
+	CU_ASSERT_PTR_NULL(strstr(why, "to have it back"));
+	core_free(core);
+}
+
 /* Since when a node is not seen is no matter of its record, which says since when it was up. */
 static void test_node_unseen(void)
 {
@@ -459,6 +491,7 @@ static void test_size(void)
 
 UNIT_MAIN("clusterd/shell/operator_judge", { "vm last known", test_vm_last_known },
 	  { "vm waits", test_vm_waits },
-	  { "node unseen", test_node_unseen }, { "vm state", test_vm_state },
+	  { "node unseen", test_node_unseen },
+	  { "node unheard", test_node_unheard }, { "vm state", test_vm_state },
 	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
 	  { "node state", test_node_state }, { "facts", test_facts }, { "size", test_size })
