@@ -46,6 +46,7 @@ lab service n1 stop clusterd
 has "what would be" 'Nothing was changed' "$(daemon n1 --force-new-cluster || true)"
 refused 78 "this is cluster $cluster, and not other" daemon n1 --force-new-cluster --yes other
 done_ daemon n1 --force-new-cluster --yes "$cluster"
+has "what a second one would be" 'was forced already, on n1' "$(daemon n1 --force-new-cluster || true)"
 lab service n1 start clusterd
 until_true "n1 goes on" open_on n1
 differ "the uuid" "$before" "$(uuid)"
@@ -64,7 +65,7 @@ note "they come back: one with its old store is refused, wiped it joins"
 lab start n2
 until_true "n2 is known to be of another cluster" \
 	eval '[[ $(ctl node show n2 --json | field "d[\"left_out\"]") == *"belongs to another cluster"* ]]'
-has "what n2 says" 'belongs to another cluster' "$(look n2 | field 'd["standing"]["why_not"]')"
+has "what n2 says" 'goes on with a new cluster that was forced from this one' "$(look n2 | field 'd["standing"]["why_not"]')"
 join_wiped n2
 lab start n3
 join_wiped n3
@@ -81,6 +82,7 @@ for node in n1 n2 n3; do move_away "$node"; done
 cp "$scratch/three.backup" "$scratch/cut.backup"
 truncate -s 20480 "$scratch/cut.backup"
 refused 78 'damaged' daemon n1 --restore "$scratch/cut.backup" --yes "$cluster"
+refused 78 'give --as n2' daemon n2 --restore "$scratch/three.backup"
 has "what would be" 'Nothing was changed' "$(daemon n1 --restore "$scratch/three.backup" || true)"
 done_ daemon n1 --restore "$scratch/three.backup" --yes "$cluster"
 refused 78 'This node has a store' daemon n1 --restore "$scratch/three.backup" --yes "$cluster"
