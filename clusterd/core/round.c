@@ -533,8 +533,9 @@ void round_take_superseded(struct replica *replica, const struct delivery *deliv
 	Wire__Rejoin body = WIRE__REJOIN__INIT;
 	uint8_t cluster[16];
 
-	/* An empty node is of no cluster. */
-	if (!replica->config.ops->cluster(replica->config.above, cluster))
+	/* An empty node is of no cluster; and by its own word a node would rest for ever. */
+	if (!replica->config.ops->cluster(replica->config.above, cluster) ||
+	    delivery->sender == replica->config.node)
 		return;
 	replica->superseders |= node_bit(delivery->sender);
 	replica->foreigners |= node_bit(delivery->sender);

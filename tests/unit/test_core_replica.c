@@ -96,6 +96,29 @@ static void test_strangers(void)
 	rig_free(&rig);
 }
 
+/* A node of a cluster that was forced from this one holds it up, until it is of this one again. */
+static void test_superseded(void)
+{
+	struct rig rig;
+
+	rig_init(&rig, false);
+	rig_open_epoch(&rig);
+	rig_simple(&rig, 2, FRAME_SUPERSEDED, 0); /* by its own word, nothing */
+	CU_ASSERT_EQUAL(rig.replica->superseders, 0);
+	CU_ASSERT_STRING_EQUAL(rig_why_not(&rig), "");
+	rig_simple(&rig, 3, FRAME_SUPERSEDED, 0);
+	CU_ASSERT_EQUAL(rig.replica->superseders, 4);
+	CU_ASSERT_STRING_EQUAL(rig_sent(&rig), "rejoin");
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig_why_not(&rig), "node 3 goes on with a new cluster"));
+	rig_simple(&rig, 1, FRAME_SYNC_START, 0);
+	CU_ASSERT_STRING_EQUAL(rig_sent(&rig), "");
+	rig.round = (struct frame_round){ 3, 1, RIG_BOOT + 3 };
+	rig_simple(&rig, 3, FRAME_SYNC_START, 0);
+	CU_ASSERT_EQUAL(rig.replica->superseders, 0);
+	CU_ASSERT_STRING_EQUAL(rig_sent(&rig), "hello");
+	rig_free(&rig);
+}
+
 static void test_left_out(void)
 {
 	struct rig rig;
@@ -211,5 +234,6 @@ static void test_ack_once_per_sync(void)
 }
 
 UNIT_MAIN("core/replica", { "load", test_load }, { "strangers", test_strangers },
-	  { "left out", test_left_out }, { "propose", test_propose }, { "commit", test_commit },
+	  { "superseded", test_superseded }, { "left out", test_left_out },
+	  { "propose", test_propose }, { "commit", test_commit },
 	  { "ack once per sync", test_ack_once_per_sync })
