@@ -23,6 +23,12 @@
 #define FENCE(n)                                                                                   \
 	"{'fence_add':{'fence':{'name':'bmc" n "','agent':'fence_ipmilan','targets':[{'node':" n   \
 	",'plug':'7'}],'params':[{'key':'ip','value':'10.0.0." n "'}]}}}"
+#define UUID "12345678-9abc-4def-8123-456789abcdef"
+#define NEXT_UUID "10000000-0000-4000-8000-000000000000"
+#define LAST_UUID "20000000-0000-4000-8000-000000000000"
+#define FORCE(n, before, cluster)                                                                  \
+	"'who':'root(0)','time_ms':9000,'force':{'cluster':'" cluster "','before':'" before       \
+	"','node':" n ",'disk_id':'0x000000000000000" n "','last_ms':5}}"
 #define VM(name, digit)                                                                            \
 	"{'vm_add':{'vm':{'name':'" name "','uuid':'00000000-0000-4000-8000-00000000000" digit     \
 	"','xml':'<domain/>','wanted':'running','essence':{'memory_mib':512,'vcpus':1,"            \
@@ -32,8 +38,7 @@
 /* Entry 1 is the first; VMs have the index of theirs as their id. */
 static const char *const base[] = {
 	"{'genesis':{'cluster':{'id':1,'name':'fuzz','uuid':"
-	"'12345678-9abc-4def-8123-456789abcdef','voters':[1,2,3]},'nodes':[" NODE("1") "," NODE(
-		"2") "," NODE("3") "]}}",
+	"'" UUID "','voters':[1,2,3]},'nodes':[" NODE("1") "," NODE("2") "," NODE("3") "]}}",
 	REPORT("1"),
 	REPORT("2"),
 	REPORT("3"),
@@ -86,7 +91,29 @@ static const char *const stories[][12] = {
 	  "{'fence_result':{'op':12,'off':false,'text':'no','unasked':true}}",
 	  "{'fence_remove':{'name':'bmc1'}}", "{'volume_remove':{'name':'shared'}}",
 	  "{'leftover_report':{'volume':5,'name':'x','what':'absent'}}" },
+	/* Two vote, and one of them goes on alone. */
+	{ "{'voters_set':{'after':0,'voters':[1,2],'disks':['0x0000000000000001',"
+	  "'0x0000000000000002'],'reason':'two are enough'}}",
+	  "{'fence_test':{'name':'bmc1','node':1}}",
+	  "{'fence_result':{'op':2,'off':true,'text':'off','ok':true}}",
+	  BY("2") "'went_alone':{'node':1,'incarnation':7,'device':6,'text':'off','off':true}}",
+	  BY("2") "'went_alone':{'node':1,'incarnation':1,'device':6,'text':'off','off':true,"
+	  "'marks':[{'what':'asked','node':2,'at_ms':5}]}}",
+	  BY("2") "'went_alone':{'node':1,'incarnation':2,'device':99,'status_only':true,"
+	  "'text':'off'}}" },
+	/* One goes on as a new cluster, and once more from there. */
+	{ "{'node_verdict':{'node':3,'incarnation':1,'state':'lost','reason':'r'}}",
+	  "{'fence_begin':{'node':3,'incarnation':1,'device':8,'executor':1}}",
+	  BY("1") FORCE("1", UUID, NEXT_UUID), REPORT("1"), REPORT("2"),
+	  BY("1") "'vm_report':{'vm':9,'what':'present'}}",
+	  BY("2") "'vm_report':{'vm':10,'what':'present',"
+	  "'pause_reason':'user'}}", REPORT("3"), BY("2") FORCE("2", NEXT_UUID, LAST_UUID),
+	  REPORT("2"), "{" FORCE("2", LAST_UUID, UUID) },
 };
+
+const char commands_two_voters[] =
+	"{'voters_set':{'after':0,'voters':[2,3],'disks':['0x0000000000000002',"
+	"'0x0000000000000003']}}";
 
 void commands_pack(const char *json, struct buf *out)
 {

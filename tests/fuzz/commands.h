@@ -31,6 +31,8 @@ int commands_load(struct core *core);
 void commands_put(const char *json, struct buf *out);
 /* The same, packed and nothing else. */
 void commands_pack(const char *json, struct buf *out);
+/* Nodes 2 and 3 alone vote: a command for the base. */
+extern const char commands_two_voters[];
 /* The n-th of several stories, each some blocks; false if there are no more. */
 bool commands_story(unsigned int n, struct buf *out);
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 //
 // What agents tell a real core, in an epoch that is open: news and replies with any number, text
-// and id in them. What it proposes is committed, so that what agents say gets into the records. An
-// input is a script (fuzz.h).
+// and id in them. What it proposes is committed, so that what agents say gets into the records.
+// Members come and go, and where two vote, a device's word lets one of them go on alone. An input
+// is a script (fuzz.h).
 //
 // Covers: clusterd/core/duties.c clusterd/core/duty_vm.c clusterd/core/duty_watch.c
 // clusterd/core/duty_fence.c clusterd/core/duty_self.c clusterd/core/duty_ask.c
-// clusterd/core/apply_vm_report.c
+// clusterd/core/apply_vm_report.c clusterd/core/solo.c clusterd/core/alone.c
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 
 const unsigned int fuzz_rounds = 400;
 
-enum { THINGS_MAX = 60, FIRST_VM = 9, VMS = 3, SETTLE_MAX = 6 };
+enum { THINGS_MAX = 60, FIRST_VM = 9, VMS = 3, SETTLE_MAX = 6, OF_MEMBERS = 0x80 };
 
 /* What comes out of the decoder is within its limits; so is what is made here. */
 static void tell(struct member *member, struct event *event, const ProtobufCMessage *message)
@@ -195,14 +196,29 @@ static void settle(struct member *member)
 		member_echo(member);
 		member_persist(member);
 		member_echo(member);
-		member_acks(member);
+		/* What it has sent since must not be lost to what comes from others. */
+		if (member->update.frames_n == 0)
+			member_acks(member);
 	}
+}
+
+static void do_view(struct member *member, struct fuzz_in *in)
+{
+	uint8_t members = fuzz_byte(in), ring = fuzz_byte(in);
+
+	member_view(member, members, ring, members & 0x80);
+}
+
+static void do_open(struct member *member, struct fuzz_in *in)
+{
+	member_open(member, fuzz_byte(in) & 1);
 }
 
 static void (*const things[])(struct member *member, struct fuzz_in *in) = {
 	do_domain, do_domain, do_reply, do_reply, do_news, do_facts, do_inventory, do_tick,
 	do_commit, do_up, do_down,
 };
+static void (*const of_members[])(struct member *member, struct fuzz_in *in) = { do_view, do_open };
 
 static void play(struct member *member, struct fuzz_in in, bool eager)
 {
@@ -218,7 +234,10 @@ static void play(struct member *member, struct fuzz_in in, bool eager)
 	for (int i = 0; i < THINGS_MAX && in.size > 0 && !member->gone; i++) {
 		uint8_t what = fuzz_byte(&in);
 
-		things[what % 64 % ARRAY_SIZE(things)](member, &in);
+		if (what & OF_MEMBERS)
+			of_members[what % ARRAY_SIZE(of_members)](member, &in);
+		else
+			things[what % 64 % ARRAY_SIZE(things)](member, &in);
 		if (!(what & 0x40))
 			settle(member);
 	}
@@ -243,7 +262,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* ---------------------------------------------------------------- seeds */
 
-enum { DOMAIN = 0, REPLY = 2, NEWS = 4, FACTS, INVENTORY, TICK, COMMIT, UP, DOWN };
+enum {
+	DOMAIN = 0, REPLY = 2, NEWS = 4, FACTS, INVENTORY, TICK, COMMIT, UP, DOWN,
+	VIEW = OF_MEMBERS, OPEN,
+};
 
 /* What happens between commits, by a letter. */
 static const struct {
@@ -265,6 +287,9 @@ static const struct {
 	{ '4', { DOMAIN, 1, 0, 4, 0, 0 }, 6 },				 /* its memory is there */
 	{ '5', { DOMAIN, 1, 0, 1, 0, 0 }, 6 },				 /* it runs */
 	{ '9', { DOMAIN, 1, 0, 0, 0, 0 }, 6 },				 /* it is absent */
+	{ 'a', { VIEW, 2, 2 }, 3 },					 /* alone */
+	{ 'l', { VIEW, 2, 6 }, 3 },					 /* n3's daemon is gone */
+	{ 'b', { OPEN, 1 }, 2 },					 /* both, n3 and n2 */
 	{ 'u', { UP }, 1 },
 	{ 'd', { DOWN }, 1 },
 };
@@ -303,6 +328,8 @@ static const char *const scenes[][14] = {
 	{ "uwt", "{'node_verdict':{'node':1,'incarnation':1,'state':'lost','reason':'r'}}", "ts",
 	  "{'fence_begin':{'node':1,'incarnation':1,'device':6,'executor':2}}", "tpt",
 	  "{'fence_test':{'name':'bmc3','node':3}}", "tntof" },
+	{ "uwt", commands_two_voters, "batttfttptttt", "bt" },
+	{ "uwt", commands_two_voters, "bltatttofttptt", "attt" },
 };
 
 static void put_scene(const char *const *scene, size_t max, struct buf *out)

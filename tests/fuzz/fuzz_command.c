@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 //
 // Entries of the log as they may come from a disk or another member, and what applying them does
-// to the records. An input is a list of blocks, each a packed command.
+// to the records. An input is a list of blocks, each a packed command. The log leaps to a Force
+// that has a boot id, as in the store of who wrote it; one without came as all others do.
 //
 // Covers: wire/command.c clusterd/core/apply.c clusterd/core/apply_node.c clusterd/core/apply_vm.c
 // clusterd/core/apply_vm_set.c clusterd/core/apply_vm_want.c clusterd/core/apply_vm_report.c
 // clusterd/core/apply_fence.c clusterd/core/apply_fence_device.c clusterd/core/apply_possession.c
-// clusterd/core/apply_misc.c clusterd/core/record.c
+// clusterd/core/apply_misc.c clusterd/core/apply_voters.c clusterd/core/apply_force.c
+// clusterd/core/record.c
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -15,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "clusterd/core/apply.h"
+#include "clusterd/core/force.h"
 #include "clusterd/core/record.h"
 #include "tests/fuzz/commands.h"
 #include "wire/check.h"
@@ -44,18 +47,22 @@ static void check_again(const Wire__Command *command)
 	wire_free(again);
 }
 
-static void check_unpack(const struct fuzz_in *block)
+/* How far the log goes on to it. */
+static uint64_t check_unpack(const struct fuzz_in *block)
 {
 	Wire__Command *command = NULL;
 	int r = wire_command_unpack(block->data, block->size, &command);
+	bool leaps;
 
 	if (r == 0) {
 		check_again(command);
+		leaps = command->body_case == WIRE__COMMAND__BODY_FORCE && command->boot_id != 0;
 		wire_free(command);
-		return;
+		return leaps ? FORCE_JUMP : 1;
 	}
 	fuzz_must(r == -EBADMSG || r == -EMSGSIZE, "another error than promised");
 	fuzz_must(!command, "an output touched on failure");
+	return 1;
 }
 
 /* A member whose records are those that an update writes: the others' disks. */
@@ -110,8 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct fuzz_in block = fuzz_block(&in);
 		Wire__Entry entry = WIRE__ENTRY__INIT;
 
-		check_unpack(&block);
-		entry.index = state_index(state) + 1;
+		entry.index = state_index(state) + check_unpack(&block);
 		entry.epoch = 2;
 		entry.command.data = (uint8_t *)block.data;
 		entry.command.len = block.size;

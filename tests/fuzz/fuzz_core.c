@@ -20,7 +20,7 @@
 
 const unsigned int fuzz_rounds = 300;
 
-enum { THINGS_MAX = 120 };
+enum { THINGS_MAX = 120, SUPERSEDED = 0xe0 };
 
 /* ---------------------------------------------------------------- frames */
 
@@ -191,9 +191,17 @@ static ProtobufCMessage *make_body(struct member *member, uint16_t type, uint32_
 	}
 }
 
+static uint16_t some_type(struct fuzz_in *in)
+{
+	uint8_t which = fuzz_byte(in);
+
+	return which >= SUPERSEDED ? FRAME_SUPERSEDED
+				   : (uint16_t)(FRAME_SYNC_START + which % FRAME_REJOIN);
+}
+
 static void do_frame(struct member *member, struct fuzz_in *in)
 {
-	uint16_t type = (uint16_t)(FRAME_SYNC_START + fuzz_below(in, FRAME_REJOIN));
+	uint16_t type = some_type(in);
 	uint32_t sender = some_sender(in);
 	uint8_t how = fuzz_byte(in);
 	struct frame_header header = { .protocol = FRAME_PROTOCOL_ALWAYS, .type = type,
@@ -341,7 +349,8 @@ enum { FRAME = 0, ECHO = 4, PERSIST, TICK, VIEW, OPEN, COMMIT, CLIENT, LEAVE };
 /* A frame of the present round and epoch, without anything odd; what it holds follows. */
 static void put_frame(struct buf *out, uint16_t type, uint8_t sender)
 {
-	const uint8_t start[] = { FRAME, (uint8_t)(type - FRAME_SYNC_START), sender, 2 };
+	const uint8_t start[] = { FRAME, type == FRAME_SUPERSEDED ? SUPERSEDED :
+						 (uint8_t)(type - FRAME_SYNC_START), sender, 2 };
 
 	buf_append(out, start, sizeof(start));
 	if (type == FRAME_SYNC_START)
@@ -436,7 +445,25 @@ bool fuzz_seed(unsigned int n, struct buf *out)
 		buf_append_byte(out, 0);
 		put_source(out, n == 6);
 		return true;
+	case 7:
+		/* One is of a cluster forced from this one, until it is of this one again. */
+		put_frame(out, FRAME_SUPERSEDED, 1);
+		buf_append(out, (const uint8_t[]){ ECHO, TICK, 0, VIEW, 7, 7 }, 6);
+		put_frame(out, FRAME_SUPERSEDED, 1);
+		put_frame(out, FRAME_SYNC_START, 0);
+		buf_append(out, (const uint8_t[]){ TICK, 0, VIEW, 6, 7 | 0x80 }, 5);
+		put_frame(out, FRAME_SUPERSEDED, 1);
+		put_frame(out, FRAME_SYNC_START, 1);
+		buf_append(out, (const uint8_t[]){ ECHO, PERSIST, OPEN, 2 }, 4);
+		return true;
+	case 8:
+		/* Of two voters one is left. */
+		buf_append_byte(out, COMMIT);
+		commands_put(commands_two_voters, out);
+		buf_append(out, (const uint8_t[]){ OPEN, 3, VIEW, 2, 6, ECHO, TICK, 0, VIEW, 2, 2,
+						   ECHO, TICK, 0, OPEN, 3 }, 16);
+		return true;
 	default:
-		return commands_story(n - 7, out);
+		return commands_story(n - 9, out);
 	}
 }

@@ -132,6 +132,8 @@ static const struct {
 	  "\"digest\":\"0x8000000000000000\"}" },
 	{ FRAME_APPEND, "{\"command\":\"00ff\"}" },
 	{ FRAME_ACK, "{\"index\":4}" },
+	{ FRAME_REJOIN, "{}" },
+	{ FRAME_SUPERSEDED, "{}" },
 	{ FRAME_PROGRESS,
 	  "{\"domain\":{\"vm\":3,\"uuid\":\"u\",\"name\":\"n\"},\"total\":5,\"pass\":2}" },
 	{ FRAME_AGENT_REQUEST,

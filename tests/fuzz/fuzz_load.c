@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 //
-// What a store holds, damaged: it is refused, or is a state that a core can go on with. An input is
-// a script (fuzz.h): what is changed on a good disk, then what is committed after that.
+// What a store holds, damaged: it is refused, or is a state that a core can go on with, alone as a
+// new cluster, too. An input is a script (fuzz.h): what is changed on a good disk, how it goes on,
+// then what is committed after that.
 //
 // Covers: clusterd/core/state.c clusterd/core/core.c clusterd/core/log.c clusterd/core/replica.c
+// clusterd/core/force.c clusterd/core/apply_force.c
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -12,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "clusterd/core/force.h"
 #include "tests/fuzz/commands.h"
 #include "tests/fuzz/member.h"
 #include "wire/check.h"
@@ -19,7 +22,10 @@
 
 const unsigned int fuzz_rounds = 600;
 
-enum { CHANGES_MAX = 12, COMMITS_MAX = 12, TABLES = WIRE__TABLE__TABLE_REQUEST + 1 };
+enum {
+	CHANGES_MAX = 12, COMMITS_MAX = 12, TABLES = WIRE__TABLE__TABLE_REQUEST + 1, FORCED = 2,
+	TURNS = 8, WHY_SIZE = 700,
+};
 
 static void put(struct disk *disk, uint32_t table, uint64_t id, const void *data, size_t size)
 {
@@ -150,13 +156,46 @@ static void (*const changes[])(struct disk *disk, struct fuzz_in *in) = {
 	change_position, add_entry,
 };
 
+/* As a new cluster of one node, if that can be; what was written for it is one that begins. */
+static void force(struct member *member, bool restore)
+{
+	const struct force_order order = { "10000000-0000-4000-8000-000000000000", "root(0)", 9000,
+					   7, restore };
+	struct core_standing standing;
+	struct update update;
+	char why[WHY_SIZE] = "";
+	int r;
+
+	update_init(&update);
+	r = core_force(member->core, &order, &update, why, sizeof(why));
+	if (r < 0) {
+		fuzz_sentence(why, sizeof(why) - 1, "why it cannot be forced");
+		fuzz_must(update.persists_n == 0, "it is refused and written");
+	}
+	for (size_t i = 0; i < update.persists_n; i++)
+		disk_write(&member->disk, &update.persists[i]);
+	update_reset(&update);
+	fuzz_must(member_start(member) == 0, "it cannot read what it wrote");
+	if (r < 0)
+		return;
+	member_view(member, 2, 2, false);
+	for (int i = 0; i < TURNS; i++) {
+		member_echo(member);
+		member_persist(member);
+	}
+	core_standing(member->core, &standing);
+	fuzz_must(standing.open, "it does not go on alone");
+}
+
 /* It takes part, applies, and decides what to do, all from what it was told is true. */
 static void go_on(struct member *member, struct fuzz_in *in)
 {
 	struct event up = { .kind = EVENT_AGENT_UP };
-	uint8_t leads = fuzz_byte(in);
+	uint8_t how = fuzz_byte(in);
 
-	member_open(member, leads & 1);
+	if (how % 4 == FORCED)
+		force(member, how & 4);
+	member_open(member, how & 1);
 	member_agree(member);
 	member_take(member, &up);
 	for (int i = 0; i < COMMITS_MAX && in->size > 0 && !member->gone; i++) {
@@ -223,38 +262,42 @@ static void numbers_seed(unsigned int n, struct buf *out)
 		put_number(numbers[n].table, which, numbers[n].more_field, numbers[n].more_number,
 			   out);
 	}
-	buf_append_byte(out, 1);
+	buf_append_byte(out, 1 + n % 2);
 	commands_put("{'vm_set':{'name':'web1','changes':[{'key':'ha','value':'no'}]}}", out);
 	commands_put("{'vm_set':{'name':'db','changes':[{'key':'prefer','value':'n2'}]}}", out);
 	commands_story(n % 5, out);
 }
 
+static void change_seed(unsigned int n, struct buf *out)
+{
+	static const uint8_t how[] = { 4, 0, 3, 1, 4, 2, 0, 3 };
+
+	buf_append_byte(out, 1);
+	buf_append_byte(out, (uint8_t)n);
+	if (n == 7) {
+		buf_append_byte(out, 0);
+		commands_put("{'noop':{'epoch':2}}", out);
+	} else
+		buf_append(out, how, sizeof(how));
+	commands_put("{'noop':{'epoch':2}}", out);
+}
+
 bool fuzz_seed(unsigned int n, struct buf *out)
 {
-	_cleanup_(buf_free) struct buf command = { 0 };
+	size_t after = n;
 
 	buf_append_byte(out, 0);
-	if (n >= 13) {
-		if (n >= 13 + ARRAY_SIZE(numbers))
-			return false;
-		numbers_seed(n - 13, out);
-		return true;
-	}
 	if (n < ARRAY_SIZE(changes)) {
-		static const uint8_t how[] = { 4, 0, 3, 1, 4, 2, 0, 3 };
-
-		commands_pack("{'noop':{'epoch':2}}", &command);
-		buf_append_byte(out, 1);
-		buf_append_byte(out, (uint8_t)n);
-		if (n == 7) {
-			buf_append_byte(out, 0);
-			fuzz_put_block(out, command.data, command.len);
-		} else
-			buf_append(out, how, sizeof(how));
-		commands_put("{'noop':{'epoch':2}}", out);
+		change_seed(n, out);
 		return true;
 	}
+	after -= ARRAY_SIZE(changes);
+	if (after < ARRAY_SIZE(numbers)) {
+		numbers_seed(after, out);
+		return true;
+	}
+	after -= ARRAY_SIZE(numbers);
 	buf_append_byte(out, 0);
-	buf_append_byte(out, (uint8_t)n);
-	return commands_story(n - ARRAY_SIZE(changes), out);
+	buf_append_byte(out, after % 4);
+	return commands_story(after / 4, out);
 }

@@ -244,27 +244,36 @@ void member_hear(struct member *member, uint32_t sender, uint16_t type, uint64_t
 	member_take(member, &event);
 }
 
+/* They outlive the update that they stand in. */
+static void move_frames(struct update *from, struct update *to)
+{
+	for (size_t i = 0; i < from->frames_n; i++)
+		update_frame(to, &from->frames[i]);
+	from->frames_n = 0;
+}
+
 void member_echo(struct member *member)
 {
-	struct buf *frames = member->update.frames;
-	size_t n = member->update.frames_n;
+	struct update frames, answers;
 
-	/* They outlive the update that they stand in. */
-	member->update.frames = NULL;
-	member->update.frames_n = member->update.frames_cap = 0;
-	for (size_t i = 0; i < n; i++) {
+	update_init(&frames);
+	update_init(&answers);
+	move_frames(&member->update, &frames);
+	for (size_t i = 0; i < frames.frames_n; i++) {
 		struct event event = { .kind = EVENT_FRAME };
 		struct frame_header header;
 		ProtobufCMessage *body;
 
-		fuzz_must(frame_decode(frames[i].data, frames[i].len, &header, &body) == 0,
-			  "a frame that nobody can read");
+		fuzz_must(frame_decode(frames.frames[i].data, frames.frames[i].len, &header,
+				       &body) == 0, "a frame that nobody can read");
 		event.frame = (struct event_frame){ member->node, &header, body };
 		member_take(member, &event);
+		move_frames(&member->update, &answers);
 		frame_body_free(body);
-		buf_free(&frames[i]);
 	}
-	free(frames);
+	move_frames(&answers, &member->update);
+	update_reset(&answers);
+	update_reset(&frames);
 }
 
 /* ---------------------------------------------------------------- an epoch */
