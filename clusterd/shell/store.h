@@ -33,9 +33,9 @@ enum {
 
 /*
  * Opens cluster.db in dir or makes an empty one; one of an older version is brought to this one.
- * What can be read from it afterwards is durable. -EBADMSG: damaged (quick_check, checksums);
- * set it aside with store_set_aside and open again. -EPROTO: made by a newer version. -ENOTSUP: a
- * migration of ours does not fit it; it is as it was.
+ * What can be read from it afterwards is durable. -EBADMSG: damaged (quick_check, tables and their
+ * columns, checksums); set it aside with store_set_aside and open again. -EPROTO: made by a newer
+ * version. -ENOTSUP: a migration of ours does not fit it; it is as it was.
  * -EBUSY: another process has it. -ENOSPC: less than STORE_ROOM is free there. -EIO, -ENOMEM: says
  * nothing of the store. ret_why is a sentence for each failure.
  */

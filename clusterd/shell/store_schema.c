@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "clusterd/shell/store_private.h"
 
@@ -63,6 +64,64 @@ static int read_version(struct store *store, uint64_t *ret_version, bool *ret_em
 	return -EBADMSG;
 }
 
+/* ---------------------------------------------------------------- what its tables are */
+
+static int digest_columns(sqlite3 *db, uint64_t *ret_digest)
+{
+	static const char sql[] =
+		"SELECT t.name || '|' || c.name || '|' || c.type || '|' || c.\"notnull\" || '|' || "
+		"c.pk FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' "
+		"ORDER BY t.name, c.name";
+	sqlite3_stmt *rows = NULL;
+	uint64_t digest = digest_start();
+	int result, error = store_error_of(sqlite3_prepare_v2(db, sql, -1, &rows, NULL));
+
+	while (!error && (result = sqlite3_step(rows)) != SQLITE_DONE) {
+		const unsigned char *column = sqlite3_column_text(rows, 0);
+
+		error = store_error_of(result);
+		if (!error && !column)
+			error = -ENOMEM;
+		if (!error)
+			digest = digest_add(digest, column, strlen((const char *)column) + 1);
+	}
+	sqlite3_finalize(rows);
+	*ret_digest = digest_finish(digest);
+	return error;
+}
+
+static int digest_expected(const struct store_schema *schema, uint64_t *ret_digest)
+{
+	sqlite3 *db = NULL;
+	int error = store_error_of(sqlite3_open(":memory:", &db));
+
+	if (!error)
+		error = store_error_of(sqlite3_exec(db, schema->create, NULL, NULL, NULL));
+	if (!error)
+		error = digest_columns(db, ret_digest);
+	sqlite3_close(db);
+	return error;
+}
+
+/*
+ * SQLite keeps tables as the text that made them, without a checksum, and takes "INTEGER xRIMARY
+ * KEY" for a type: rows that are replaced would then be there twice.
+ */
+static int check_columns(struct store *store, const struct store_schema *schema, char *ret_found,
+			 size_t size)
+{
+	uint64_t expected, found;
+	int error = digest_expected(schema, &expected);
+
+	if (!error)
+		error = digest_columns(store->db, &found);
+	if (!error && found != expected) {
+		snprintf(ret_found, size, "its tables are not those of schema %u", schema->version);
+		error = -EBADMSG;
+	}
+	return error;
+}
+
 /* ---------------------------------------------------------------- making and bringing up */
 
 uint64_t store_random_id(void)
@@ -110,6 +169,8 @@ static int migrate(struct store *store, const struct store_schema *schema, uint6
 
 	for (uint64_t i = version; !error && i < schema->version; i++)
 		error = step(store, schema, i, ret_found, size);
+	if (!error)
+		error = check_columns(store, schema, ret_found, size);
 	if (!error)
 		error = set_version(store, schema->version);
 	if (!error)
@@ -176,6 +237,8 @@ int store_schema_bring(struct store *store, const struct store_schema *schema, c
 		return -EPROTO;
 	}
 	error = check(store, ret_found, size);
+	if (!error && version == schema->version)
+		error = check_columns(store, schema, ret_found, size);
 	if (!error && version < schema->version)
 		error = store_settle(store);
 	if (!error && version < schema->version)

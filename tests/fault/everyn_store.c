@@ -36,7 +36,7 @@ enum { SAMPLE = 3 };
 enum { SAMPLE = 12 };
 #endif
 
-enum { WHY_SIZE = 400, MEMORY = CRASHFS_KINDS, CHILD_S = 60 };
+enum { CREATE_SIZE = 8192, WHY_SIZE = 400, MEMORY = CRASHFS_KINDS, CHILD_S = 60 };
 
 struct task {
 	const char *name;
@@ -269,15 +269,17 @@ static int open_it(struct store **store)
 
 static int bring_up(struct store **store)
 {
-	const char *steps[STORE_SCHEMA_VERSION] = {
-		[STORE_SCHEMA_VERSION - 1] =
-			"ALTER TABLE vm ADD COLUMN colour TEXT; UPDATE vm SET colour = 'red';"
-			"CREATE TABLE extra (id INTEGER PRIMARY KEY);"
-			"INSERT INTO extra SELECT idx FROM log;",
-	};
-	const struct store_schema schema = { STORE_SCHEMA_VERSION + 1, NULL, steps };
+	static const char step[] =
+		"ALTER TABLE vm ADD COLUMN colour TEXT; UPDATE vm SET colour = 'red';"
+		"CREATE TABLE extra (id INTEGER PRIMARY KEY);"
+		"INSERT INTO extra SELECT idx FROM log;";
+	const char *steps[STORE_SCHEMA_VERSION] = { [STORE_SCHEMA_VERSION - 1] = step };
+	static char create[CREATE_SIZE];
+	const struct store_schema schema = { STORE_SCHEMA_VERSION + 1, create, steps };
 	char why[WHY_SIZE];
 
+	/* Not of the heap, which fails. */
+	snprintf(create, sizeof(create), "%s;%s", store_schema.create, step);
 	return store_open_schema(crashfs_dir(fs), &schema, store, why, sizeof(why));
 }
 

@@ -168,6 +168,49 @@ static void test_old_and_damaged(void)
 	}
 }
 
+static void flip(const char *table, const char *word)
+{
+	static char page[4096];
+	char *at;
+	FILE *file = fopen(path, "r+");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CU_ASSERT_EQUAL(fread(page, sizeof(page), 1, file), 1);
+	at = memmem(page, sizeof(page), table, strlen(table));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	at = memmem(at, (size_t)(page + sizeof(page) - at), word, strlen(word));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	*at ^= (char)0x80;
+	rewind(file);
+	CU_ASSERT_EQUAL(fwrite(page, sizeof(page), 1, file), 1);
+	fclose(file);
+}
+
+/* A bit of the text that made a table: SQLite takes what it is then for a type. */
+static void test_tables_damaged(void)
+{
+	static const char *const words[] = { "PRIMARY", "BLOB" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		struct store *store = NULL;
+		char why[400] = "";
+
+		make_dir();
+		CU_ASSERT_EQUAL_FATAL(store_open(dir, &store, why, sizeof(why)), 0);
+		store_close(store);
+		flip("CREATE TABLE request", words[i]);
+		CU_ASSERT_EQUAL(store_open(dir, &store, why, sizeof(why)), -EBADMSG);
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, "its tables are not those of schema 3"));
+		remove_dir();
+		make_dir();
+		make_old(STORE_SCHEMA_VERSION - 1);
+		flip("CREATE TABLE request", words[i]);
+		CU_ASSERT_EQUAL(store_open(dir, &store, why, sizeof(why)), -EBADMSG);
+		expect_sql("PRAGMA user_version", "2 ");
+		remove_dir();
+	}
+}
+
 /* ---------------------------------------------------------------- versions to come */
 
 static const char step_4[] = "CREATE TABLE third (id INTEGER PRIMARY KEY); "
@@ -182,7 +225,9 @@ static int open_newer(unsigned version, const char *fourth, const char *fifth, c
 {
 	const char *steps[] = { store_schema.migrations[0], store_schema.migrations[1],
 				fourth, fifth };
-	struct store_schema schema = { version, NULL, steps };
+	_cleanup_(freep) char *create = mem_printf("%s;%s%s", store_schema.create, step_4,
+						   version > 4 ? step_5 : "");
+	struct store_schema schema = { version, create, steps };
 	struct store *store = NULL;
 	int error;
 
@@ -231,5 +276,5 @@ static void test_step_fails(void)
 }
 
 UNIT_MAIN("clusterd/shell/store_schema", { "every version", test_every_version },
-	  { "old and damaged", test_old_and_damaged }, { "steps in order", test_steps_in_order },
-	  { "step fails", test_step_fails })
+	  { "old and damaged", test_old_and_damaged }, { "tables damaged", test_tables_damaged },
+	  { "steps in order", test_steps_in_order }, { "step fails", test_step_fails })
