@@ -64,6 +64,10 @@ FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_ENGINE)
 %C%_fuzz_operator_LDFLAGS = $(FUZZ_LINK)
 %C%_fuzz_parse_LDADD = $(FUZZ_WITH)
 %C%_fuzz_parse_LDFLAGS = $(FUZZ_LINK)
+%C%_fuzz_vm_SOURCES = \
+	%D%/fuzz_vm.c \
+	%D%/vm_scene.c \
+	%D%/vm_scene.h
 %C%_fuzz_vm_LDADD = $(FUZZ_WITH)
 %C%_fuzz_vm_LDFLAGS = $(FUZZ_LINK)
 
