@@ -30,6 +30,7 @@ void truth_free(struct truth *truth)
 {
 	truth->version->state_free(truth->state);
 	free(truth->entries);
+	free(truth->said);
 	idmap_free(&truth->requests, NULL);
 	idmap_free(&truth->epochs, free);
 	free(truth);
@@ -295,6 +296,60 @@ static void check_log(struct truth *truth, const struct machine *machine, uint64
 	}
 }
 
+/* The log that it is READY with, and its promise. */
+static bool is_durable(const struct disk *disk, const struct round *round)
+{
+	return disk->promised >= round->epoch && disk_last(disk) >= round->base &&
+	       (disk->applied >= round->base ||
+		disk_epoch(disk, round->base) == round->base_epoch);
+}
+
+/* What is on its disk now counts; what becomes of it later, those who hear READY cannot know. */
+static void note_ready(struct truth *truth, const struct machine *machine)
+{
+	const struct round *round = &machine->core->replica->round;
+	struct frame_round *noted = &truth->ready_round[machine->id];
+
+	if (round_same(noted, &round->id))
+		return;
+	*noted = round->id;
+	if (round->epoch <= truth->last_epoch || !is_durable(machine->disk, round))
+		return;
+	if (truth->said_n == truth->said_cap) {
+		truth->said_cap = truth->said_cap ? truth->said_cap * 2 : 64;
+		truth->said = mem_resize(truth->said, truth->said_cap, sizeof(*truth->said));
+	}
+	truth->said[truth->said_n++] = (struct said_ready){
+		.round = round->id, .epoch = round->epoch, .node = machine->id,
+		.boot_id = machine->core->replica->config.boot_id, .disk = machine->disk->id,
+	};
+}
+
+static void forget_ready(struct truth *truth)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < truth->said_n; i++)
+		if (truth->said[i].epoch > truth->last_epoch)
+			truth->said[kept++] = truth->said[i];
+	truth->said_n = kept;
+}
+
+/* The daemon that said HELLO in that round was READY in it, with that disk; 0: with any. */
+static bool was_ready(const struct truth *truth, const struct round *round, uint32_t node,
+		      uint64_t disk)
+{
+	for (size_t i = 0; i < truth->said_n; i++) {
+		const struct said_ready *said = &truth->said[i];
+
+		if (said->node == node && round_same(&said->round, &round->id) &&
+		    said->boot_id == round->hello[node - 1].boot_id &&
+		    (!disk || said->disk == disk))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Nobody decides without a majority of those who vote, however many others there are; but for one
  * of two, of which truth_alone.c knows.
@@ -302,11 +357,15 @@ static void check_log(struct truth *truth, const struct machine *machine, uint64
 static void check_opened(struct truth *truth, const struct round *round)
 {
 	struct voters voters;
+	size_t ready = 0;
 
-	if (truth->n <= 1 || alone_in(round))
+	if (truth->n <= 1)
 		return;
 	state_voters(truth->state, &voters);
-	if (nodes_count(round->nodes & truth_countable(truth)) < voters_majority(&voters))
+	for (size_t i = 0; i < voters.n; i++)
+		ready += (round->ready & node_bit(voters.nodes[i])) &&
+			 was_ready(truth, round, voters.nodes[i], voters.disks[i]);
+	if (ready < (alone_in(round) ? 1 : voters_majority(&voters)))
 		world_fail(truth->world, "epoch %" PRIu64 " is opened without a majority of voters",
 			   round->epoch);
 }
@@ -321,14 +380,17 @@ static void check_epoch(struct truth *truth, const struct machine *machine)
 		truth->ready_us[machine->id] = 0;
 	else if (!truth->ready_us[machine->id])
 		truth->ready_us[machine->id] = truth->world->now_us;
+	if (round->phase == PHASE_READY)
+		note_ready(truth, machine);
 	if (!round->open)
 		return;
 	if (round->epoch > truth->last_epoch || !idmap_get(&truth->epochs, round->epoch)) {
 		idmap_put(&truth->epochs, round->epoch, mem_dup(&round->id, sizeof(round->id)));
 		truth->world->counts.epochs++;
 		if (round->epoch > truth->last_epoch) {
-			truth->last_epoch = round->epoch;
 			check_opened(truth, round);
+			truth->last_epoch = round->epoch;
+			forget_ready(truth);
 		}
 	}
 	opener = idmap_get(&truth->epochs, round->epoch);
@@ -367,6 +429,7 @@ void truth_daemon_started(struct truth *truth, struct machine *machine)
 {
 	truth->seen_epoch[machine->id] = 0;
 	truth->ready_us[machine->id] = 0;
+	truth->ready_round[machine->id] = (struct frame_round){ 0 };
 	truth->seen_index[machine->id] = state_index(core_state(machine->core));
 	check_state(truth, machine);
 }

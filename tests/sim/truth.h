@@ -9,8 +9,9 @@
  *	  fails now and just a majority of voters comes back; a command that was acknowledged
  *	  is such an entry;
  *	- states at the same index are the same, and are what the log says;
- *	- an epoch is opened by one round, of a majority of those who vote, and has all that
- *	  was committed before it;
+ *	- an epoch is opened by one round, by the READY of a majority of those who vote, each
+ *	  with promise and log on the disk it votes with; and has all that was committed
+ *	  before it;
  *	- a guest runs once, where the log lets it, and never with memory that is older than
  *	  its disk: each time a guest begins to run its disk gets a new stamp, which it and
  *	  what is made of its memory carry on; whoever runs with another one would destroy

@@ -27,6 +27,14 @@ struct entry {
 	Wire__Verdict__Code verdict;
 };
 
+/* A node said READY, and by then had on disk what that says. */
+struct said_ready {
+	struct frame_round round;
+	uint64_t epoch;
+	uint32_t node;
+	uint64_t boot_id, disk;		/* of its daemon; the disk it had then */
+};
+
 struct guest_truth {
 	char uuid[40];
 	uint64_t disk;		/* stamp of what was written last */
@@ -52,6 +60,9 @@ struct truth {
 	struct voters voters_before;	/* whom the present ones replaced; n 0: nobody */
 	uint64_t seen_index[WORLD_NODES + 1], seen_epoch[WORLD_NODES + 1];
 	uint64_t ready_us[WORLD_NODES + 1];	/* since when it is READY; 0 = it is not */
+	struct frame_round ready_round[WORLD_NODES + 1];	/* in which round it was, last */
+	struct said_ready *said;	/* of epochs that may be opened still */
+	size_t said_n, said_cap;
 	/* In which boot it saw an epoch open, with both of two voters; the last it opened alone. */
 	unsigned together[WORLD_NODES + 1];
 	uint64_t together_voters[WORLD_NODES + 1];
