@@ -208,6 +208,14 @@ void job_save(struct host *host, struct job *job)
 	}
 }
 
+/* As migrate/driver/image.c tells: a copy that a move left behind has not run, and is none. */
+static bool was_restored(const struct guest *guest)
+{
+	return guest->state == STATE(RUNNING) ||
+	       (guest->state == STATE(PAUSED) && strcmp(guest->reason, "postmigrate") != 0 &&
+		strcmp(guest->reason, "migration") != 0);
+}
+
 void job_restore(struct host *host, struct job *job)
 {
 	struct truth *truth = host->world->truth;
@@ -217,9 +225,7 @@ void job_restore(struct host *host, struct job *job)
 	uint64_t memory = truth_image(truth, path, &consumed);
 
 	if (guest_is_here(guest) && guest->state != STATE(UNKNOWN)) {
-		bool restored = guest->state == STATE(RUNNING) ||
-				(guest->state == STATE(PAUSED) &&
-				 strcmp(guest->reason, "postmigrate") != 0);
+		bool restored = was_restored(guest);
 
 		/* What has run is newer than the image. */
 		if (restored && memory)
