@@ -494,4 +494,5 @@ void apply_went_alone(struct apply *apply)
 	if (went->off && is_believed(apply, op))
 		off(apply, node, op, went->text);
 	record_free(op);
+	elapsed_count_from(apply->state, apply->command, apply->update);
 }

@@ -20,6 +20,10 @@
  * passed before a power-off would count as if it had passed since; so a node that was away is tied
  * anew when it is up again, whatever its uptime reaches back to.
  *
+ * One of two voters goes on alone after a while in which nothing could be on record, and says so
+ * before anybody has reported. From that entry on, only its proposer's uptime counts on, if its
+ * daemon is the one on record; all others are tied anew by their next word.
+ *
  * A node whose evidence lies behind the clock (it was tied too early, or another kernel's clock
  * jumped) is tied anew, so that it does not stand still for everybody while that node leads.
  *
@@ -46,7 +50,9 @@ uint64_t elapsed_until(const struct state *state, uint32_t node, uint64_t boot_i
 void elapsed_hear(struct state *state, const Wire__Command *command, struct update *update);
 /* Ties a node that reports for a kernel for the first time, or is up again. */
 void elapsed_tie(const struct state *state, Wire__Node *node, uint64_t up_ms);
-/* Of a node that is not up: it is no evidence until it is tied again. */
+/* It is no evidence until it is tied again. */
 void elapsed_untie(Wire__Node *node);
+/* For apply: what passed before the command, nobody but its proposer can tell later. */
+void elapsed_count_from(struct state *state, const Wire__Command *command, struct update *update);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "clusterd/core/elapsed.h"
+#include "clusterd/core/voters.h"
 #include "tests/unit/bench.h"
 #include "tests/unit/unit.h"
 
@@ -285,6 +286,65 @@ static void test_told_later(void)
 	bench->passed_ms += WINDOW_MS + ELAPSED_STEP_MS;
 	CU_ASSERT_EQUAL(fence_by(bench, 3), 0);
 	bench_free(bench);
+}
+
+static void two_vote(struct bench *bench)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__VotersSet set = WIRE__VOTERS_SET__INIT;
+	uint32_t voters[] = { 1, 2 };
+	uint64_t disks[] = { 11, 12 };
+	struct voters now;
+
+	state_voters(bench->state, &now);
+	set.after = now.index;
+	set.voters = voters;
+	set.disks = disks;
+	set.n_voters = set.n_disks = ARRAY_SIZE(voters);
+	command.body_case = WIRE__COMMAND__BODY_VOTERS_SET;
+	command.voters_set = &set;
+	CU_ASSERT_EQUAL_FATAL(bench_apply(bench, 1, 101, &command), 0);
+}
+
+static int go_alone(struct bench *bench, uint64_t boot_id)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__WentAlone went = WIRE__WENT_ALONE__INIT;
+
+	went.node = 2;
+	went.incarnation = state_node(bench->state, 2)->incarnation;
+	went.device = state_fence_named(bench->state, "bmc")->id;
+	went.text = (char *)"off";
+	command.body_case = WIRE__COMMAND__BODY_WENT_ALONE;
+	command.went_alone = &went;
+	return bench_apply(bench, 1, boot_id, &command);
+}
+
+/*
+ * One of two voters goes on alone, with a new daemon, which says so before it has reported: for a
+ * while no epoch was open. That while is before the power-off, whoever tells of it later.
+ */
+static void test_told_after_going_alone(void)
+{
+	static const uint32_t tellers[] = { 1, 3 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(tellers); i++) {
+		struct bench *bench = bench_new();
+		uint32_t teller = tellers[i];
+
+		CU_ASSERT_EQUAL(set_budget(bench, "1"), 0);
+		two_vote(bench);
+		bench->passed_ms += WINDOW_MS;
+		CU_ASSERT_EQUAL(go_alone(bench, 401), 0);
+		bench_report_node(bench, 1, 401, "first boot");
+		bench_report_node(bench, 3, 103, "first boot");
+		CU_ASSERT_EQUAL(fence_by(bench, teller), STALE);
+		bench->passed_ms += WINDOW_MS / 2;
+		CU_ASSERT_EQUAL(fence_by(bench, teller), STALE);
+		bench->passed_ms += WINDOW_MS / 2 + ELAPSED_STEP_MS;
+		CU_ASSERT_EQUAL(fence_by(bench, teller), 0);
+		bench_free(bench);
+	}
 }
 
 /* A kernel whose time jumps takes the clock along, but it does not stand still for the others. */
@@ -680,7 +740,7 @@ UNIT_MAIN("core/apply_fence", { "fence", test_fence }, { "fence_late", test_fenc
 	  { "fence_silence", test_fence_silence }, { "wrong_clock", test_wrong_clock },
 	  { "budget_lowered", test_budget_lowered },
 	  { "booted_leader", test_booted_leader }, { "told_later", test_told_later },
-	  { "jump", test_jump },
+	  { "told_after_going_alone", test_told_after_going_alone }, { "jump", test_jump },
 	  { "fence_left", test_fence_left }, { "texts_of_fencing", test_texts_of_fencing },
 	  { "tested", test_tested }, { "told_tests", test_told_tests },
 	  { "device_works", test_device_works },
