@@ -475,6 +475,11 @@ void apply_entry(struct state *state, const Wire__Entry *entry, struct update *u
 	record_free(command);
 }
 
+static bool is_barrier(const Wire__Command *command)
+{
+	return command->request && command->body_case == WIRE__COMMAND__BODY_NOOP;
+}
+
 void apply_command(struct state *state, const Wire__Command *command, uint64_t index,
 		   uint64_t epoch, struct update *update, Wire__Verdict **ret_verdict,
 		   uint64_t *ret_request)
@@ -495,12 +500,14 @@ void apply_command(struct state *state, const Wire__Command *command, uint64_t i
 		apply_refuse(&apply, WIRE__VERDICT__CODE__INVALID, "a command nobody can read");
 		*ret_verdict = verdict_of(&apply);
 	} else {
-		elapsed_hear(state, command, update);
+		/* A client's NOOP changes nothing at all, however often it is proposed. */
+		if (!is_barrier(command))
+			elapsed_hear(state, command, update);
 		apply.clock_ms = elapsed_now(state, command->node, command->boot_id,
 					    command->up_ms);
 		carry_out_whole(&apply);
 		*ret_verdict = verdict_of(&apply);
-		if (command->request)
+		if (command->request && !is_barrier(command))
 			remember(&apply, *ret_verdict);
 	}
 	state_set_position(state, index, epoch);

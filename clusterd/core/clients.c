@@ -21,6 +21,7 @@ enum {
 	PENDINGS_MAX = 1024,
 	NO_EPOCH_MS = 5000,		/* a client waits so long for an epoch to open */
 	OUTCOME_MS = 20000,		/* and so long for its command to be applied */
+	BARRIER_MS = 1500,		/* libvirt's hook waits for 2 s (agents/qemu_hook.c) */
 };
 
 static void pending_free(void *value)
@@ -263,6 +264,7 @@ void clients_take(struct core *core, const struct event_client *client, struct u
 	pending->request = command->request;
 	pending->tag = client->tag;
 	pending->since_ms = core->now_ms;
+	pending->barrier = command->body_case == WIRE__COMMAND__BODY_NOOP;
 	if (wire_command_pack(command, &pending->command, &field) < 0) {
 		refuse_large(client->tag, field, update);
 		pending_free(pending);
@@ -293,13 +295,20 @@ static void give_up(struct core *core, size_t position, struct update *update)
 	pending_free(pending);
 }
 
+static uint64_t limit_of(const struct pending *pending)
+{
+	if (pending->barrier)
+		return BARRIER_MS;
+	return pending->epoch ? OUTCOME_MS : NO_EPOCH_MS;
+}
+
 void clients_run(struct core *core, struct update *update)
 {
 	bool open = core->standing.open && (census_trusted(core) || core->census.disputed);
 
 	for (size_t i = idmap_count(&core->pendings); i-- > 0;) {
 		struct pending *pending = idmap_at(&core->pendings, i, NULL);
-		uint64_t limit_ms = pending->epoch ? OUTCOME_MS : NO_EPOCH_MS;
+		uint64_t limit_ms = limit_of(pending);
 
 		if (open && !pending->prepared &&
 		    !prepare_pending(core, pending, update)) {

@@ -21,6 +21,7 @@ struct pending {
 	uint64_t since_ms;
 	uint64_t epoch;			/* in which it was proposed last; 0 = never */
 	bool prepared;			/* judged and filled in by what this node knows */
+	bool barrier;			/* it changes nothing, and who waits for it is soon gone */
 };
 
 struct core {

@@ -53,6 +53,11 @@ struct event_reply {
 	const Wire__AgentReply *reply;		/* NULL: the agent died or missed its deadline */
 };
 
+/*
+ * A NOOP is a barrier: its verdict is OK when it was applied here, and with it all that was
+ * committed when it was asked for. There is an answer within 1.5 s, and if it is another one, it
+ * says nothing.
+ */
 struct event_client {
 	uint64_t tag;				/* returned with the answer */
 	const Wire__Command *command;		/* request id, who, time and body filled in */

@@ -4,8 +4,8 @@
 
 /*
  * The hook socket is where libvirt's qemu hook asks whether a guest may come to life on
- * this node (doc/operator.md). One question, one answer, at once: libvirt waits for it.
- * Root only.
+ * this node (doc/operator.md). One question, one answer: libvirt waits for it. Where the answer
+ * depends on what this node has not applied yet, a barrier goes through the log first. Root only.
  */
 
 #include "clusterd/core/core.h"
@@ -26,8 +26,21 @@ void hook_free(struct hook *hook);
 /* Until then nothing may come to life. */
 void hook_set_core(struct hook *hook, const struct core *core);
 
-/* The answer to one record, whatever is in it; returns its size. core may be NULL. */
+/* False: the tag is of somebody else. Else who waits for that barrier is answered. */
+bool hook_take_answer(struct hook *hook, uint64_t tag, const Wire__Verdict *verdict);
+
+/* What is known of the barrier of a question. */
+enum hook_barrier {
+	HOOK_NOT_ASKED,
+	HOOK_PASSED,		/* all is applied here that was committed when it was asked */
+	HOOK_HELD,		/* that cannot be told */
+};
+
+/*
+ * The answer to one record, whatever is in it; returns its size. 0: only behind a barrier there is
+ * one. core may be NULL.
+ */
 size_t hook_answer(const struct core *core, const void *data, size_t size,
-		   char ret_reply[HOOK_REPLY_MAX]);
+		   enum hook_barrier barrier, char ret_reply[HOOK_REPLY_MAX]);
 
 #endif

@@ -179,8 +179,10 @@ static void carry_out(struct loop *loop, struct update *update)
 	for (size_t i = 0; i < update->asks_n; i++)
 		carry_ask(loop, &update->asks[i]);
 	for (size_t i = 0; i < update->answers_n; i++)
-		operator_answer(loop->operator, update->answers[i].tag,
-				update->answers[i].verdict);
+		if (!hook_take_answer(loop->hook, update->answers[i].tag,
+				      update->answers[i].verdict))
+			operator_answer(loop->operator, update->answers[i].tag,
+					update->answers[i].verdict);
 	set_deadline(loop, update->deadline_ms);
 	leave(loop, update);
 }

@@ -101,7 +101,7 @@ static void check_answer(const struct core *core, const struct fuzz_in *in)
 {
 	char reply[HOOK_REPLY_MAX], again[HOOK_REPLY_MAX];
 	const char *text = in->size ? (const char *)in->data : "";
-	size_t size = hook_answer(core, text, in->size, reply);
+	size_t size = hook_answer(core, text, in->size, HOOK_NOT_ASKED, reply);
 	json_t *json = json_loadb(reply, size, 0, NULL);
 	const json_t *ok = json_object_get(json, "ok");
 	const char *why = json_string_value(json_object_get(json, "why"));
@@ -114,7 +114,7 @@ static void check_answer(const struct core *core, const struct fuzz_in *in)
 		fuzz_must(json_is_false(ok) ||
 				  !json_is_true(json_object_get(json, "managed")),
 			  "a guest may run twice");
-	fuzz_must(hook_answer(core, text, in->size, again) == size &&
+	fuzz_must(hook_answer(core, text, in->size, HOOK_NOT_ASKED, again) == size &&
 			  memcmp(reply, again, size) == 0, "another answer the second time");
 	json_decref(json);
 }

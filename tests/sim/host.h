@@ -26,6 +26,9 @@ enum host_failure {
 struct host;
 struct world;
 
+/* Tags of what the hook asks its daemon for, apart from those of administrators. */
+#define HOST_BARRIER (UINT64_C(1) << 63)
+
 struct host *host_new(struct world *world, uint32_t node);
 void host_free(struct host *host);
 
@@ -50,11 +53,14 @@ void host_overdue_due(struct host *host, uint64_t number);
 bool host_guest_ends(struct host *host, const char *uuid, bool shutdown);
 /*
  * Somebody uses virsh. Starting asks the hook, as always, and is not tried for a guest that runs
- * elsewhere and is not the cluster's: whoever may do that, may also destroy it. A copy is
+ * elsewhere and is not the cluster's: whoever may do that, may also destroy it. Whether it is the
+ * cluster's by now, the hook may have to wait for. A copy is
  * what a move that nobody knows of leaves behind, where the cluster has none.
  */
 enum host_hand { HAND_DESTROY, HAND_SUSPEND, HAND_RESUME, HAND_START, HAND_COPY, HANDS };
 void host_by_hand(struct host *host, enum host_hand what, const Wire__Vm *vm);
+/* The daemon says that a barrier was passed, or that it was not. */
+void host_barrier(struct host *host, uint64_t barrier, bool passed);
 /* Who reaches whom has changed. */
 void host_link_changed(struct host *host);
 /* Its process exists here, in any form. */

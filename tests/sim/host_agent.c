@@ -235,7 +235,7 @@ struct guest *job_subject(struct host *host, const struct job *job)
 	return guest_is_here(guest) && guest->life == job->life ? guest : NULL;
 }
 
-bool host_hook_allows(struct host *host, const char *uuid, enum core_right right)
+enum hook_word host_hook_asks(struct host *host, const char *uuid, enum core_right right)
 {
 	const struct core *core = host->machine->core;
 	char why[300];
@@ -243,10 +243,22 @@ bool host_hook_allows(struct host *host, const char *uuid, enum core_right right
 
 	/* It waits for two seconds, and then a guest with the cluster's mark is refused. */
 	if (!core || machine_frozen(host->machine))
-		return false;
+		return HOOK_NO;
 	r = core_may_run(core, uuid, right, why, sizeof(why));
 	/* All of our guests have the mark: shell/hook.c, judge_stranger(). */
-	return r == 1 || (r == -ENOENT && core_in_step(core, why, sizeof(why)));
+	if (r == -ENOENT && core_in_step(core, why, sizeof(why)))
+		return HOOK_BEHIND_BARRIER;
+	return r == 1 ? HOOK_YES : HOOK_NO;
+}
+
+bool host_hook_allows(struct host *host, const char *uuid, enum core_right right)
+{
+	enum hook_word word = host_hook_asks(host, uuid, right);
+
+	return word == HOOK_YES ||
+	       (word == HOOK_BEHIND_BARRIER &&
+		state_index(core_state(host->machine->core)) ==
+			state_index(truth_state(host->world->truth)));
 }
 
 static void do_watch(struct host *host, struct job *job)

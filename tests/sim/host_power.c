@@ -2,9 +2,11 @@
 /* Guests that are started, stopped, paused, and resumed; by the agent, or by hand. */
 #include "tests/sim/host_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "clusterd/core/record.h"
+#include "wire/message.h"
 
 void job_start(struct host *host, struct job *job)
 {
@@ -109,7 +111,22 @@ static bool is_anywhere(const struct world *world, const char *uuid)
 	return false;
 }
 
-static void start_by_hand(struct host *host, const Wire__Vm *vm)
+static void ask_for_barrier(struct host *host, const char *uuid)
+{
+	struct input input = { .kind = EVENT_CLIENT };
+	Wire__Command *command = wire_new(&wire__command__descriptor);
+
+	host->barrier = HOST_BARRIER | world_new_id(host->world);
+	snprintf(host->starting, sizeof(host->starting), "%s", uuid);
+	command->request = host->barrier;
+	command->body_case = WIRE__COMMAND__BODY_NOOP;
+	command->noop = wire_new(&wire__noop__descriptor);
+	input.number = host->barrier;
+	input.body = &command->base;
+	world_input(host->machine, &input);
+}
+
+static void begin_by_hand(struct host *host, const Wire__Vm *vm)
 {
 	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
 	struct guest *guest;
@@ -117,13 +134,41 @@ static void start_by_hand(struct host *host, const Wire__Vm *vm)
 	ref.vm = vm->id;
 	ref.uuid = vm->uuid;
 	ref.name = vm->name;
-	if (host_has(host, vm->uuid) || (vm->unmanaged && is_anywhere(host->world, vm->uuid)) ||
-	    !host_hook_allows(host, vm->uuid, RIGHT_START))
-		return;
 	guest = guest_know(host, &ref);
 	world_tell(host->world, "n%u: %s is started by hand", host->node, guest->name);
 	guest->memory = truth_disk(host->world->truth, guest->uuid);
 	guest_begin(host, guest, STATE(RUNNING), "");
+}
+
+/* Nobody starts by hand what runs already, as far as he may know. */
+static bool may_try(const struct host *host, const Wire__Vm *vm)
+{
+	return !host_has(host, vm->uuid) &&
+	       !(vm->unmanaged && is_anywhere(host->world, vm->uuid));
+}
+
+static void start_by_hand(struct host *host, const Wire__Vm *vm)
+{
+	enum hook_word word = may_try(host, vm) ? host_hook_asks(host, vm->uuid, RIGHT_START)
+						: HOOK_NO;
+
+	if (word == HOOK_YES)
+		begin_by_hand(host, vm);
+	else if (word == HOOK_BEHIND_BARRIER)
+		ask_for_barrier(host, vm->uuid);
+}
+
+void host_barrier(struct host *host, uint64_t barrier, bool passed)
+{
+	const Wire__Vm *vm;
+
+	if (host->barrier != barrier)
+		return;
+	host->barrier = 0;
+	vm = state_vm_named(truth_state(host->world->truth), host->starting);
+	if (passed && vm && host->machine->power && !host_is_hung(host) && may_try(host, vm) &&
+	    host_hook_asks(host, vm->uuid, RIGHT_START) != HOOK_NO)
+		begin_by_hand(host, vm);
 }
 
 static void copy_by_hand(struct host *host, const Wire__Vm *vm)

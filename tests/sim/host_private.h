@@ -60,6 +60,8 @@ struct host {
 	uint64_t failing_us;
 	uint64_t hung_us;		/* libvirt does not answer until then */
 	bool told_hung;
+	uint64_t barrier;		/* that somebody who starts a guest waits for; 0: nobody */
+	char starting[40];		/* which guest that is */
 	uint64_t stuck_us;		/* nor does the agent */
 };
 
@@ -95,7 +97,10 @@ void job_next(struct host *host, struct job *job, uint64_t low_us, uint64_t high
 void job_done(struct host *host, struct job *job, Wire__AgentReply__Code code, const char *text);
 /* The process that the job is about; NULL when it is gone. */
 struct guest *job_subject(struct host *host, const struct job *job);
-/* What libvirt's hook asks the daemon. */
+/* What libvirt's hook asks the daemon, and what that says at once. */
+enum hook_word { HOOK_NO, HOOK_YES, HOOK_BEHIND_BARRIER };
+enum hook_word host_hook_asks(struct host *host, const char *uuid, enum core_right right);
+/* For a job, which is not put off: behind the barrier all is known that is committed by now. */
 bool host_hook_allows(struct host *host, const char *uuid, enum core_right right);
 
 /* ---------------------------------------------------------------- one step of a job */

@@ -112,6 +112,17 @@ static void ask_agents(struct machine *machine, struct update *update)
 	}
 }
 
+static void answer(struct machine *machine, const struct answer *answer)
+{
+	const Wire__Verdict *verdict = answer->verdict;
+
+	if (answer->tag & HOST_BARRIER)
+		host_barrier(machine->host, answer->tag,
+			     verdict->code == WIRE__VERDICT__CODE__OK);
+	else
+		admin_answer(machine->world, machine->id, answer->tag, verdict);
+}
+
 static void note(struct machine *machine, const struct event *event, const struct update *update)
 {
 	struct world *world = machine->world;
@@ -144,7 +155,7 @@ static void take(struct machine *machine, struct event *event)
 	net_send(machine, &update);
 	ask_agents(machine, &update);
 	for (size_t i = 0; i < update.answers_n; i++)
-		admin_answer(world, machine->id, update.answers[i].tag, update.answers[i].verdict);
+		answer(machine, &update.answers[i]);
 	arm(machine, update.deadline_ms);
 	if (update.leave != LEAVE_NO)
 		machine_daemon_left(machine, update.leave, update.leave_why);

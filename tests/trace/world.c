@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "wire/message.h"
 
 /* The n-th is gone from the queue. */
@@ -87,11 +88,24 @@ static void send_view(struct world *world, unsigned node)
 	world_take(world, node, &event);
 }
 
+void world_drop_held(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+
+	for (size_t i = 0; i < machine->held_n; i++)
+		buf_free(&machine->held[i].frame);
+	free(steal_ptr(machine->held));
+	machine->held_n = 0;
+	machine->lags_ms = 0;
+}
+
 void world_new_view(struct world *world)
 {
 	for (size_t i = world->first; i < world->last; i++)
 		buf_free(&world->flights[i].frame);
 	world->first = world->last = 0;
+	for (unsigned n = 1; n <= world->nodes; n++)
+		world_drop_held(world, n);
 	for (unsigned n = 1; n <= world->nodes; n++)
 		if (world->machines[n].daemon)
 			send_view(world, n);
@@ -236,6 +250,38 @@ static void hand_over(struct world *world, unsigned node, const struct flight *f
 	wire_free(body);
 }
 
+static void hold(struct machine *machine, const struct flight *flight)
+{
+	struct flight *held;
+
+	machine->held = mem_resize(machine->held, machine->held_n + 1, sizeof(*machine->held));
+	held = &machine->held[machine->held_n++];
+	*held = (struct flight){ .sender = flight->sender, .side = flight->side };
+	buf_append(&held->frame, flight->frame.data, flight->frame.len);
+}
+
+/* In the order in which the others got it. */
+static void catch_up(struct world *world, unsigned node)
+{
+	struct machine *machine = &world->machines[node];
+	struct flight *held = steal_ptr(machine->held);
+	size_t n = machine->held_n;
+
+	machine->held_n = 0;
+	machine->lags_ms = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (machine->daemon)
+			hand_over(world, node, &held[i]);
+		buf_free(&held[i].frame);
+	}
+	free(held);
+}
+
+void world_lag(struct world *world, unsigned node, uint64_t for_ms)
+{
+	world->machines[node].lags_ms = world->now_ms + for_ms;
+}
+
 static bool deliver(struct world *world)
 {
 	struct flight flight;
@@ -246,7 +292,9 @@ static bool deliver(struct world *world)
 	if (world->first == world->last)
 		world->first = world->last = 0;
 	for (unsigned n = 1; n <= world->nodes; n++)
-		if (world->machines[n].daemon && world->machines[n].side == flight.side)
+		if (world->machines[n].lags_ms)
+			hold(&world->machines[n], &flight);
+		else if (world->machines[n].daemon && world->machines[n].side == flight.side)
 			hand_over(world, n, &flight);
 	buf_free(&flight.frame);
 	return true;
@@ -333,6 +381,9 @@ uint64_t world_next_deadline(const struct world *world)
 		if (world->machines[n].core && world->machines[n].deadline_ms &&
 		    world->machines[n].deadline_ms < next)
 			next = world->machines[n].deadline_ms;
+	for (unsigned n = 1; n <= world->nodes; n++)
+		if (world->machines[n].lags_ms && world->machines[n].lags_ms < next)
+			next = world->machines[n].lags_ms;
 	return next;
 }
 
@@ -342,6 +393,8 @@ void world_pass_time(struct world *world, uint64_t to_ms)
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		struct machine *machine = &world->machines[n];
 
+		if (machine->lags_ms && machine->lags_ms <= world->now_ms)
+			catch_up(world, n);
 		if (machine->core && machine->deadline_ms &&
 		    machine->deadline_ms <= world->now_ms) {
 			struct event event = world_event(world, EVENT_TICK);

@@ -48,6 +48,9 @@ bool world_until(struct world *world, const char *text);
 /* All disks are equally fast: what is due on each is synced before the next frame. */
 void world_sync_together(struct world *world);
 
+/* Until then, from now, nothing that is sent reaches the node; then all of it does. */
+void world_lag(struct world *world, unsigned node, uint64_t for_ms);
+
 /* Another version is installed: the node's next daemon is of it. All begin with build_this. */
 void world_install(struct world *world, unsigned node, const struct build *build);
 

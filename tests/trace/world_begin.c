@@ -141,6 +141,7 @@ void world_free(struct world *world)
 {
 	for (unsigned n = 1; n <= world->nodes; n++) {
 		world_end_core(world, n);
+		world_drop_held(world, n);
 		disk_wipe(&world->machines[n].disk);
 		disk_wipe(&world->machines[n].copy);
 		host_free(world->machines[n].host);

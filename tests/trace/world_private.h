@@ -27,6 +27,9 @@ struct machine {
 	bool power, daemon;
 	bool miswired; /* its device switches something that is off */
 	bool spoiled; /* its core's state was tampered with */
+	uint64_t lags_ms;    /* what is sent reaches it then; 0: as the others */
+	struct flight *held; /* of that */
+	size_t held_n;
 	unsigned boots, starts;
 	const struct build *build; /* that its next daemon is of */
 	const struct build *runs;  /* that its daemon is of */
@@ -70,6 +73,8 @@ void world_new_view(struct world *world);
 uint64_t world_next_deadline(const struct world *world);
 /* Lets time pass up to then, by 1 ms at least, and those tick that are due. */
 void world_pass_time(struct world *world, uint64_t to_ms);
+/* It lags no more, and never gets what it was to get. */
+void world_drop_held(struct world *world, unsigned node);
 /* The uuid of the guest with that name; the same for a name, always. */
 void world_uuid(const char *name, char ret_uuid[40]);
 /* Aborts with the story if something is as it must never be. */
