@@ -435,6 +435,15 @@ static void tell_broken(struct apply *apply)
 	apply_refuse(apply, WIRE__VERDICT__CODE__INVALID, "%s", text);
 }
 
+static void note_beyond(struct apply *apply)
+{
+	const char *table, *field;
+
+	if (!apply->broken[0] && state_beyond(apply->state, &table, &field))
+		snprintf(apply->broken, sizeof(apply->broken),
+			 "a record (%s) whose %s is beyond its limit", table, field);
+}
+
 /* All of it, or nothing. */
 static void carry_out_whole(struct apply *apply)
 {
@@ -442,6 +451,7 @@ static void carry_out_whole(struct apply *apply)
 
 	state_begin(apply->state);
 	carry_out(apply);
+	note_beyond(apply);
 	state_end(apply->state, apply->broken[0] != '\0');
 	if (!apply->broken[0])
 		return;

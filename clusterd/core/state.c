@@ -55,6 +55,8 @@ struct state {
 	uint64_t *vms;
 	size_t vms_n, vms_cap;
 
+	bool beyond;			/* since begin a record beyond a limit was put: which */
+	const char *beyond_table, *beyond_field;
 	bool whole;			/* between begin and end: what was before, in order */
 	struct past *pasts;
 	size_t pasts_n, pasts_cap;
@@ -415,26 +417,40 @@ static void add_row(struct state *state, uint32_t table, uint64_t id, struct row
 	note_change(state, table, id);
 }
 
-int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size)
+/* Takes over the record. */
+static void set_row(struct state *state, uint32_t table, uint64_t id, ProtobufCMessage *record,
+		    const void *data, size_t size)
+{
+	struct row *row = mem_new(struct row);
+
+	assert(record);
+	remove_row(state, table, id);
+	row->record = record;
+	buf_append(&row->packed, data, size);
+	row->digest = row_digest(table, id, &row->packed);
+	row->since = state->snap.number;
+	add_row(state, table, id, row);
+}
+
+/* As it was packed, whatever the limits say; NULL: it is none of that table. */
+static ProtobufCMessage *parse(uint32_t table, const void *data, size_t size)
 {
 	const ProtobufCMessageDescriptor *descriptor = state_table_descriptor(table);
-	ProtobufCMessage *record;
-	struct row *row;
 
-	record = descriptor ? wire_parse(descriptor, data, size) : NULL;
+	return descriptor ? wire_parse(descriptor, data, size) : NULL;
+}
+
+int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size)
+{
+	ProtobufCMessage *record = parse(table, data, size);
+
 	if (!record)
 		return -EBADMSG;
 	if (wire_check(record, NULL) < 0) {
 		wire_free(record);
 		return -EBADMSG;
 	}
-	remove_row(state, table, id);
-	row = mem_new(struct row);
-	row->record = record;
-	buf_append(&row->packed, data, size);
-	row->digest = row_digest(table, id, &row->packed);
-	row->since = state->snap.number;
-	add_row(state, table, id, row);
+	set_row(state, table, id, record, data, size);
 	return 0;
 }
 
@@ -463,16 +479,16 @@ static void delete_row(struct state *state, uint32_t table, uint64_t id)
 	note_change(state, table, id);
 }
 
+/* In the same bytes; what a command put and then put again may have been beyond a limit. */
 static void bring_back(struct state *state, const struct past *past)
 {
-	int r = 0;
+	const struct buf *packed = &past->packed;
 
 	if (past->was)
-		r = state_load(state, past->table, past->id, past->packed.data, past->packed.len);
+		set_row(state, past->table, past->id,
+			parse(past->table, packed->data, packed->len), packed->data, packed->len);
 	else
 		delete_row(state, past->table, past->id);
-	/* It was there in the same bytes. */
-	assert(r == 0);
 }
 
 void state_begin(struct state *state)
@@ -483,6 +499,7 @@ void state_begin(struct state *state)
 
 void state_end(struct state *state, bool undo)
 {
+	assert(undo || !state->beyond);
 	while (state->pasts_n) {
 		struct past *past = &state->pasts[--state->pasts_n];
 
@@ -490,7 +507,7 @@ void state_end(struct state *state, bool undo)
 			bring_back(state, past);
 		buf_free(&past->packed);
 	}
-	state->whole = false;
+	state->whole = state->beyond = false;
 }
 
 void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufCMessage *record,
@@ -498,15 +515,32 @@ void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufC
 {
 	struct persist *persist = update_persist(update, PERSIST_PUT);
 	size_t size = protobuf_c_message_get_packed_size(record);
-	int r;
+	ProtobufCMessage *copy;
+	const char *field = NULL;
 
 	keep_past(state, table, id);
 	persist->table = table;
 	persist->id = id;
 	persist->data.len += protobuf_c_message_pack(record, buf_reserve(&persist->data, size));
-	r = state_load(state, table, id, persist->data.data, persist->data.len);
-	/* Apply validates before it writes: a record beyond the limits is our own mistake. */
-	assert(r == 0);
+	copy = parse(table, persist->data.data, persist->data.len);
+	assert(copy);
+	if (wire_check(copy, &field) < 0) {
+		/* Our own mistake, which is not to end the daemons of all nodes at this entry. */
+		assert(state->whole);
+		state->beyond = true;
+		state->beyond_table = copy->descriptor->short_name;
+		state->beyond_field = field ? field : "?";
+	}
+	set_row(state, table, id, copy, persist->data.data, persist->data.len);
+}
+
+bool state_beyond(const struct state *state, const char **ret_table, const char **ret_field)
+{
+	if (!state->beyond)
+		return false;
+	*ret_table = state->beyond_table;
+	*ret_field = state->beyond_field;
+	return true;
 }
 
 void state_del(struct state *state, uint32_t table, uint64_t id, struct update *update)

@@ -78,7 +78,10 @@ const Wire__NodeGone *state_node_gone(const struct state *state, uint32_t node, 
 /* All of them; none without a cluster. */
 void state_voters(const struct state *state, struct voters *ret_voters);
 
-/* Writers, for apply and for loading. A record passed in is copied by packing it. */
+/*
+ * Writers, for apply and for loading. A record passed in is copied by packing it, and is within its
+ * limits unless what began is undone.
+ */
 void state_put(struct state *state, uint32_t table, uint64_t id, const ProtobufCMessage *record,
 	       struct update *update);
 void state_del(struct state *state, uint32_t table, uint64_t id, struct update *update);
@@ -89,6 +92,11 @@ void state_del(struct state *state, uint32_t table, uint64_t id, struct update *
  */
 void state_begin(struct state *state);
 void state_end(struct state *state, bool undo);
+/*
+ * Since begin a record was put that is beyond a limit, which nobody could load: the name of its
+ * table, and of the field; both static. False: none was. The end must undo it.
+ */
+bool state_beyond(const struct state *state, const char **ret_table, const char **ret_field);
 /* -EBADMSG if the bytes are not a valid record of that table. */
 int state_load(struct state *state, uint32_t table, uint64_t id, const void *data, size_t size);
 void state_set_position(struct state *state, uint64_t index, uint64_t epoch);

@@ -7,6 +7,7 @@
 #include "clusterd/core/apply.h"
 #include "tests/unit/bench.h"
 #include "tests/unit/unit.h"
+#include "wire/check.h"
 #include "wire/command.h"
 #include "wire/message.h"
 
@@ -211,6 +212,37 @@ static int boot(struct bench *bench, uint64_t request)
 }
 
 /*
+ * A record beyond its limits, which no store could be loaded with: the command that would leave it
+ * changes nothing. Here one got it into memory behind everybody's back.
+ */
+static void test_beyond(void)
+{
+	struct bench *bench = bench_new();
+	size_t most = wire_field_max(&wire__operation__descriptor, "reason");
+	char *text = mem_array(1, most + 2);
+	size_t events, operations;
+	Wire__Node *node;
+
+	memset(text, 'a', most + 1);
+	bench_verdict(bench, 2, WIRE__NODE__STATE__LOST);
+	events = state_count(bench->state, WIRE__TABLE__TABLE_EVENT);
+	operations = state_count(bench->state, WIRE__TABLE__TABLE_OPERATION);
+	node = (Wire__Node *)state_node(bench->state, 2);
+	record_text(&node->reason, "");
+	node->reason = text;
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, false), WIRE__VERDICT__CODE__INVALID);
+	CU_ASSERT_EQUAL(state_count(bench->state, WIRE__TABLE__TABLE_OPERATION), operations);
+	CU_ASSERT_EQUAL(state_count(bench->state, WIRE__TABLE__TABLE_EVENT), events + 1);
+	CU_ASSERT_EQUAL(severity_of(bench, "a command of n1 (fence_begin) is refused and changes "
+				    "nothing, for it would leave a record (Operation) whose reason "
+				    "is beyond its limit: this is a fault of clusterd, please "
+				    "report it"), WIRE__EVENT__SEVERITY__ERROR);
+	record_text(&node->reason, "");
+	CU_ASSERT_EQUAL(bench_try_fence(bench, 2, false), 0);
+	bench_free(bench);
+}
+
+/*
  * One of two VMs that a node held cannot be brought to order: nothing comes of the whole command,
  * and no daemon ends.
  */
@@ -252,4 +284,5 @@ static void test_whole(void)
 UNIT_MAIN("core/apply_broken", { "resuming", test_resuming },
 	  { "handed_over_early", test_handed_over_early }, { "given_up", test_given_up },
 	  { "third", test_third }, { "all_or_nothing", test_all_or_nothing },
+	  { "beyond", test_beyond },
 	  { "whole", test_whole })
