@@ -43,3 +43,19 @@ until_true "it runs on n2" runs_on $name n2
 ticks_on $name
 equal "its boot" "$one_boot" "$(boot $name)"
 equal "its process on n1" "" "$(qemu_pids n1 $name)"
+
+note "with the cluster's mark it may be started by hand while it is managed=no, and not afterwards"
+done_ ctl vm stop $name --force
+done_ ctl vm start $name
+runs_on $name n1 || done_ ctl vm migrate $name n1
+ticks_on $name
+lab exec n1 virsh dumpxml $name >"$scratch/marked.xml"
+done_ grep -q clusterd "$scratch/marked.xml"
+done_ ctl vm set $name managed=no
+lab exec n1 virsh destroy $name >/dev/null
+done_ lab exec n2 virsh create /dev/stdin <"$scratch/marked.xml"
+until_true "it ticks on n2" ticks_on $name
+done_ ctl vm set $name managed=yes
+until_true "it runs on n2 again" runs_on $name n2
+refused 1 'is managed by clusterd' lab exec n3 virsh create /dev/stdin <"$scratch/marked.xml"
+equal "its process on n3" "" "$(qemu_pids n3 $name)"
