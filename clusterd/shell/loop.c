@@ -387,6 +387,12 @@ static struct core *new_core(const struct loop *loop, uint32_t node)
 	return core_new(&config);
 }
 
+static void say_removed(void *context, const char *name)
+{
+	log_warning("store removed=%s/%s reason=\"of those that were set aside, the newest %d are "
+		    "kept\"", (const char *)context, name, (int)STORE_ASIDE_KEPT);
+}
+
 static int set_aside(const char *dir, char *why, size_t size)
 {
 	char name[300];
@@ -395,10 +401,12 @@ static int set_aside(const char *dir, char *why, size_t size)
 	if (error)
 		snprintf(why, size, "The damaged store in %s cannot be renamed: %s", dir,
 			 strerror(-error));
-	else
-		log_error("store damaged, kept as=%s: this node begins with an empty one and "
-			  "learns from the others; look at its disk", name);
-	return error;
+	if (error)
+		return error;
+	log_error("store damaged, kept as=%s: this node begins with an empty one and "
+		  "learns from the others; look at its disk", name);
+	store_thin_out(dir, name, say_removed, (void *)dir);
+	return 0;
 }
 
 int loop_open_store(const char *dir, struct store **ret, char *ret_why, size_t size)

@@ -45,6 +45,13 @@ void store_close(struct store *store);
 
 /* Renames cluster.db and what belongs to it to cluster.db.damaged-TIME. */
 int store_set_aside(const char *dir, char *ret_name, size_t size);
+enum { STORE_ASIDE_KEPT = 3 };
+/*
+ * Removes what was set aside before the newest STORE_ASIDE_KEPT, by the times in their names;
+ * `kept`, a path, is none of those that go. Other files stay. `removed` is told the name of each.
+ */
+void store_thin_out(const char *dir, const char *kept,
+		    void (*removed)(void *context, const char *name), void *context);
 
 /* ---- before store_start */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/shell/store_private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -250,6 +251,11 @@ int store_open_file(struct store *store, const struct store_schema *schema, char
 
 /* ---------------------------------------------------------------- setting aside */
 
+#define ASIDE "cluster.db.damaged-"
+#define ASIDE_TIME "dddddddd" "T" "dddddd" "." "ddddddddd"	/* d: a digit */
+
+enum { ASIDE_SIZE = sizeof(ASIDE ASIDE_TIME) - 1 };
+
 static int move_file(const char *dir, const char *suffix, const char *to)
 {
 	char from[STORE_PATH_BYTES + 32], whole[STORE_PATH_BYTES + 80];
@@ -277,10 +283,49 @@ int store_set_aside(const char *dir, char *ret_name, size_t size)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
-	snprintf(to, sizeof(to), "%s/cluster.db.damaged-%s.%09ld", dir, stamp, now.tv_nsec);
+	snprintf(to, sizeof(to), "%s/" ASIDE "%s.%09ld", dir, stamp, now.tv_nsec);
 	for (size_t i = 0; !error && i < ARRAY_SIZE(suffixes); i++)
 		error = move_file(dir, suffixes[i], to);
 	if (!error)
 		snprintf(ret_name, size, "%s", to);
 	return error;
+}
+
+static int is_aside(const struct dirent *entry)
+{
+	const char *at = entry->d_name + strlen(ASIDE);
+
+	if (strncmp(entry->d_name, ASIDE, strlen(ASIDE)) != 0)
+		return 0;
+	for (const char *form = ASIDE_TIME; *form; form++, at++)
+		if (*form == 'd' ? *at < '0' || *at > '9' : *at != *form)
+			return 0;
+	return *at == '\0' || *at == '-';
+}
+
+void store_thin_out(const char *dir, const char *kept,
+		    void (*removed)(void *context, const char *name), void *context)
+{
+	const char *slash = strrchr(kept, '/'), *own = slash ? slash + 1 : kept, *last = "";
+	char path[STORE_PATH_BYTES + 300];
+	struct dirent **entries;
+	int n = scandir(dir, &entries, is_aside, alphasort), stores = 0;
+
+	if (n < 0)
+		return;
+	/* From the newest on; the files of one store are beside each other. */
+	for (int i = n; i-- > 0;) {
+		const char *name = entries[i]->d_name;
+
+		stores += strncmp(name, last, ASIDE_SIZE) != 0;
+		last = name;
+		if (stores <= STORE_ASIDE_KEPT || strncmp(name, own, ASIDE_SIZE) == 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, name);
+		if (unlink(path) == 0)
+			removed(context, name);
+	}
+	for (int i = 0; i < n; i++)
+		free(entries[i]);
+	free(entries);
 }

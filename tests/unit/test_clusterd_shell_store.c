@@ -666,6 +666,68 @@ static void test_room(void)
 	remove_dir();
 }
 
+static void make_file(const char *name)
+{
+	char path[400];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "we");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	fclose(file);
+}
+
+static bool is_there(const char *name)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+static void list_removed(void *context, const char *name)
+{
+	buf_printf(context, "%s ", name);
+}
+
+/* As many are kept as help anybody, with all their files; and nothing of somebody else's goes. */
+static void test_thin_out(void)
+{
+	static const char *const names[] = {
+		"cluster.db.damaged-20250101T000000.000000001",
+		"cluster.db.damaged-20250101T000000.000000001-wal",
+		"cluster.db.damaged-20260101T000000.000000000-wal",
+		"cluster.db.damaged-20260102T000000.000000000",
+		"cluster.db.damaged-20260102T000000.000000000-wal",
+		"cluster.db.damaged-20260103T000000.000000000",
+		"cluster.db.damaged-20260104T000000.000000000",
+		"cluster.db", "cluster.db.damaged-20250101", "cluster.db.damaged-mine",
+		"cluster.db.damaged-20250101T000000.000000001.gz",
+	};
+	_cleanup_(buf_free) struct buf text = { 0 };
+	char now[400];
+
+	make_dir();
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		make_file(names[i]);
+	/* The clock was set back meanwhile: what was just set aside stays all the same. */
+	snprintf(now, sizeof(now), "%s/%s", dir, names[0]);
+	store_thin_out(dir, now, list_removed, &text);
+	CU_ASSERT_STRING_EQUAL(buf_str(&text),
+			       "cluster.db.damaged-20260101T000000.000000000-wal ");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		CU_ASSERT_EQUAL(is_there(names[i]), i != 2);
+	buf_reset(&text);
+	snprintf(now, sizeof(now), "%s/%s", dir, names[6]);
+	store_thin_out(dir, now, list_removed, &text);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		CU_ASSERT_EQUAL(is_there(names[i]), i > 2);
+	CU_ASSERT_STRING_EQUAL(buf_str(&text),
+			       "cluster.db.damaged-20250101T000000.000000001-wal "
+			       "cluster.db.damaged-20250101T000000.000000001 ");
+	remove_dir();
+}
+
 UNIT_MAIN("clusterd/shell/store", { "new", test_new }, { "every kind", test_every_kind },
 	  { "unknown fields", test_unknown_fields },
 	  { "readable columns", test_readable_columns }, { "thread", test_thread },
@@ -675,4 +737,4 @@ UNIT_MAIN("clusterd/shell/store", { "new", test_new }, { "every kind", test_ever
 	  { "damaged content", test_damaged_content },
 	  { "not a database", test_not_a_database }, { "newer version", test_newer_version },
 	  { "opened twice", test_opened_twice }, { "failed write", test_failed_write },
-	  { "room", test_room })
+	  { "room", test_room }, { "thin out", test_thin_out })
