@@ -10,6 +10,8 @@ check_LIBRARIES += %D%/unit/libunit.a
 %C%_unit_libunit_a_SOURCES = \
 	%D%/unit/bench.c \
 	%D%/unit/bench.h \
+	%D%/unit/cellar.c \
+	%D%/unit/cellar.h \
 	%D%/unit/small.c \
 	%D%/unit/small.h \
 	%D%/unit/stage.c \

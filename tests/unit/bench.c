@@ -330,3 +330,20 @@ int bench_add_volume(struct bench *bench, const char *name, const char *target)
 	command.volume_add = &add;
 	return bench_apply(bench, 1, 101, &command);
 }
+
+void bench_tell_volume(struct bench *bench, uint32_t node, const char *volume)
+{
+	Wire__Command command = WIRE__COMMAND__INIT;
+	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
+	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
+	char *volumes[] = { (char *)volume };
+
+	facts.agent_ok = true;
+	facts.volumes = volumes;
+	facts.n_volumes = 1;
+	report.facts = &facts;
+	report.kernel_boot_id = (char *)"first boot";
+	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
+	command.node_report = &report;
+	CU_ASSERT_EQUAL(bench_apply(bench, node, 100 + node, &command), 0);
+}

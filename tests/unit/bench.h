@@ -40,6 +40,8 @@ int bench_apply(struct bench *bench, uint32_t node, uint64_t boot_id, Wire__Comm
 
 /* A node's daemon speaks; of VM a. */
 void bench_report_node(struct bench *bench, uint32_t node, uint64_t boot_id, const char *kernel);
+/* It names the volume, as those do who can take VMs. */
+void bench_tell_volume(struct bench *bench, uint32_t node, const char *volume);
 int bench_report_vm(struct bench *bench, uint32_t node, uint64_t boot_id, uint64_t generation,
 		    Wire__VmReport__What what);
 /* The node has looked for the VM, and it is not there. */

@@ -2,7 +2,6 @@
 /* A node that goes on alone, by its own store or by a backup. */
 #include "clusterd/shell/restore.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,42 +21,13 @@
 #include "clusterd/shell/genesis.h"
 #include "clusterd/shell/shell.h"
 #include "clusterd/shell/store_load.h"
+#include "tests/unit/cellar.h"
 #include "tests/unit/unit.h"
 
 enum { STEPS = 40, STEP_BYTES = 16 * 1024, KILLS = 30 };
 
 static char dir[64], backup[100];
 static uint64_t disk_id;
-
-static size_t each_file(const char *in, bool remove)
-{
-	DIR *all = opendir(in);
-	struct dirent *entry;
-	size_t n = 0;
-	char path[400];
-
-	while (all && (entry = readdir(all)))
-		if (entry->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "%s/%s", in, entry->d_name);
-			if (remove && unlink(path) < 0)
-				rmdir(path);
-			n++;
-		}
-	if (all)
-		closedir(all);
-	return n;
-}
-
-static struct store *open_store(void)
-{
-	struct store *store = NULL;
-	char why[600] = "";
-
-	if (store_open(dir, &store, why, sizeof(why)))
-		printf("open: %s\n", why);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(store);
-	return store;
-}
 
 /* n1's store, of a cluster with n2 and n3. */
 static void begin(void)
@@ -73,7 +43,7 @@ static void begin(void)
 	CU_ASSERT_EQUAL(genesis_add_node(genesis, "1=n1,10.0.0.1", why, sizeof(why)), 0);
 	CU_ASSERT_EQUAL(genesis_add_node(genesis, "2=n2,10.0.0.2", why, sizeof(why)), 0);
 	CU_ASSERT_EQUAL(genesis_add_node(genesis, "3=n3,10.0.0.3", why, sizeof(why)), 0);
-	store = open_store();
+	store = cellar_open(dir);
 	CU_ASSERT_EQUAL(genesis_write(genesis, store, why, sizeof(why)), 0);
 	CU_ASSERT_EQUAL(store_set_node(store, 1), 0);
 	disk_id = store_disk_id(store);
@@ -85,8 +55,8 @@ static void end(void)
 	char inner[100];
 
 	snprintf(inner, sizeof(inner), "%s/restore", dir);
-	each_file(inner, true);
-	each_file(dir, true);
+	cellar_empty(inner);
+	cellar_empty(dir);
 	rmdir(dir);
 	unlink(backup);
 }
@@ -104,13 +74,13 @@ static void begin_restore(void)
 {
 	begin();
 	move_store("/cluster.db", backup);
-	CU_ASSERT_EQUAL(each_file(dir, false), 0);
+	CU_ASSERT_EQUAL(cellar_count(dir), 0);
 }
 
 /* It is what a daemon begins with. */
 static void expect_forced(uint32_t node, bool restored)
 {
-	struct store *store = open_store();
+	struct store *store = cellar_open(dir);
 	const struct core_config config = { .node = node, .boot_id = 1,
 					    .disk_id = store_disk_id(store),
 					    .kernel_boot_id = "" };
@@ -164,7 +134,7 @@ static void test_force(void)
 	char why[600];
 
 	begin();
-	store = open_store();
+	store = cellar_open(dir);
 	CU_ASSERT_EQUAL_FATAL(forcing_new(store, false, &forcing, why, sizeof(why)), 0);
 	CU_ASSERT_STRING_EQUAL(forcing_name(forcing), "demo");
 	expect_told(forcing, texts);
@@ -186,7 +156,7 @@ static void test_force_again(void)
 	FILE *out;
 
 	begin();
-	store = open_store();
+	store = cellar_open(dir);
 	CU_ASSERT_EQUAL_FATAL(forcing_new(store, false, &forcing, why, sizeof(why)), 0);
 	out = fmemopen(text, sizeof(text), "w");
 	CU_ASSERT_FALSE(forcing_tell_again(forcing, out));
@@ -210,7 +180,7 @@ static void test_nothing(void)
 	begin();
 	end();
 	mkdir(dir, 0700);
-	store = open_store();
+	store = cellar_open(dir);
 	CU_ASSERT_EQUAL(forcing_new(store, false, &forcing, why, sizeof(why)), -ENODATA);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "There is nothing to go on with"));
 	CU_ASSERT_EQUAL(store_set_node(store, 1), 0);
@@ -276,7 +246,7 @@ static void test_restore_elsewhere(void)
 			printf("case %zu: %d %s\n", i, error, why);
 		CU_ASSERT_EQUAL(error, cases[i].error);
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, cases[i].text));
-		CU_ASSERT_EQUAL(each_file(dir, false), error ? 0 : 1);
+		CU_ASSERT_EQUAL(cellar_count(dir), error ? 0 : 1);
 		end();
 	}
 }
@@ -295,9 +265,9 @@ static void test_restore(void)
 					   sizeof(why)), 0);
 	expect_told(restore_forcing(restore), texts);
 	restore_free(restore);
-	CU_ASSERT_EQUAL(each_file(dir, false), 0);
+	CU_ASSERT_EQUAL(cellar_count(dir), 0);
 	CU_ASSERT_EQUAL(restore_as(NULL, why, sizeof(why)), 0);
-	CU_ASSERT_EQUAL(each_file(dir, false), 1);
+	CU_ASSERT_EQUAL(cellar_count(dir), 1);
 	expect_forced(1, true);
 	/* And now there is a store. */
 	CU_ASSERT_EQUAL(restore_as(NULL, why, sizeof(why)), -EEXIST);
@@ -312,7 +282,7 @@ static void test_restore_as(void)
 	begin_restore();
 	CU_ASSERT_EQUAL(restore_as("n9", why, sizeof(why)), -ENODATA);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no node 'n9'"));
-	CU_ASSERT_EQUAL(each_file(dir, false), 0);
+	CU_ASSERT_EQUAL(cellar_count(dir), 0);
 	CU_ASSERT_EQUAL(restore_as("n3", why, sizeof(why)), 0);
 	expect_forced(3, true);
 	end();
@@ -347,7 +317,7 @@ static void spoilt(void) { run_sql("UPDATE cluster SET record = x'00' WHERE id =
 static void row_lost(void) { run_sql("DELETE FROM node WHERE id = 2"); }
 static void no_cluster(void)
 {
-	struct store *store = open_store();
+	struct store *store = cellar_open(dir);
 
 	store_close(store);
 	move_store("/cluster.db", backup);
@@ -396,7 +366,7 @@ static void test_bad_files(void)
 			printf("case %zu: %d %s\n", i, error, why);
 		CU_ASSERT_EQUAL(error, cases[i].error);
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, cases[i].text));
-		CU_ASSERT_EQUAL(each_file(dir, false), error ? 0 : 1);
+		CU_ASSERT_EQUAL(cellar_count(dir), error ? 0 : 1);
 		if (strcmp(backup, "/dev/null") == 0)
 			backup[0] = '\0';
 		end();
@@ -434,7 +404,7 @@ static void test_full_disk(void)
 		waitpid(pid, &status, 0);
 		CU_ASSERT(WIFEXITED(status));
 		CU_ASSERT_EQUAL(has_store(), WEXITSTATUS(status) == 0);
-		CU_ASSERT_EQUAL(each_file(dir, false), WEXITSTATUS(status) == 0 ? 1 : 0);
+		CU_ASSERT_EQUAL(cellar_count(dir), WEXITSTATUS(status) == 0 ? 1 : 0);
 		if (has_store())
 			expect_forced(1, true);
 		done += has_store();

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/shell/store_copy.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "tests/unit/cellar.h"
 #include "tests/unit/unit.h"
 #include "wire/message.h"
 
@@ -29,42 +29,12 @@ static void make_dirs(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(other));
 }
 
-/* How many files there are in it. */
-static size_t each_file(const char *in, bool remove)
-{
-	DIR *all = opendir(in);
-	struct dirent *entry;
-	size_t n = 0;
-	char path[400];
-
-	while (all && (entry = readdir(all)))
-		if (entry->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "%s/%s", in, entry->d_name);
-			if (remove)
-				unlink(path);
-			n++;
-		}
-	closedir(all);
-	return n;
-}
-
 static void remove_dirs(void)
 {
-	each_file(dir, true);
-	each_file(other, true);
+	cellar_empty(dir);
+	cellar_empty(other);
 	rmdir(dir);
 	rmdir(other);
-}
-
-static struct store *open_in(const char *in)
-{
-	struct store *store = NULL;
-	char why[600] = "";
-
-	if (store_open(in, &store, why, sizeof(why)))
-		printf("open: %s\n", why);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(store);
-	return store;
 }
 
 /* Record n, and that n is applied: always in one batch. */
@@ -92,7 +62,7 @@ static struct store *begin(void)
 	struct store *store;
 
 	make_dirs();
-	store = open_in(dir);
+	store = cellar_open(dir);
 	all = mem_new_array(struct persist, 2 * RECORDS);
 	for (uint64_t n = 1; n <= RECORDS; n++) {
 		struct persist *persists = batch(n);
@@ -163,10 +133,10 @@ static void test_whole(void)
 	CU_ASSERT_EQUAL(wait_for(store, true, &copy, why, sizeof(why)), 0);
 	CU_ASSERT(copy.size > RECORDS * XML_BYTES && copy.index >= RECORDS && copy.epoch == 1);
 	/* Nothing is beside the store and its log. */
-	CU_ASSERT_EQUAL(each_file(dir, false), 2);
+	CU_ASSERT_EQUAL(cellar_count(dir), 2);
 	CU_ASSERT_EQUAL_FATAL(copy.fd >= 0, true);
 	save(copy.fd);
-	copied = open_in(other);
+	copied = cellar_open(other);
 	CU_ASSERT_EQUAL(store_each_record(copied, count, &records), 0);
 	store_applied(copied, &index, &epoch);
 	CU_ASSERT_EQUAL(index, copy.index);
@@ -191,7 +161,7 @@ static void test_damaged(void)
 	int fd;
 
 	store_close(store);
-	store = open_in(dir);
+	store = cellar_open(dir);
 	snprintf(path, sizeof(path), "%s/cluster.db", dir);
 	fd = open(path, O_RDWR);
 	/* A byte in the middle of a definition. */
@@ -246,12 +216,12 @@ static void test_closed(void)
 
 	store_close(store);
 	for (int ms = 0; ms < 40; ms += 3) {
-		store = open_in(dir);
+		store = cellar_open(dir);
 		CU_ASSERT_EQUAL(store_start(store), 0);
 		CU_ASSERT_EQUAL(store_copy_begin(store), 0);
 		poll(NULL, 0, ms);
 		store_close(store);
-		CU_ASSERT_EQUAL(each_file(dir, false), 1);
+		CU_ASSERT_EQUAL(cellar_count(dir), 1);
 	}
 	remove_dirs();
 }

@@ -17,24 +17,6 @@ static const Wire__Volume *volume_of(const struct bench *bench)
 	return state_volume_named(bench->state, "one");
 }
 
-/* It names the volume, as those do who can take VMs. */
-static void tell_facts(struct bench *bench, uint32_t node)
-{
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
-	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
-	char *volumes[] = { (char *)"one" };
-
-	facts.agent_ok = true;
-	facts.volumes = volumes;
-	facts.n_volumes = 1;
-	report.facts = &facts;
-	report.kernel_boot_id = (char *)"first boot";
-	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
-	command.node_report = &report;
-	CU_ASSERT_EQUAL(bench_apply(bench, node, 100 + node, &command), 0);
-}
-
 static int move(struct bench *bench)
 {
 	uint32_t to = bench_vm(bench)->owner == 3 ? 2 : 3;
@@ -55,7 +37,7 @@ static struct bench *begin_saving_as(Wire__VmReport__What seen)
 	CU_ASSERT_EQUAL(say(bench, 2, seen), 0);
 	CU_ASSERT_EQUAL(bench_add_volume(bench, "one", "/v/one"), 0);
 	for (uint32_t node = 1; node <= 3; node++)
-		tell_facts(bench, node);
+		bench_tell_volume(bench, node, "one");
 	CU_ASSERT_EQUAL(move(bench), 0);
 	CU_ASSERT_EQUAL(bench_vm(bench)->phase, PHASE(SAVING));
 	return bench;

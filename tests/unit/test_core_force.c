@@ -247,30 +247,13 @@ static void test_vm_stopped_since(void)
 	bench_free(bench);
 }
 
-static void tell_volume(struct bench *bench, uint32_t node)
-{
-	Wire__Command command = WIRE__COMMAND__INIT;
-	Wire__NodeReport report = WIRE__NODE_REPORT__INIT;
-	Wire__NodeFacts facts = WIRE__NODE_FACTS__INIT;
-	char *volumes[] = { (char *)"one" };
-
-	facts.agent_ok = true;
-	facts.volumes = volumes;
-	facts.n_volumes = 1;
-	report.facts = &facts;
-	report.kernel_boot_id = (char *)"first boot";
-	command.body_case = WIRE__COMMAND__BODY_NODE_REPORT;
-	command.node_report = &report;
-	CU_ASSERT_EQUAL(bench_apply(bench, node, 100 + node, &command), 0);
-}
-
 static struct bench *begin_saved(bool saved)
 {
 	struct bench *bench = bench_new();
 
 	CU_ASSERT_EQUAL(bench_add_volume(bench, "one", "/v/one"), 0);
 	for (uint32_t node = 1; node <= 3; node++)
-		tell_volume(bench, node);
+		bench_tell_volume(bench, node, "one");
 	CU_ASSERT_EQUAL(bench_move(bench, 3, WIRE__VM_MOVE__HOW__QUICK,
 				   "/v/one/.clusterd/state/a"), 0);
 	if (saved)
