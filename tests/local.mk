@@ -95,6 +95,7 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/host_power.c \
 	%D%/sim/host_private.h \
 	%D%/sim/machine.c \
+	%D%/sim/machine_memory.c \
 	%D%/sim/medium.c \
 	%D%/sim/medium.h \
 	%D%/sim/net.c \
@@ -109,6 +110,8 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/truth_asks.c \
 	%D%/sim/truth_disks.c \
 	%D%/sim/truth_guests.c \
+	%D%/sim/truth_lies.c \
+	%D%/sim/truth_records.c \
 	%D%/sim/truth_private.h \
 	%D%/sim/version.c \
 	%D%/sim/version.h \

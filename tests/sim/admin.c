@@ -428,6 +428,20 @@ static Wire__Command *some_wish(struct rng *rng, const char *name)
 	return want(name, WIRE__VM__WANTED__RUNNING, false, WIRE__VM__ACTION__RESET, false);
 }
 
+/* Whose device one would like to be rid of: one that is just being asked, if there is one. */
+static uint32_t some_suspect(struct world *world, struct rng *rng)
+{
+	const struct state *state = truth_state(world->truth);
+
+	for (size_t i = 0; state && i < state_running_count(state); i++) {
+		const Wire__Operation *op = state_running_at(state, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE)
+			return op->node;
+	}
+	return 1 + rng_below(rng, world->nodes);
+}
+
 static Wire__Command *some_command(struct world *world, struct rng *rng)
 {
 	uint32_t vm = 1 + rng_below(rng, world->admin->vms), what = rng_below(rng, 100);
@@ -452,8 +466,10 @@ static Wire__Command *some_command(struct world *world, struct rng *rng)
 				      rng_below(rng, 2) ? "yes" : "no");
 	if (what < 92)
 		return some_setting(rng);
+	if (what < 96)
+		return admin_fence(1 + rng_below(rng, world->nodes), true);
 	if (what < 98)
-		return admin_fence(1 + rng_below(rng, world->nodes), what < 96);
+		return admin_fence(some_suspect(world, rng), false);
 	return admin_add_fence(1 + rng_below(rng, world->nodes));
 }
 
@@ -516,6 +532,11 @@ void admin_give_up(struct world *world)
 		if (!request->must)
 			forget(world->admin, request);
 	}
+}
+
+void admin_touch(struct world *world)
+{
+	admin_command(world, 0, admin_set("restart.tries_total", "1000"), true);
 }
 
 bool admin_restore(struct world *world)

@@ -9,7 +9,8 @@
 
 /* A fence call: an agent process on the node that makes it. */
 struct call {
-	uint32_t executor, target;
+	uint32_t executor, node;
+	uint32_t target;	/* what the node's device switches */
 	uint64_t ask;
 	bool status;
 	bool orphan;		/* nobody waits for it; what the device was told goes on */
@@ -21,6 +22,8 @@ struct call {
 struct device {
 	enum bmc_mode mode;
 	uint64_t until_us;
+	uint32_t wired;		/* to that machine, until then */
+	uint64_t wired_us;
 };
 
 struct bmc {
@@ -49,6 +52,26 @@ void bmc_set(struct bmc *bmc, uint32_t node, enum bmc_mode mode, uint64_t for_us
 	bmc->devices[node].until_us = bmc->world->now_us + for_us;
 }
 
+void bmc_miswire(struct bmc *bmc, uint32_t node, uint32_t machine, uint64_t for_us)
+{
+	bmc->devices[node].wired = machine;
+	bmc->devices[node].wired_us = bmc->world->now_us + for_us;
+}
+
+/*
+ * Of two voters without an epoch a device decides who goes on alone: one that speaks of another
+ * machine would let both, and there is nothing to hold then. So these have the right cables.
+ */
+static uint32_t wired_to(const struct bmc *bmc, uint32_t executor, uint32_t node)
+{
+	const struct device *device = &bmc->devices[node];
+	const struct core *core = bmc->world->machines[executor].core;
+	struct core_standing standing;
+
+	core_standing(core, &standing);
+	return bmc->world->now_us < device->wired_us && standing.open ? device->wired : node;
+}
+
 static enum bmc_mode mode_of(const struct bmc *bmc, uint32_t node)
 {
 	const struct device *device = &bmc->devices[node];
@@ -64,6 +87,16 @@ static uint32_t node_named(const struct world *world, const char *name)
 	return node ? (uint32_t)node->id : 0;
 }
 
+static uint64_t time_to_act(struct bmc *bmc, const struct call *call)
+{
+	struct world *world = bmc->world;
+	uint64_t left_us = call->deadline_us - world->now_us;
+
+	return world_some(world, 50000,
+			  call->node && mode_of(bmc, call->node) == BMC_SLOW && left_us > 8000000
+				  ? left_us / 4 : 1500000);
+}
+
 void bmc_call(struct bmc *bmc, uint32_t executor, const struct ask *ask)
 {
 	struct world *world = bmc->world;
@@ -73,13 +106,16 @@ void bmc_call(struct bmc *bmc, uint32_t executor, const struct ask *ask)
 
 	call->executor = executor;
 	call->ask = ask->id;
-	call->target = node_named(world, body->node_name);
+	call->node = node_named(world, body->node_name);
+	call->target = call->node ? wired_to(bmc, executor, call->node) : 0;
 	call->status = body->action == WIRE__FENCE_CALL__ACTION__STATUS;
 	call->deadline_us = world->now_us + ask->deadline_ms * UINT64_C(1000);
 	idmap_put(&bmc->calls, number, call);
-	world_tell(world, "n%u asks the device of n%u to %s", executor, call->target,
+	world_tell(world, "n%u asks the device of n%u to %s", executor, call->node,
 		   call->status ? "say" : "cut its power");
-	world_due(world, DUE_DEVICE, executor, world_some(world, 50000, 1500000), 0, number);
+	if (call->target != call->node)
+		world_tell(world, "which is that of n%u", call->target);
+	world_due(world, DUE_DEVICE, executor, time_to_act(bmc, call), 0, number);
 }
 
 static void orphan(struct bmc *bmc, uint32_t executor, uint64_t ask)
@@ -113,8 +149,10 @@ static void answer(struct bmc *bmc, const struct call *call, Wire__AgentReply__C
 	reply.code = code;
 	reply.text = (char *)text;
 	input.body = wire_dup(&reply.base);
-	world_tell(bmc->world, "n%u hears from the device of n%u: %s", call->executor,
-		   call->target, text);
+	world_tell(bmc->world, "n%u hears from the device of n%u: %s", call->executor, call->node,
+		   text);
+	if (code == WIRE__AGENT_REPLY__CODE__OFF && call->target != call->node)
+		truth_called_off(bmc->world->truth, call->node);
 	world_input(machine, &input);
 }
 
@@ -124,15 +162,18 @@ static void act(struct bmc *bmc, struct call *call)
 	struct world *world = bmc->world;
 	struct machine *target = &world->machines[call->target];
 
+	bool slow = mode_of(bmc, call->node) == BMC_SLOW;
+
 	call->acted = true;
-	if (call->status || !call->target || mode_of(bmc, call->target) == BMC_IDLE)
+	call->seen_off = slow && (!target->power || !call->status);
+	if (call->status || !call->target || mode_of(bmc, call->node) == BMC_IDLE)
 		return;
-	if (target->power)
+	if (target->power && call->target == call->node)
 		truth_cut(world->truth, &world->machines[call->executor], call->target);
 	machine_power_off(target);
 	/* Somebody comes and switches it on again, one day. */
-	machine_power_on(target, world->healed || call->seen_off
-				 ? 5000 : world_some(world, 5000, 120000));
+	machine_power_on(target,
+			 world->healed || slow ? 5000 : world_some(world, 5000, 120000));
 }
 
 static void over(struct bmc *bmc, uint64_t number)
@@ -171,7 +212,7 @@ void bmc_due(struct bmc *bmc, uint64_t number)
 {
 	struct world *world = bmc->world;
 	struct call *call = idmap_get(&bmc->calls, number);
-	enum bmc_mode mode = call->target ? mode_of(bmc, call->target) : BMC_FAILS;
+	enum bmc_mode mode = call->target ? mode_of(bmc, call->node) : BMC_FAILS;
 	struct call was = *call;
 
 	if (call->orphan && !call->acted) {
@@ -188,7 +229,6 @@ void bmc_due(struct bmc *bmc, uint64_t number)
 		over(bmc, number);
 		answer(bmc, &was, WIRE__AGENT_REPLY__CODE__TIMEOUT, "no answer in time");
 	} else {
-		call->seen_off = mode == BMC_SLOW && !call->status;
 		act(bmc, call);
 		world_due(world, DUE_DEVICE, was.executor, time_to_say(bmc, &was, mode), 0,
 			  number);

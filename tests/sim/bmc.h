@@ -5,6 +5,7 @@
 /*
  * The power devices of a world, one a node, and the fence calls that are under way. A device
  * switches, refuses, hangs, answers late, says what is not so, or is dead with its node's mains.
+ * Its cable may be in another machine: then it switches that one, and speaks of that one.
  */
 
 #include <stdint.h>
@@ -17,7 +18,7 @@ enum bmc_mode {
 	BMC_HANGS,	/* says nothing */
 	BMC_LATE,	/* does it, and says so when nobody waits any more */
 	BMC_IDLE,	/* says that it did, but did not: a status tells */
-	BMC_SLOW,	/* does it at once, and says so late, while somebody still waits */
+	BMC_SLOW,	/* takes its time, and says late what it saw, while somebody still waits */
 	BMC_MODES
 };
 
@@ -27,6 +28,8 @@ struct bmc;
 struct bmc *bmc_new(struct world *world);
 void bmc_free(struct bmc *bmc);
 void bmc_set(struct bmc *bmc, uint32_t node, enum bmc_mode mode, uint64_t for_us);
+/* The node's device is another machine's for so long. */
+void bmc_miswire(struct bmc *bmc, uint32_t node, uint32_t machine, uint64_t for_us);
 /* A daemon asks; takes nothing over. */
 void bmc_call(struct bmc *bmc, uint32_t executor, const struct ask *ask);
 void bmc_cancel(struct bmc *bmc, uint32_t executor, uint64_t ask);

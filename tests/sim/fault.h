@@ -24,7 +24,7 @@ enum fault_kind {
 	FAULT_STORM,	/* a: so many changes of view, b: ms between them */
 	FAULT_GHOST,	/* node, if it is not there, is listed in the group for a ms */
 	FAULT_LOSE,	/* a: per mille of messages that are lost, for b ms */
-	FAULT_LAG,	/* messages reach the node a ms late, for b ms */
+	FAULT_LAG,	/* messages reach the node a ms late, for b ms and five seconds */
 	FAULT_POWER,	/* the node has no power for a ms; nor has its power device if b is 1 */
 	FAULT_BLACKOUT,	/* nodes a have no power for b ms */
 	FAULT_KILL,	/* SIGKILL for the daemon, which is started again after a ms */
@@ -39,11 +39,14 @@ enum fault_kind {
 	FAULT_HAND,	/* somebody does b to guest a with other tools */
 	FAULT_REFUSE,	/* the hypervisor fails at what is in a, for b ms */
 	FAULT_DEVICE,	/* the node's power device is in mode a for b ms */
+	FAULT_WIRING,	/* it is that of another machine for 64 b ms; a: which */
 	FAULT_SLOW,	/* each sync of the node's disk takes a ms, for b ms */
 	FAULT_FULL,	/* the store cannot write any more: the daemon ends; back after a ms */
 	FAULT_WIPE,	/* power off, and on with an empty disk after a ms */
 	FAULT_COPY,	/* a copy is made of the disk */
 	FAULT_BACK,	/* power off, and on with that copy after a ms */
+	FAULT_TURN,	/* a bit of its state turns in memory; a: when and where */
+	FAULT_SPOIL,	/* one of the next snapshot that it sends turns; a: where */
 	FAULT_RATE,	/* the node's clock is a - 10000 millionths too fast */
 	FAULT_WALL,	/* its wall clock jumps to a ms after 2001 */
 	FAULT_ADMIN,	/* an administrator asks for something; a: what, drawn from it */

@@ -85,6 +85,33 @@ bool host_runs(const struct host *host, const char *uuid)
 	return guest && guest->state == STATE(RUNNING);
 }
 
+bool host_contradicts(const struct host *host, const char *uuid, Wire__VmReport__What what)
+{
+	const struct guest *guest = guest_find((struct host *)host, uuid);
+	const struct job *job = guest ? idmap_get(&host->jobs, guest->job) : NULL;
+
+	if (!guest_is_here(guest) || guest->by_hand)
+		return false;
+	switch (what) {
+	case WIRE__VM_REPORT__WHAT__ABSENT:
+	case WIRE__VM_REPORT__WHAT__SAVED:
+		return true;
+	case WIRE__VM_REPORT__WHAT__READY:
+		return guest->state == STATE(INCOMING);
+	case WIRE__VM_REPORT__WHAT__SAVE_FAILED:
+		return job && job->request->body_case == WIRE__AGENT_REQUEST__BODY_SAVE;
+	default:
+		return false;
+	}
+}
+
+uint64_t host_memory(const struct host *host, const char *uuid)
+{
+	const struct guest *guest = guest_find((struct host *)host, uuid);
+
+	return guest ? guest->memory : 0;
+}
+
 /* libvirt tells at once, mostly; what it does not tell is seen when the agent looks again. */
 void host_look_soon(struct host *host, const struct guest *guest)
 {
@@ -119,6 +146,7 @@ void guest_end(struct host *host, struct guest *guest, Wire__VmReport__Cause cau
 	guest->cause = cause;
 	guest->job = 0;
 	guest_become(host, guest, STATE(ABSENT), "");
+	truth_ends(host->world->truth, host->node, guest->uuid);
 }
 
 /* A new process of it. */
@@ -126,8 +154,10 @@ void guest_begin(struct host *host, struct guest *guest, Wire__DomainNews__State
 		 const char *reason)
 {
 	guest->life = world_new_id(host->world);
+	truth_begins(host->world->truth, host->node, guest->uuid);
 	guest->cause = CAUSE(UNKNOWN);
 	guest->job = guest->handed = 0;
+	guest->by_hand = false;
 	guest_become(host, guest, state, reason);
 }
 
@@ -136,9 +166,11 @@ void guest_begin(struct host *host, struct guest *guest, Wire__DomainNews__State
 void host_power_off(struct host *host)
 {
 	idmap_free(&host->jobs, job_free);
-	for (size_t i = 0; i < host->guests_n; i++)
+	for (size_t i = 0; i < host->guests_n; i++) {
 		if (host->guests[i].state == STATE(RUNNING))
 			truth_rests(host->world->truth, host->node, host->guests[i].uuid);
+		truth_ends(host->world->truth, host->node, host->guests[i].uuid);
+	}
 	host->guests_n = 0;
 	host->hung_us = host->stuck_us = host->failing_us = 0;
 	host->told_hung = false;

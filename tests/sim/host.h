@@ -66,5 +66,9 @@ void host_link_changed(struct host *host);
 /* Its process exists here, in any form. */
 bool host_has(const struct host *host, const char *uuid);
 bool host_runs(const struct host *host, const char *uuid);
+/* Is it otherwise here than a report says that has just been believed? */
+bool host_contradicts(const struct host *host, const char *uuid, Wire__VmReport__What what);
+/* The stamp of the disk that it knows; 0: it knows none. */
+uint64_t host_memory(const struct host *host, const char *uuid);
 
 #endif

@@ -39,6 +39,9 @@ void job_give_up_move(struct host *host, struct job *job, const char *why)
 		guest->job = 0;
 		world_tell(host->world, "n%u: libvirt lets %s go on", host->node, guest->name);
 		guest_become(host, guest, STATE(RUNNING), "");
+		/* Some QEMU does not survive that for long. */
+		if (world_permille(host->world, 150))
+			host_guest_ends(host, guest->uuid, false);
 	}
 	job_done(host, job, job->cancelled ? CODE(CANCELLED) : guest ? CODE(FAILED) : CODE(ABSENT),
 		 why);

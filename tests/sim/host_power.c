@@ -8,14 +8,27 @@
 #include "clusterd/core/record.h"
 #include "wire/message.h"
 
+static void start_by_hand(struct host *host, const Wire__Vm *vm);
+
+/* Somebody is impatient. */
+static void try_by_hand(struct host *host, uint64_t vm)
+{
+	const Wire__Vm *record = state_vm(truth_state(host->world->truth), vm);
+
+	if (record && world_permille(host->world, 100))
+		start_by_hand(host, record);
+}
+
 void job_start(struct host *host, struct job *job)
 {
 	struct guest *guest = guest_know(host, job->request->domain);
+	uint64_t vm = guest->vm;
 
 	if (job->step == 0) {
 		if (guest_is_here(guest) || host_refuses(host, HOST_STARTS)) {
 			job_done(host, job, CODE(FAILED),
 				 guest_is_here(guest) ? "it is here already" : "out of memory");
+			try_by_hand(host, vm);
 			return;
 		}
 		if (!host_hook_allows(host, guest->uuid, RIGHT_START)) {
@@ -171,6 +184,15 @@ void host_barrier(struct host *host, uint64_t barrier, bool passed)
 		begin_by_hand(host, vm);
 }
 
+/* The move has ended it there, and the copy is all that is left of it. */
+static void moved_by_hand(struct host *from, const Wire__Vm *vm)
+{
+	struct guest *guest = guest_find(from, vm->uuid);
+
+	if (guest && guest->state == STATE(RUNNING) && !guest->job)
+		guest_end(from, guest, CAUSE(OUTSIDE));
+}
+
 static void copy_by_hand(struct host *host, const Wire__Vm *vm)
 {
 	Wire__DomainRef ref = WIRE__DOMAIN_REF__INIT;
@@ -181,13 +203,16 @@ static void copy_by_hand(struct host *host, const Wire__Vm *vm)
 	ref.name = vm->name;
 	if (vm->unmanaged || vm->look || vm_holds(vm, host->node) || host_has(host, vm->uuid))
 		return;
+	if (vm->owner && world_permille(host->world, 500))
+		moved_by_hand(host->world->machines[vm->owner].host, vm);
 	guest = guest_know(host, &ref);
 	world_tell(host->world, "n%u: a copy of %s is made by hand", host->node, guest->name);
 	guest->memory = 0;
 	guest_begin(host, guest, STATE(PAUSED), "migration");
+	guest->by_hand = true;
 }
 
-/* Nobody looks for the cluster's guests on a witness, or on a machine that is no node. */
+/* Nobody looks for copies on a witness, or on a machine that is no node. */
 static bool runs_guests(const struct host *host)
 {
 	const Wire__Node *node = state_node(truth_state(host->world->truth), host->node);
@@ -199,7 +224,8 @@ void host_by_hand(struct host *host, enum host_hand what, const Wire__Vm *vm)
 {
 	struct guest *guest = guest_find(host, vm->uuid);
 
-	if (!host->machine->power || host_is_hung(host) || !runs_guests(host))
+	if (!host->machine->power || host_is_hung(host) ||
+	    (what == HAND_COPY && !runs_guests(host)))
 		return;
 	if (what == HAND_START || what == HAND_COPY) {
 		(what == HAND_START ? start_by_hand : copy_by_hand)(host, vm);

@@ -37,6 +37,7 @@ struct guest {
 	uint64_t handed;		/* the stamp of a copy of it that was complete elsewhere */
 	uint64_t job;			/* libvirt's job on it, 0 = none */
 	uint32_t from;			/* of one that comes in */
+	bool by_hand;			/* a copy that nobody asked for */
 };
 
 /* Something that the agent was asked for; libvirt may go on with it when the agent is gone. */

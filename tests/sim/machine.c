@@ -279,6 +279,7 @@ void machine_power_off(struct machine *machine)
 	else
 		end_disk(machine, 0, MEDIUM_DARK);
 	machine->power = false;
+	truth_power_off(world->truth, machine->id);
 	machine->power_life++;
 	machine->frozen_us = machine->suspended_us = machine->ringless_us = 0;
 	host_power_off(machine->host);
@@ -304,7 +305,7 @@ void machine_power_due(struct machine *machine, uint64_t life)
 		return;
 	machine->power = true;
 	machine->power_life++;
-	machine->booted_us = world->now_us;
+	machine->booted_us = machine->on_us = world->now_us;
 	machine->clock_ms = 1;
 	snprintf(machine->boot_id, sizeof(machine->boot_id), "boot-%u-%u", machine->id,
 		 ++machine->boots);
@@ -532,7 +533,7 @@ bool machine_flip(struct machine *machine)
 void machine_copy_disk(struct machine *machine)
 {
 	/* Which of the two would it be a copy of? */
-	if (machine->other)
+	if (machine->other || machine->turned)
 		return;
 	disk_free(machine->copy);
 	machine->copy = disk_copy(machine->disk);

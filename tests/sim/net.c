@@ -18,6 +18,8 @@ void net_send(struct machine *machine, struct update *update)
 	struct world *world = machine->world;
 
 	for (size_t i = 0; i < update->frames_n; i++) {
+		if (machine->spoil_draw)
+			machine_spoil(machine, &update->frames[i]);
 		evs_send(world->evs, machine->id, &update->frames[i]);
 		world_due(world, DUE_PLACE, machine->id,
 			  world_some(world, world->place_us / 2, world->place_us * 2),

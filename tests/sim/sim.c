@@ -159,16 +159,18 @@ static void report(const struct options *options, const struct sum *sum, uint32_
 		 ",\"events\":%" PRIu64 ",\"faults\":%" PRIu64 ",\"commits\":%" PRIu64
 		 ",\"epochs\":%" PRIu64 ",\"views\":%" PRIu64 ",\"crashes\":%" PRIu64
 		 ",\"fences\":%" PRIu64 ",\"starts\":%" PRIu64 ",\"moves\":%" PRIu64
-		 ",\"saves\":%" PRIu64 ",\"alone\":%" PRIu64 ",\"acknowledged\":%" PRIu64
+		 ",\"saves\":%" PRIu64 ",\"alone\":%" PRIu64
+		 ",\"lies\":%" PRIu64 ",\"turns\":%" PRIu64 ",\"acknowledged\":%" PRIu64
 		 ",\"elections\":%" PRIu64 ",\"bad\":%" PRIu64 ",\"events_per_s\":%.0f}\n"
 	       : "sim: store=%s nodes=%" PRIu32 " seeds=%" PRIu64 " events=%" PRIu64
 		 " faults=%" PRIu64 " commits=%" PRIu64 " epochs=%" PRIu64 " views=%" PRIu64
 		 " crashes=%" PRIu64 " fences=%" PRIu64 " starts=%" PRIu64 " moves=%" PRIu64
-		 " saves=%" PRIu64 " alone=%" PRIu64 " acknowledged=%" PRIu64 " elections=%" PRIu64
+		 " saves=%" PRIu64 " alone=%" PRIu64
+		 " lies=%" PRIu64 " turns=%" PRIu64 " acknowledged=%" PRIu64 " elections=%" PRIu64
 		 " bad=%" PRIu64 " events/s=%.0f\n",
 	       stores[options->store], nodes, options->seeds, c->events, c->faults, c->commits,
 	       c->epochs, c->views, c->crashes, c->fences, c->starts, c->moves, c->saves, c->alone,
-	       c->acks, c->elections, sum->bad,
+	       c->lies, c->turns, c->acks, c->elections, sum->bad,
 	       sum->seconds > 0 ? (double)c->events / sum->seconds : 0);
 }
 

@@ -198,6 +198,8 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 	check_holders(truth);
 	check_budget(truth, verdict->op);
 	check_half(truth, verdict->op, entry->epoch, by);
+	truth_check_proofs(truth);
+	truth_check_records(truth, entry, verdict);
 	wire_free(verdict);
 	truth->version->build->update_reset(&update);
 	truth->world->counts.commits++;
@@ -241,7 +243,24 @@ static void check_entry(struct truth *truth, const struct machine *machine,
 	learn(truth, &entry, digest, machine->id);
 }
 
-static void check_state(struct truth *truth, const struct machine *machine)
+/*
+ * A bit has turned in its memory, or in that of whoever had one turned and sent a snapshot. Nothing
+ * of it may survive, so that node is as good as lost; with too many of those, nobody knows what is
+ * right.
+ */
+static void differs(struct machine *machine, uint64_t index)
+{
+	struct world *world = machine->world;
+
+	if (!machine->turned && (!world->turned_us || world->now_us > world->turned_us + TURNED_US))
+		world_fail(world, "n%u: another state at %" PRIu64, machine->id, index);
+	machine->turned = machine->lost = true;
+	world->turned_us = world->now_us;
+	if (!truth_survives(world->truth) || !truth_may_lose(world->truth))
+		world->hopeless = true;
+}
+
+static void check_state(struct truth *truth, struct machine *machine)
 {
 	const struct state *state = core_state(machine->core);
 	uint64_t index = state_index(state);
@@ -249,11 +268,13 @@ static void check_state(struct truth *truth, const struct machine *machine)
 	if (index > truth->n)
 		world_fail(truth->world, "n%u has a state that nobody has reached", machine->id);
 	else if (index && truth->entries[index - 1].state != state_digest(state))
-		world_fail(truth->world, "n%u: another state at %" PRIu64, machine->id, index);
+		differs(machine, index);
+	else
+		machine->turned = false;
 }
 
 /* What was applied in this step, wherever it is in the log still. */
-static void check_applied(struct truth *truth, const struct machine *machine)
+static void check_applied(struct truth *truth, struct machine *machine)
 {
 	const struct rlog *log = &machine->core->replica->log;
 	uint64_t index = state_index(core_state(machine->core));
@@ -409,7 +430,8 @@ static void find_disk(struct truth *truth, struct machine *machine)
 	bool counts = !state_voter(truth->state, machine->id) ||
 		      (truth_countable(truth) & node_bit(machine->id));
 
-	if (truth->ready_us[machine->id] && node && node->disk_id == machine->disk->id && counts &&
+	if (!machine->turned && truth->ready_us[machine->id] && node &&
+	    node->disk_id == machine->disk->id && counts &&
 	    machine->disk->promised >= truth->last_epoch)
 		machine->lost = false;
 }
@@ -453,7 +475,7 @@ static uint64_t digest_of_records(const struct state *state)
 
 void truth_all(struct truth *truth)
 {
-	const struct world *world = truth->world;
+	struct world *world = truth->world;
 
 	truth->looked = world->counts.events;
 	truth_check_disks(truth);

@@ -9,9 +9,13 @@
  *	  fails now and just a majority of voters comes back; a command that was acknowledged
  *	  is such an entry;
  *	- states at the same index are the same, and are what the log says;
+ *	  A node whose memory has turned a bit of it, or has that from another, does nothing by
+ *	  it, if it was not compared with others yet; and the cluster finds it;
  *	- an epoch is opened by one round, by the READY of a majority of those who vote, each
  *	  with promise and log on the disk it votes with; and has all that was committed
  *	  before it;
+ *	- nobody begins with a VM that another node may have, and what is believed of one that it
+ *	  is gone, complete or not saved is so;
  *	- a guest runs once, where the log lets it, and never with memory that is older than
  *	  its disk: each time a guest begins to run its disk gets a new stamp, which it and
  *	  what is made of its memory carry on; whoever runs with another one would destroy
@@ -20,6 +24,9 @@
  *	  node that is READY in an open epoch; no power is cut by a node that sees the other in
  *	  the ring, nor more often than the budget allows; and nothing at all by a node that
  *	  was removed, as it knows; a witness starts no guest;
+ *	- who is proven off was off since its device was asked; a device of another machine that
+ *	  called one off which ran on is believed no more once that one is heard of again, and
+ *	  then each guest runs once again, whatever ran twice meanwhile;
  *	- of two voters, one that opens an epoch without the other, or asks for its power in none,
  *	  has all that was committed, and is the one that the rule allows it (core/replica.h); the
  *	  other is in no open epoch then.
@@ -83,6 +90,14 @@ uint64_t truth_disk(struct truth *truth, const char *uuid);
 uint64_t truth_runs(struct truth *truth, uint32_t node, const char *uuid, uint64_t memory);
 /* It runs no more. */
 void truth_rests(struct truth *truth, uint32_t node, const char *uuid);
+/* A process of a guest begins to be there, whatever it does; and is there no more. */
+void truth_begins(struct truth *truth, uint32_t node, const char *uuid);
+void truth_ends(struct truth *truth, uint32_t node, const char *uuid);
+/* The device of another machine has said of that node that it is off. */
+void truth_called_off(struct truth *truth, uint32_t node);
+void truth_power_off(struct truth *truth, uint32_t node);
+/* After everything was mended: nobody has a guest from before it was called off. */
+void truth_check_strays(struct truth *truth);
 
 /* Images of guests on the volume: by path; consumed ones were restored. */
 void truth_image_put(struct truth *truth, const char *path, uint64_t memory);

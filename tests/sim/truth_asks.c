@@ -44,6 +44,10 @@ void truth_asked(struct truth *truth, struct machine *machine, const struct ask 
 	const Wire__Vm *vm = ref ? state_vm(truth->state, ref->vm) : NULL;
 	const struct round *round = &machine->core->replica->round;
 
+	if (machine->turned && machine->turned_epoch != round->epoch &&
+	    ask->request->body_case != WIRE__AGENT_REQUEST__BODY_WATCH)
+		world_fail(truth->world, "n%u acts, and its state is not that of the others",
+			   machine->id);
 	if (ask->agent == AGENT_FENCE && !round->open) {
 		truth_check_shot(truth, machine, ask);
 		return;
@@ -77,6 +81,21 @@ void truth_asked(struct truth *truth, struct machine *machine, const struct ask 
 	}
 }
 
+/* By what the node has applied. */
+static bool is_ordered(const struct machine *executor, uint32_t node)
+{
+	const struct state *state = core_state(executor->core);
+
+	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_OPERATION); i++) {
+		const Wire__Operation *op = state_at(state, WIRE__TABLE__TABLE_OPERATION, i);
+
+		if (op->kind == WIRE__OPERATION__KIND__FENCE && op->node == node &&
+		    op->to == executor->id && op->outcome == WIRE__OPERATION__OUTCOME__RUNNING)
+			return true;
+	}
+	return false;
+}
+
 void truth_cut(struct truth *truth, const struct machine *executor, uint32_t node)
 {
 	struct world *world = truth->world;
@@ -87,6 +106,9 @@ void truth_cut(struct truth *truth, const struct machine *executor, uint32_t nod
 	if (!executor->core || machine_frozen(executor))
 		return;
 	core_standing(executor->core, &standing);
+	if (standing.open && !is_ordered(executor, node))
+		world_fail(world, "n%u cuts the power of n%u, and as it knows nobody wants that "
+			   "any more", executor->id, node);
 	if (standing.ring & node_bit(node))
 		world_fail(world, "n%u cuts the power of n%u, which it sees in the ring",
 			   executor->id, node);

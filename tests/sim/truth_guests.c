@@ -36,7 +36,7 @@ void truth_check_guests(struct truth *truth)
 
 /* ---------------------------------------------------------------- guests */
 
-static struct guest_truth *guest_of(struct truth *truth, const char *uuid)
+struct guest_truth *truth_guest(struct truth *truth, const char *uuid)
 {
 	struct guest_truth *guest;
 
@@ -52,13 +52,16 @@ static struct guest_truth *guest_of(struct truth *truth, const char *uuid)
 
 uint64_t truth_disk(struct truth *truth, const char *uuid)
 {
-	return guest_of(truth, uuid)->disk;
+	return truth_guest(truth, uuid)->disk;
 }
 
 uint64_t truth_runs(struct truth *truth, uint32_t node, const char *uuid, uint64_t memory)
 {
-	struct guest_truth *guest = guest_of(truth, uuid);
+	struct guest_truth *guest = truth_guest(truth, uuid);
 
+	/* Nobody can hold it to anything. */
+	if (guest->stray & node_bit(node))
+		return ++truth->last_stamp;
 	if (guest->runs)
 		world_fail(truth->world, "%s runs on n%u and on n%u", uuid,
 			   nodes_lowest(guest->runs), node);
@@ -73,7 +76,7 @@ uint64_t truth_runs(struct truth *truth, uint32_t node, const char *uuid, uint64
 
 void truth_rests(struct truth *truth, uint32_t node, const char *uuid)
 {
-	struct guest_truth *guest = guest_of(truth, uuid);
+	struct guest_truth *guest = truth_guest(truth, uuid);
 
 	guest->runs &= ~node_bit(node);
 	guest->outside &= ~node_bit(node);

@@ -10,6 +10,8 @@
  *	truth_alone.c	two voters, of which one goes on alone
  *	truth_guests.c	guests, their disks, and the images of their memory
  *	truth_asks.c	what nodes want done, and what they say is done
+ *	truth_records.c	VMs on record, and what is believed of them
+ *	truth_lies.c	who is proven off, and by whose device
  */
 
 #include "tests/sim/truth.h"
@@ -17,6 +19,7 @@
 
 enum {
 	TRUTH_IMAGES = 256,
+	TURNED_US = 60000000,	/* a snapshot of a state that has turned is over by then */
 	LONG_US = 5000000,	/* what has been so for so long is known to all whom it concerns */
 };
 
@@ -40,6 +43,20 @@ struct guest_truth {
 	uint64_t disk;		/* stamp of what was written last */
 	uint64_t runs;		/* bit n-1: on node n */
 	uint64_t outside;	/* of those, the ones that were not the cluster's meanwhile */
+	Wire__Vm__Phase phase;	/* as it is on record */
+	uint64_t held;		/* may have it, as is on record */
+	uint64_t stray;		/* in any form, on node n, which is proven off and ran on */
+};
+
+/* Of a node. */
+struct lie {
+	uint64_t proven;	/* as it is on record */
+	bool up;
+	uint64_t answered_us;	/* another machine's device called it off last */
+	bool told;		/* it is proven off, and has run on since */
+	uint64_t heard;		/* the entry by which it was up again; 0 = none yet */
+	bool known;		/* and that the device is not its own */
+	uint64_t by;		/* that device */
 };
 
 struct image {
@@ -68,6 +85,7 @@ struct truth {
 	uint64_t together_voters[WORLD_NODES + 1];
 	unsigned met[WORLD_NODES + 1];		/* in which boot the other one was then */
 	uint64_t alone[WORLD_NODES + 1];
+	struct lie lies[WORLD_NODES + 1];
 	struct guest_truth guests[WORLD_VMS];
 	size_t guests_n;
 	uint64_t last_stamp;
@@ -85,5 +103,11 @@ void truth_check_alone(struct truth *truth, const struct machine *machine);
 void truth_check_shot(struct truth *truth, const struct machine *machine, const struct ask *ask);
 /* Each guest runs where the log lets it. */
 void truth_check_guests(struct truth *truth);
+struct guest_truth *truth_guest(struct truth *truth, const char *uuid);
+/* An entry was applied: nobody begins with what another may have, and what it says is so. */
+void truth_check_records(struct truth *truth, const Wire__Entry *entry,
+			 const Wire__Verdict *verdict);
+/* An entry was applied: whom it takes for dead is. */
+void truth_check_proofs(struct truth *truth);
 
 #endif

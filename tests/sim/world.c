@@ -157,6 +157,8 @@ static void take(struct machine *machine, struct event *event)
 	for (size_t i = 0; i < update.answers_n; i++)
 		answer(machine, &update.answers[i]);
 	arm(machine, update.deadline_ms);
+	if (machine->turn_draw)
+		machine_turn(machine);
 	if (update.leave != LEAVE_NO)
 		machine_daemon_left(machine, update.leave, update.leave_why);
 	build->update_reset(&update);

@@ -48,6 +48,8 @@ struct world_config {
 struct world_counts {
 	uint64_t events, faults, commits, epochs, views, crashes, fences;
 	uint64_t starts, moves, saves, acks, elections;
+	uint64_t lies;			/* nodes that were proven off and ran on */
+	uint64_t turns;			/* bits of memory and of snapshots */
 	uint64_t alone;			/* epochs that one of two voters opened without the other */
 };
 

@@ -255,7 +255,7 @@ static void do_fault(struct world *world, const struct fault *fault)
 		break;
 	case FAULT_LAG:
 		machine->lag_us = a * 1000;
-		machine->lag_until_us = world->now_us + b * 1000;
+		machine->lag_until_us = world->now_us + (5000 + b) * 1000;
 		break;
 	case FAULT_POWER:
 		if (b == 1)
@@ -307,6 +307,15 @@ static void do_fault(struct world *world, const struct fault *fault)
 		break;
 	case FAULT_DEVICE:
 		bmc_set(world->bmc, fault->node, (enum bmc_mode)(a % BMC_MODES), b * 1000);
+		break;
+	case FAULT_WIRING:
+		bmc_miswire(world->bmc, fault->node, 1 + (uint32_t)(a % world->nodes), b * 64000);
+		break;
+	case FAULT_TURN:
+		machine->turn_draw = a + 1;
+		break;
+	case FAULT_SPOIL:
+		machine->spoil_draw = a + 1;
 		break;
 	case FAULT_SLOW:
 		machine->slow_ms = (uint32_t)a;
@@ -424,7 +433,8 @@ void world_run(struct world *world, uint64_t events, const struct fault_source *
 {
 	world->faults = faults;
 	admin_furnish(world);
-	while (world->counts.events < events && !is_through(world) && world_step(world))
+	while (world->counts.events < events && !is_through(world) && !world->hopeless &&
+	       world_step(world))
 		;
 	world->faults = NULL;
 }
@@ -448,6 +458,8 @@ static void mend(struct world *world)
 		}
 		machine->ringless_us = 0;
 		bmc_set(world->bmc, id, BMC_WORKS, 0);
+		bmc_miswire(world->bmc, id, id, 0);
+		machine->turn_draw = machine->spoil_draw = 0;
 		host_refuse(machine->host, 0, 0);
 		host_agent_hang(machine->host, 0);
 		if (!machine->spare)
@@ -583,17 +595,37 @@ static bool reached(struct world *world, bool (*goal)(struct world *world), uint
 
 	while (!world->wrong[0] && world->now_us < end_us) {
 		world_until(world, world->now_us + 500000);
-		if (!world->wrong[0] && goal(world))
+		if (world->hopeless || (!world->wrong[0] && goal(world)))
 			return true;
 	}
 	return false;
+}
+
+/* Copies of the state are compared when there is something new in them. */
+static void compare_once_more(struct world *world)
+{
+	for (uint32_t id = 1; id <= world->nodes; id++)
+		if (world->machines[id].turned) {
+			admin_touch(world);
+			return;
+		}
+}
+
+static void check_turned(struct world *world)
+{
+	const struct state *state = truth_state(world->truth);
+
+	for (uint32_t id = 1; id <= world->nodes && !world->hopeless; id++)
+		if (world->machines[id].turned && state_node(state, id))
+			world_fail(world, "n%u: its state is not that of the others, and nobody "
+				   "has found that", id);
 }
 
 void world_heal(struct world *world)
 {
 	uint64_t commits;
 
-	if (world->wrong[0])
+	if (world->wrong[0] || world->hopeless)
 		return;
 	world_tell(world, "everything is mended");
 	world->healed = true;
@@ -611,6 +643,7 @@ void world_heal(struct world *world)
 		world_fail(world, "those who vote are not those who should");
 		return;
 	}
+	compare_once_more(world);
 	commits = world->counts.commits;
 	world_until(world, world->now_us + REST_S * UINT64_C(1000000));
 	/* A CHECK a minute or so; a report of facts; no more. */
@@ -618,6 +651,8 @@ void world_heal(struct world *world)
 		world_fail(world, "the cluster does not come to rest: %" PRIu64 " commands in %d s",
 			   world->counts.commits - commits, REST_S);
 	truth_all(world->truth);
+	truth_check_strays(world->truth);
+	check_turned(world);
 	if (!world->wrong[0] && !reached(world, together, GATHER_S))
 		say_who_is_missing(world);
 }

@@ -8,6 +8,7 @@
  *	world.c		what is due, one thing after the other; the daemon's side of it
  *	world_faults.c	what is done to a world; and how it heals
  *	machine.c	power, daemons, agents, clocks, disks
+ *	machine_memory.c	what does not keep what was put there
  *	medium*.c	what a disk is kept in
  *	net.c		who reaches whom, and when Corosync finds out
  *	host*.c		libvirt, QEMU and the vm agent of a node (host_private.h)
@@ -42,6 +43,7 @@ struct machine {
 	uint32_t id;
 
 	bool power;
+	uint64_t on_us;			/* since when */
 	uint64_t power_life;		/* changes whenever power goes or comes */
 	uint32_t boots;
 	char boot_id[40];
@@ -72,6 +74,10 @@ struct machine {
 	uint64_t synced_us;
 	bool rested;			/* nothing was written for a while, before what is now */
 	bool lost;			/* it was lost, or turned back, and is not up to date yet */
+	uint64_t turn_draw;		/* a bit of a record is to turn in its memory; 0: none is */
+	bool turned;			/* one has, and its state is not that of the others */
+	uint64_t turned_epoch;		/* of the history, in that epoch: it may act there */
+	uint64_t spoil_draw;		/* so is one of the next snapshot that it sends */
 	bool spare;			/* it was never switched on */
 	size_t syncing;			/* batches that are being synced */
 	uint64_t sync_us, slow_us;	/* how long that takes; until when it takes slow_ms */
@@ -111,6 +117,8 @@ struct world {
 	struct fault fault;		/* the one that is due next */
 	bool faulty;			/* there is one */
 	uint64_t digest;
+	uint64_t turned_us;		/* when a state was last seen that differs by a turned bit */
+	bool hopeless;			/* too many have such: nobody knows the right one */
 	bool healed;			/* no chance of failures any more */
 	uint32_t place_us, sync_us, job_ms;	/* how fast things are here */
 	struct world_counts counts;
@@ -183,6 +191,9 @@ bool machine_disks_known(const struct world *world);
 void machine_install(struct machine *machine, const struct version *version, uint64_t for_ms);
 /* Does its daemon not know the cluster's feature level? */
 bool machine_is_too_old(const struct machine *machine);
+/* A bit is to turn in its state, and does when it may; and in a frame that it sends. */
+void machine_turn(struct machine *machine);
+void machine_spoil(struct machine *machine, struct buf *frame);
 /* Its clock goes on from what it shows, at that rate. */
 void machine_set_rate(struct machine *machine, uint32_t rate);
 
@@ -225,6 +236,8 @@ void admin_daemon_gone(struct world *world, uint32_t node);
 void admin_furnish(struct world *world);
 /* What is not done yet, nobody wants any more. */
 void admin_give_up(struct world *world);
+/* Asks for what is so already: an entry more. */
+void admin_touch(struct world *world);
 /* After all faults: every guest is to run, or to be off if nobody wants it. False: not yet. */
 bool admin_restore(struct world *world);
 
