@@ -374,14 +374,18 @@ static void copying_destination(struct turn *turn)
 		duty->alone_generation = turn->vm->generation;
 		duty->alone_ms = turn->core->now_ms;
 	}
-	/* The source handed over what is complete here. What is not by then never will be. */
-	if (absent(turn))
+	/*
+	 * The source handed over what is complete here. What is not by then never will be; and what
+	 * the agent has not told of yet, it will have by then.
+	 */
+	if (turn->core->now_ms < duty->alone_ms + COMPLETE_GRACE_MS &&
+	    !(absent(turn) && duty->cause == CAUSE(INCOMING_LOST)))
+		update_wake(turn->update, duty->alone_ms + COMPLETE_GRACE_MS);
+	else if (absent(turn))
 		duty_report_absent(turn, CAUSE(INCOMING_LOST),
 				   "it was handed over, but its copy here is gone");
-	else if (turn->core->now_ms >= duty->alone_ms + COMPLETE_GRACE_MS)
-		ask_once(turn, SLOT_SIDE, ASK_KILL);
 	else
-		update_wake(turn->update, duty->alone_ms + COMPLETE_GRACE_MS);
+		ask_once(turn, SLOT_SIDE, ASK_KILL);
 }
 
 static void copying(struct turn *turn)

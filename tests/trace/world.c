@@ -132,7 +132,7 @@ void world_news(void *context, unsigned node, const Wire__AgentNews *news)
 	struct event event = world_event(world, EVENT_AGENT_NEWS);
 	_cleanup_(wire_freep) ProtobufCMessage *read = NULL;
 
-	if (!world->machines[node].core)
+	if (!world->machines[node].core || world->machines[node].silent)
 		return;
 	read = as_read(world, node, &news->base, world->machines[node].runs->news);
 	event.news = (const Wire__AgentNews *)read;

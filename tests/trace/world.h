@@ -60,6 +60,8 @@ void world_start_node(struct world *world, unsigned node);
 void world_kill_daemon(struct world *world, unsigned node);
 void world_start_daemon(struct world *world, unsigned node);
 void world_kill_agent(struct world *world, unsigned node);
+/* It answers what it is asked, and tells nothing by itself. */
+void world_silence_agent(struct world *world, unsigned node, bool yes);
 void world_stop_agent(struct world *world, unsigned node);	/* libvirt and all */
 void world_start_agent(struct world *world, unsigned node);
 void world_stop_daemon(struct world *world, unsigned node);	/* SIGTERM */

@@ -91,6 +91,11 @@ void world_start_agent(struct world *world, unsigned node)
 	host_agent_up(world->machines[node].host);
 }
 
+void world_silence_agent(struct world *world, unsigned node, bool yes)
+{
+	world->machines[node].silent = yes;
+}
+
 void world_kill_agent(struct world *world, unsigned node)
 {
 	world_stop_agent(world, node);

@@ -26,6 +26,7 @@ struct flight {
 struct machine {
 	bool power, daemon;
 	bool miswired; /* its device switches something that is off */
+	bool silent; /* its agent tells nothing by itself */
 	bool spoiled; /* its core's state was tampered with */
 	uint64_t lags_ms;    /* what is sent reaches it then; 0: as the others */
 	struct flight *held; /* of that */

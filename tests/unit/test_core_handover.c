@@ -139,6 +139,29 @@ static void test_agent_forgets(void)
 	expect_given_up(world, true, "n1: web1 ends\nn2: web1 killed\nn1: web1 starts\n");
 }
 
+/* The source is gone in the right way before the destination's agent has told of the copy. */
+static void test_destination_told_late(void)
+{
+	struct world *world = world_new(3);
+
+	world_add_vm(world, "web1", 512);
+	world_settle(world, 2000);
+	world_silence_agent(world, 2, true);
+	world_move(world, "web1", 2, WIRE__VM_MOVE__HOW__LIVE);
+	CU_ASSERT_TRUE(world_until(world, "n1: web1 copies to n2"));
+	while (world_runs(world, "web1") && world_step(world))
+		;
+	world_copy_ends(world, "web1", 1, CAUSE(HANDED_OVER));
+	world_settle(world, 2000);
+	CU_ASSERT_EQUAL(phase(world), PHASE(COPYING));
+	CU_ASSERT_EQUAL(world_vm(world, "web1")->owner, 0);
+	world_story(world);
+	world_silence_agent(world, 2, false);
+	world_kill_agent(world, 2);
+	expect_moved(world, "n2: web1 runs\n");
+}
+
 UNIT_MAIN("core/handover", { "source_fenced", test_source_fenced },
 	  { "source_boots", test_source_boots }, { "guest_ends", test_guest_ends },
-	  { "libvirt_ends_it", test_libvirt_ends_it }, { "agent_forgets", test_agent_forgets })
+	  { "libvirt_ends_it", test_libvirt_ends_it }, { "agent_forgets", test_agent_forgets },
+	  { "destination_told_late", test_destination_told_late })
