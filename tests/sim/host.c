@@ -85,19 +85,21 @@ bool host_runs(const struct host *host, const char *uuid)
 	return guest && guest->state == STATE(RUNNING);
 }
 
-bool host_contradicts(const struct host *host, const char *uuid, Wire__VmReport__What what)
+bool host_contradicts(const struct host *host, const char *uuid, Wire__VmReport__What what,
+		      uint64_t said_ms)
 {
 	const struct guest *guest = guest_find((struct host *)host, uuid);
 	const struct job *job = guest ? idmap_get(&host->jobs, guest->job) : NULL;
+	bool known = guest && guest->told_life == guest->life && guest->told_ms < said_ms;
 
 	if (!guest_is_here(guest) || guest->by_hand)
 		return false;
 	switch (what) {
 	case WIRE__VM_REPORT__WHAT__ABSENT:
 	case WIRE__VM_REPORT__WHAT__SAVED:
-		return true;
+		return known && guest->told != STATE(ABSENT);
 	case WIRE__VM_REPORT__WHAT__READY:
-		return guest->state == STATE(INCOMING);
+		return known && guest->state == STATE(INCOMING);
 	case WIRE__VM_REPORT__WHAT__SAVE_FAILED:
 		return job && job->request->body_case == WIRE__AGENT_REQUEST__BODY_SAVE;
 	default:
@@ -158,6 +160,7 @@ void guest_begin(struct host *host, struct guest *guest, Wire__DomainNews__State
 	guest->cause = CAUSE(UNKNOWN);
 	guest->job = guest->handed = 0;
 	guest->by_hand = false;
+	guest->told_life = 0;
 	guest_become(host, guest, state, reason);
 }
 

@@ -66,8 +66,12 @@ void host_link_changed(struct host *host);
 /* Its process exists here, in any form. */
 bool host_has(const struct host *host, const char *uuid);
 bool host_runs(const struct host *host, const char *uuid);
-/* Is it otherwise here than a report says that has just been believed? */
-bool host_contradicts(const struct host *host, const char *uuid, Wire__VmReport__What what);
+/*
+ * Is it otherwise here than a report says that has just been believed, and did its daemon know when
+ * it said so? By the machine's clock.
+ */
+bool host_contradicts(const struct host *host, const char *uuid, Wire__VmReport__What what,
+		      uint64_t said_ms);
 /* The stamp of the disk that it knows; 0: it knows none. */
 uint64_t host_memory(const struct host *host, const char *uuid);
 

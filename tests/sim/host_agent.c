@@ -50,6 +50,18 @@ static void look_when_it_answers(struct host *host, const struct guest *guest)
 			  host_slot_of(host, guest));
 }
 
+/* What a daemon that stands still is told it takes in later. */
+static void note_told(struct host *host, const struct guest *guest, const Wire__DomainNews *news)
+{
+	struct guest *known = &host->guests[host_slot_of(host, guest)];
+
+	if (!host->machine->agent || machine_frozen(host->machine))
+		return;
+	known->told = news->state;
+	known->told_life = guest->life;
+	known->told_ms = machine_boot_ms(host->machine);
+}
+
 static void host_tell_guest(struct host *host, const struct guest *guest, uint64_t watch)
 {
 	Wire__AgentNews news = WIRE__AGENT_NEWS__INIT;
@@ -58,6 +70,7 @@ static void host_tell_guest(struct host *host, const struct guest *guest, uint64
 
 	describe(host, guest, &ref, &body);
 	body.watch = watch;
+	note_told(host, guest, &body);
 	look_when_it_answers(host, guest);
 	news.body_case = WIRE__AGENT_NEWS__BODY_DOMAIN;
 	news.domain = &body;
@@ -191,6 +204,7 @@ static void reply(struct host *host, struct job *job, Wire__AgentReply__Code cod
 	body.text = (char *)text;
 	if (guest) {
 		describe(host, guest, &ref, &news);
+		note_told(host, guest, &news);
 		look_when_it_answers(host, guest);
 		body.domain = &news;
 	}

@@ -38,6 +38,8 @@ struct guest {
 	uint64_t job;			/* libvirt's job on it, 0 = none */
 	uint32_t from;			/* of one that comes in */
 	bool by_hand;			/* a copy that nobody asked for */
+	Wire__DomainNews__State told;	/* to the daemon, which has taken it in */
+	uint64_t told_life, told_ms;	/* of which process, and when by the machine's clock */
 };
 
 /* Something that the agent was asked for; libvirt may go on with it when the agent is gone. */

@@ -42,7 +42,8 @@ static void check_report(struct truth *truth, const Wire__Command *command)
 
 	/* What a look is still to find was made by hand. */
 	if (vm && !vm->unmanaged && !vm->look && !truth->lies[command->node].told &&
-	    host_contradicts(truth->world->machines[command->node].host, vm->uuid, report->what))
+	    host_contradicts(truth->world->machines[command->node].host, vm->uuid, report->what,
+			      command->up_ms))
 		world_fail(truth->world, "n%u says %s of %s, and that is not so", command->node,
 			   what->name, vm->name);
 }

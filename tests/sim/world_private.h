@@ -117,7 +117,7 @@ struct world {
 	struct fault fault;		/* the one that is due next */
 	bool faulty;			/* there is one */
 	uint64_t digest;
-	uint64_t turned_us;		/* when a state was last seen that differs by a turned bit */
+	uint64_t turned_us;		/* when a state that differs so was seen last */
 	bool hopeless;			/* too many have such: nobody knows the right one */
 	bool healed;			/* no chance of failures any more */
 	uint32_t place_us, sync_us, job_ms;	/* how fast things are here */
