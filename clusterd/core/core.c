@@ -429,6 +429,10 @@ bool core_in_step(const struct core *core, char *ret_why, size_t size)
 		why = standing->why_not ? standing->why_not : "no epoch is open";
 	else if (state_epoch(core->state) != standing->epoch)
 		why = "it is catching up with the others";
+	else if (!census_trusted(core))
+		why = core->census.disputed ? "the nodes' copies of the cluster's state differ"
+					    : "its copy of the cluster's state was not compared "
+					      "with those of the others yet";
 	else if (!self)
 		why = core->outside[0] ? core->outside : "it has not reported yet";
 	else if (self->witness)

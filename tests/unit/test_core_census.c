@@ -90,14 +90,19 @@ static void test_learner(void)
 static void test_dispute(unsigned wrong)
 {
 	struct world *world = with_guest(3);
+	char why[300];
 
 	world_kill_node(world, 3);
 	world_settle(world, 5000);
 	world_story(world);
+	CU_ASSERT_TRUE(core_in_step(world_core(world, 1), why, sizeof(why)));
 	spoil(world, wrong);
 	world_settle(world, LONG_MS);
 	CU_ASSERT_PTR_NOT_NULL(disputed_on(world, 1));
 	CU_ASSERT_PTR_NOT_NULL(disputed_on(world, 2));
+	/* What else may run there by hand, nobody can tell. */
+	CU_ASSERT_FALSE(core_in_step(world_core(world, 1), why, sizeof(why)));
+	CU_ASSERT_STRING_EQUAL(why, "the nodes' copies of the cluster's state differ");
 	CU_ASSERT_EQUAL(world_events(world, 1, "copies of the cluster's state differ"), 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(world_add_vm(world, "web2", 512), "copies of the cluster's"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(world_move(world, "web1", 2, WIRE__VM_MOVE__HOW__LIVE),
