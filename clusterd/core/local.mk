@@ -129,6 +129,7 @@ unit_tests += tests/unit/test_core_apply_fence
 unit_tests += tests/unit/test_core_apply_given
 unit_tests += tests/unit/test_core_apply_phases
 unit_tests += tests/unit/test_core_apply_broken
+unit_tests += tests/unit/test_core_apply_late
 unit_tests += tests/unit/test_core_place
 unit_tests += tests/unit/test_core_apply_leftover
 unit_tests += tests/unit/test_core_asks
