@@ -117,7 +117,9 @@ check_LIBRARIES += %D%/sim/libworld.a
 	%D%/sim/version.h \
 	%D%/sim/world.c \
 	%D%/sim/world.h \
+	%D%/sim/world_begin.c \
 	%D%/sim/world_faults.c \
+	%D%/sim/world_heal.c \
 	%D%/sim/world_private.h
 check_PROGRAMS += %D%/sim/sim
 %C%_sim_sim_SOURCES = %D%/sim/medium_sqlite.c %D%/sim/sim.c %D%/sim/version_next.c

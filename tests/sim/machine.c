@@ -9,7 +9,9 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "clusterd/core/core_private.h"
 #include "clusterd/core/feature.h"
+#include "clusterd/core/round.h"
 
 enum {
 	WALL_2026 = 1767225600,		/* s */
@@ -147,6 +149,8 @@ void machine_daemon_due(struct machine *machine, uint64_t life)
 	};
 	machine->runs = machine->version;
 	machine->core = machine->runs->build->core_new(&config);
+	if (world->log_keep)
+		machine->core->replica->log.keep = world->log_keep;
 	machine->daemon_life++;
 	machine->deadline_ms = machine->tick_us = machine->told_ring = 0;
 	machine->leaving = false;

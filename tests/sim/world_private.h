@@ -6,7 +6,9 @@
  * What the files of a world share:
  *
  *	world.c		what is due, one thing after the other; the daemon's side of it
- *	world_faults.c	what is done to a world; and how it heals
+ *	world_begin.c	how a world begins
+ *	world_faults.c	what is done to it
+ *	world_heal.c	how it heals
  *	machine.c	power, daemons, agents, clocks, disks
  *	machine_memory.c	what does not keep what was put there
  *	medium*.c	what a disk is kept in
@@ -120,6 +122,7 @@ struct world {
 	uint64_t turned_us;		/* when a state that differs so was seen last */
 	bool hopeless;			/* too many have such: nobody knows the right one */
 	bool healed;			/* no chance of failures any more */
+	uint64_t log_keep;		/* entries that logs keep; 0: as the daemon has it */
 	uint32_t place_us, sync_us, job_ms;	/* how fast things are here */
 	struct world_counts counts;
 	char wrong[512];
@@ -153,6 +156,8 @@ void world_until(struct world *world, uint64_t until_us);
 
 void world_fault_due(struct world *world);
 void world_next_fault(struct world *world);
+/* Each node is apart from those that are not in the same of these sets, or in the same none. */
+void world_split(struct world *world, uint64_t a, uint64_t b);
 
 /* ---------------------------------------------------------------- machine.c */
 
