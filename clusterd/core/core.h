@@ -83,10 +83,10 @@ void core_standing(const struct core *core, struct core_standing *ret_standing);
 struct look_sight core_sight(const struct core *core);
 
 /*
- * This node knows as much as the open epoch began with, its copy of the state is that of a majority,
- * and it is one of those whose word is waited for before a VM that was not the cluster's is started
- * (look.h). Else a guest that may be the cluster's by now must not come to life here by hand; why is
- * the reason, to stand in a sentence.
+ * This node knows as much as the open epoch began with, its copy of the state is a majority's, and
+ * it is one of those whose word is waited for before a VM that was not the cluster's is started
+ * (look.h). Else a guest that may be the cluster's by now must not come to life here by hand; why
+ * is the reason, to stand in a sentence.
  */
 bool core_in_step(const struct core *core, char *ret_why, size_t size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is done to a world from outside: a function for each kind of fault, by what they are about. */
+/* What is done to a world from outside: a function for each kind, by what they are about. */
 #include "tests/sim/world_private.h"
 
 #include <inttypes.h>
@@ -162,7 +162,7 @@ static void do_install(struct world *world, struct machine *machine, uint64_t a,
 		machine_install(machine, b ? world->config.next : &version_this, a);
 }
 
-/* ---------------------------------------------------------------- hypervisors, guests, and their devices */
+/* ---------------------------------------------------------------- hypervisors and devices */
 
 static void do_agent(struct world *world, struct machine *machine, uint64_t a, uint64_t b)
 {
@@ -316,8 +316,10 @@ static void do_upgrade(struct world *world, struct machine *machine, uint64_t a,
 
 /* ---------------------------------------------------------------- all of them */
 
-/* machine: of a fault that names one; else nobody. */
-static void (*const doers[])(struct world *world, struct machine *machine, uint64_t a, uint64_t b) = {
+/* machine: the one that the fault names; or nobody. */
+typedef void do_fn(struct world *world, struct machine *machine, uint64_t a, uint64_t b);
+
+static do_fn *const doers[] = {
 	[FAULT_SPLIT] = do_split,
 	[FAULT_HEAL] = do_heal,
 	[FAULT_STORM] = do_storm,
@@ -340,7 +342,7 @@ static void (*const doers[])(struct world *world, struct machine *machine, uint6
 	[FAULT_DEVICE] = do_device,
 	[FAULT_WIRING] = do_wiring,
 	[FAULT_SLOW] = do_slow,
-	[FAULT_FULL] = do_kill,		/* a store that cannot be written to is the end of a daemon */
+	[FAULT_FULL] = do_kill,
 	[FAULT_WIPE] = do_wipe,
 	[FAULT_COPY] = do_copy,
 	[FAULT_BACK] = do_back,
