@@ -526,6 +526,27 @@ static void test_copy_votes_again(void)
 	world_free(world);
 }
 
+/* Whose word is not waited for before a VM is started says nothing about who may run there. */
+static void test_in_step(void)
+{
+	struct world *world = world_new_led_by_witness(3);
+	char why[300];
+
+	world_settle(world, 2000);
+	CU_ASSERT_TRUE(core_in_step(world_core(world, 2), why, sizeof(why)));
+	CU_ASSERT_FALSE(core_in_step(world_core(world, 1), why, sizeof(why)));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "it is a witness"));
+	world_kill_daemon(world, 2);
+	world_settle(world, 2000);
+	world_start_daemon(world, 2);
+	while (!core_in_step(world_core(world, 2), why, sizeof(why)) && world_step(world))
+		;
+	/* It has told that it is there. */
+	CU_ASSERT_TRUE(core_in_step(world_core(world, 2), why, sizeof(why)));
+	CU_ASSERT_PTR_NOT_NULL(core_self(world_core(world, 2)));
+	world_free(world);
+}
+
 UNIT_MAIN("core/census", { "a member differs", test_member }, { "the leader differs", test_leader },
 	  { "one without a vote differs", test_learner },
 	  { "two against each other", test_two_against_each_other },
@@ -535,4 +556,5 @@ UNIT_MAIN("core/census", { "a member differs", test_member }, { "the leader diff
 	  { "whose word counts", test_whose_word_counts },
 	  { "word in the log", test_word_in_the_log }, { "long logs", test_long_logs },
 	  { "a copy votes again", test_copy_votes_again },
-	  { "of the future", test_check_of_the_future })
+	  { "of the future", test_check_of_the_future },
+	  { "in_step", test_in_step })
