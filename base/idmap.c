@@ -13,9 +13,17 @@ size_t idmap_lower_bound(const struct idmap *map, uint64_t id)
 {
 	size_t low = 0, high = map->count;
 
+	if (high == 0 || id <= map->slots[0].id)
+		return 0;
 	/* Ids mostly grow: a new one belongs behind the last. */
-	if (high > 0 && map->slots[high - 1].id < id)
+	if (map->slots[high - 1].id < id)
 		return high;
+	/* And mostly without a gap: then this is its place. No id is further behind than that. */
+	low = id - map->slots[0].id;
+	if (low < high && map->slots[low].id == id)
+		return low;
+	high = low < high ? low : high;
+	low = 0;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 

@@ -129,6 +129,18 @@ static bool is_plain(const unsigned char *text)
 	return ((too_low | too_high) & high) == 0;
 }
 
+/* As many as there are, up to eight. */
+static bool starts_plain(const unsigned char *text, size_t size)
+{
+	unsigned char eight[sizeof(uint64_t)];
+
+	if (size >= sizeof(eight))
+		return is_plain(text);
+	memset(eight, ' ', sizeof(eight));
+	memcpy(eight, text, size);
+	return is_plain(eight);
+}
+
 bool wire_text_ok(const char *text, size_t size, bool lines)
 {
 	const unsigned char *at = (const unsigned char *)text;
@@ -136,8 +148,8 @@ bool wire_text_ok(const char *text, size_t size, bool lines)
 	for (size_t n; size > 0; at += n, size -= n) {
 		uint32_t code;
 
-		n = sizeof(uint64_t);
-		if (size >= n && is_plain(at))
+		n = size < sizeof(uint64_t) ? size : sizeof(uint64_t);
+		if (starts_plain(at, n))
 			continue;
 		n = character(at, size, &code);
 		if (n == 0)
@@ -165,7 +177,11 @@ size_t wire_text_fit(const char *text, size_t max)
 
 void wire_text_mend(char *text)
 {
-	for (size_t size = strlen(text), n; size > 0; text += n, size -= n) {
+	size_t size = strlen(text);
+
+	if (wire_text_ok(text, size, true))
+		return;
+	for (size_t n; size > 0; text += n, size -= n) {
 		uint32_t code;
 
 		n = character((const unsigned char *)text, size, &code);
@@ -253,6 +269,8 @@ static int check_field(const ProtobufCMessage *message, const ProtobufCFieldDesc
 	const char *member = base + field->offset;
 	size_t count = 1, step = value_size(field);
 
+	if (step == 0 && field->label != PROTOBUF_C_LABEL_REPEATED)
+		return 0;
 	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF &&
 	    *(const uint32_t *)(const void *)(base + field->quantifier_offset) != field->id)
 		return 0;

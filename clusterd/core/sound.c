@@ -7,22 +7,22 @@
 enum { NODE_MAX = 64 };
 
 /* All tables' records have one, and are found by it. */
-static uint64_t id_of(const void *record)
+static size_t place_of_id(uint32_t table)
 {
-	const ProtobufCMessage *message = record;
-	const ProtobufCFieldDescriptor *id =
-		protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "id");
-
-	return *(const uint64_t *)(const void *)((const char *)record + id->offset);
+	return protobuf_c_message_descriptor_get_field_by_name(state_table_descriptor(table),
+							       "id")->offset;
 }
 
 static const char *ids_unsound(const struct state *state, uint32_t table)
 {
+	size_t place = place_of_id(table);
+
 	for (size_t i = 0; i < state_count(state, table); i++) {
+		const char *record = state_at(state, table, i);
 		uint64_t id;
 
 		state_packed(state, table, i, &id);
-		if (id == 0 || id_of(state_at(state, table, i)) != id)
+		if (id == 0 || *(const uint64_t *)(const void *)(record + place) != id)
 			return "a record stands under another id";
 	}
 	return NULL;
@@ -46,11 +46,10 @@ static const char *cluster_unsound(const struct state *state)
 static const char *nodes_unsound(const struct state *state)
 {
 	size_t n = state_count(state, WIRE__TABLE__TABLE_NODE);
+	const Wire__Node *last = n ? state_at(state, WIRE__TABLE__TABLE_NODE, n - 1) : NULL;
 
 	/* In the order of ids: the last one is the highest. */
-	if (n > 0 && id_of(state_at(state, WIRE__TABLE__TABLE_NODE, n - 1)) > NODE_MAX)
-		return "a node that cannot be";
-	return NULL;
+	return last && last->id > NODE_MAX ? "a node that cannot be" : NULL;
 }
 
 static const char *vms_unsound(const struct state *state)

@@ -29,6 +29,8 @@ struct truth *truth_new(struct world *world)
 void truth_free(struct truth *truth)
 {
 	truth->version->state_free(truth->state);
+	for (size_t i = 0; i < truth->n; i++)
+		buf_free(&truth->entries[i].command);
 	free(truth->entries);
 	free(truth->said);
 	idmap_free(&truth->requests, NULL);
@@ -41,9 +43,10 @@ const struct state *truth_state(const struct truth *truth)
 	return truth->n ? truth->state : NULL;
 }
 
-static uint64_t entry_digest(const struct buf *command)
+static bool is_entry(const struct entry *known, const struct rlog_entry *own)
 {
-	return digest_bytes(command->data, command->len);
+	return known->epoch == own->epoch && known->command.len == own->command.len &&
+	       memcmp(known->command.data, own->command.data, own->command.len) == 0;
 }
 
 /* Real power-offs that were begun within the window before this one, by the true time. */
@@ -168,7 +171,7 @@ static void check_refused(struct truth *truth, const Wire__Verdict *verdict)
 		world_fail(truth->world, "%s", verdict->text);
 }
 
-static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest, uint32_t by)
+static void learn(struct truth *truth, const Wire__Entry *entry, uint32_t by)
 {
 	uint64_t before = state_digest(truth->state);
 	struct voters voters;
@@ -184,9 +187,10 @@ static void learn(struct truth *truth, const Wire__Entry *entry, uint64_t digest
 		truth->entries = mem_resize(truth->entries, truth->cap, sizeof(*truth->entries));
 	}
 	truth->entries[truth->n++] = (struct entry){
-		.epoch = entry->epoch, .digest = digest, .state = state_digest(truth->state),
+		.epoch = entry->epoch, .state = state_digest(truth->state),
 		.learned_us = truth->world->now_us, .verdict = verdict->code,
 	};
+	buf_append(&truth->entries[truth->n - 1].command, entry->command.data, entry->command.len);
 	if (request && !idmap_get(&truth->requests, request))
 		idmap_put(&truth->requests, request, (void *)(uintptr_t)entry->index);
 	else if (request && before != state_digest(truth->state))
@@ -218,7 +222,7 @@ void truth_genesis(struct truth *truth, const struct update *update)
 		entry.epoch = truth->last_epoch = persist->epoch;
 		entry.command.data = persist->data.data;
 		entry.command.len = persist->data.len;
-		learn(truth, &entry, entry_digest(&persist->data), 0);
+		learn(truth, &entry, 0);
 	}
 }
 
@@ -226,12 +230,9 @@ static void check_entry(struct truth *truth, const struct machine *machine,
 			const struct rlog_entry *own, uint64_t index)
 {
 	Wire__Entry entry = WIRE__ENTRY__INIT;
-	uint64_t digest = entry_digest(&own->command);
 
 	if (index <= truth->n) {
-		const struct entry *known = &truth->entries[index - 1];
-
-		if (known->epoch != own->epoch || known->digest != digest)
+		if (!is_entry(&truth->entries[index - 1], own))
 			world_fail(truth->world, "n%u: applied entry %" PRIu64 " is another one",
 				   machine->id, index);
 		return;
@@ -240,7 +241,7 @@ static void check_entry(struct truth *truth, const struct machine *machine,
 	entry.epoch = own->epoch;
 	entry.command.data = own->command.data;
 	entry.command.len = own->command.len;
-	learn(truth, &entry, digest, machine->id);
+	learn(truth, &entry, machine->id);
 }
 
 /*
@@ -308,8 +309,7 @@ static void check_log(struct truth *truth, const struct machine *machine, uint64
 
 		if (known->epoch >= epoch)
 			return;
-		if (!own || own->epoch != known->epoch ||
-		    entry_digest(&own->command) != known->digest) {
+		if (!own || !is_entry(known, own)) {
 			world_fail(truth->world, "n%u: epoch %" PRIu64 " %s entry %" PRIu64,
 				   machine->id, epoch, own ? "has another" : "lacks", i);
 			return;

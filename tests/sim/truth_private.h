@@ -25,7 +25,8 @@ enum {
 
 /* An entry that was applied somewhere. */
 struct entry {
-	uint64_t epoch, digest, state;
+	uint64_t epoch, state;
+	struct buf command;
 	uint64_t learned_us;
 	Wire__Verdict__Code verdict;
 };

@@ -46,6 +46,19 @@ static void test_numbers_are_little_endian(void)
 
 	CU_ASSERT_EQUAL(digest_add_u64(digest_start(), 0x0102030405060708),
 			digest_add(digest_start(), bytes, 8));
+	/* Zeros at the end, in the middle, and nothing else. */
+	for (unsigned set = 0; set < 256; set++) {
+		uint8_t some[8] = { 0 };
+		uint64_t number = 0;
+
+		for (unsigned i = 0; i < 8; i++)
+			if (set & (1u << i)) {
+				some[i] = (uint8_t)(0x81 + i);
+				number |= (uint64_t)some[i] << (8 * i);
+			}
+		CU_ASSERT_EQUAL(digest_add_u64(digest_start(), number),
+				digest_add(digest_start(), some, 8));
+	}
 }
 
 static void test_set(void)
