@@ -39,10 +39,13 @@ bool alone_entitled(const struct replica *replica)
 {
 	struct voters voters, pending[2];
 
-	if (!other_of(replica, &voters) || change_pending(replica, pending))
-		return false;
 	/* A log that excludes another's is one of two, and nobody can tell which is right. */
 	if (replica->against)
+		return false;
+	/* Most nodes have noted neither, and need not look further. */
+	if (!replica->together && !replica->alone)
+		return false;
+	if (!other_of(replica, &voters) || change_pending(replica, pending))
 		return false;
 	return is_together(replica, &voters) || is_holder(replica, &voters);
 }

@@ -58,9 +58,9 @@ static void vouch(struct core *core, const Wire__Command *command)
 		census->vouched = command->check->index;
 }
 
-void census_load_entry(struct core *core, uint64_t index, const void *data, size_t size)
+static void vouch_by(struct core *core, uint64_t index, const struct buf *packed)
 {
-	Wire__Command *command = wire_parse(&wire__command__descriptor, data, size);
+	Wire__Command *command = wire_parse(&wire__command__descriptor, packed->data, packed->len);
 
 	if (command && command->body_case == WIRE__COMMAND__BODY_CHECK &&
 	    check_fits(command, index))
@@ -68,11 +68,22 @@ void census_load_entry(struct core *core, uint64_t index, const void *data, size
 	wire_free(command);
 }
 
+/* From the newest one on: what is at or below what it has vouched for is about older ones yet. */
+static void vouch_by_log(struct core *core)
+{
+	const struct replica *replica = core->replica;
+	uint64_t epoch, index = replica_last(replica, &epoch);
+
+	for (; index >= replica_first(replica) && index > core->census.vouched + 1; index--)
+		vouch_by(core, index, replica_command(replica, index, &epoch));
+}
+
 void census_load_done(struct core *core)
 {
 	struct census *census = &core->census;
 	uint64_t below = replica_first(core->replica) - 1;
 
+	vouch_by_log(core);
 	census->copied = census->vouched >= below ? 0 : below;
 	census_note(census, state_index(core->state), state_digest(core->state));
 }

@@ -62,8 +62,7 @@ struct census {
 	uint64_t vouched;		/* what this disk spoke for itself about last; 0 = never */
 };
 
-/* What the store holds: each entry of the log, in order; and then, once all is loaded. */
-void census_load_entry(struct core *core, uint64_t index, const void *data, size_t size);
+/* What the store holds is loaded, the log with it. */
 void census_load_done(struct core *core);
 /* An entry was applied: the state is at an index, with this digest. */
 void census_note(struct census *census, uint64_t index, uint64_t digest);

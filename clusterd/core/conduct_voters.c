@@ -12,14 +12,15 @@ static struct elect_sight see(struct core *core, struct update *update)
 		.alone = core->standing.alone,
 	};
 
-	for (uint32_t id = 1; id <= 64; id++) {
-		const struct watched_node *watched = &core->conductor->nodes[id];
-		const Wire__Node *node = state_node(core->state, id);
-
+	for (uint32_t id = 1; id <= 64; id++)
 		if (sight.ready & vmop_bit(id))
 			sight.disks[id] = replica_disk_id(core->replica, id);
-		if (node && node->state == WIRE__NODE__STATE__OFF && state_voter(core->state, id) &&
-		    conduct_lasted(core, watched->since_ms, patience_ms, update))
+	for (size_t i = 0; i < state_count(core->state, WIRE__TABLE__TABLE_NODE); i++) {
+		const Wire__Node *node = state_at(core->state, WIRE__TABLE__TABLE_NODE, i);
+		uint32_t id = (uint32_t)node->id;
+
+		if (node->state == WIRE__NODE__STATE__OFF && state_voter(core->state, id) &&
+		    conduct_lasted(core, core->conductor->nodes[id].since_ms, patience_ms, update))
 			sight.dead |= vmop_bit(id);
 	}
 	return sight;

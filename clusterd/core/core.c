@@ -115,7 +115,6 @@ int core_load_record(struct core *core, uint32_t table, uint64_t id, const void 
 int core_load_entry(struct core *core, uint64_t index, uint64_t epoch, const void *data,
 		    size_t size)
 {
-	census_load_entry(core, index, data, size);
 	return replica_load_entry(core->replica, index, epoch, data, size);
 }
 
