@@ -42,7 +42,8 @@ void admin_add_node(struct world *world, uint32_t id, uint64_t draw)
 	if (!state || state_node(state, id))
 		return;
 	/* Mostly it is known that a store of one that was removed is of no use. */
-	if (state_node_gone(state, id, machine->disk->id) && (draw >> 16 & 3))
+	if (state_node_gone(state, id, machine->disk->id) && (draw >> 16 & 3) &&
+	    truth_voters_stand(world->truth))
 		machine_replace_disk(machine);
 	machine->spare = false;
 	machine_power_on(machine, draw >> 20 & 4095);
@@ -132,6 +133,11 @@ void admin_removal_due(struct world *world, uint32_t id)
 
 	if (!(admin->going & node_bit(id)))
 		return;
+	/* Whoever looks at the others' list of nodes sees it there for as long. */
+	if (!node && !truth_voters_stand(world->truth)) {
+		world_due(world, DUE_REMOVAL, 0, STEP_US, 0, id);
+		return;
+	}
 	if (!node || world->now_us >= admin->removals[id].until_us) {
 		admin->going &= ~node_bit(id);
 		if (!node)

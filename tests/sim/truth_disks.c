@@ -181,6 +181,17 @@ bool truth_knows_voters(const struct truth *truth, const struct disk *disk)
 	       disk_epoch(disk, voters.index) == truth->entries[voters.index - 1].epoch;
 }
 
+bool truth_voters_stand(const struct truth *truth)
+{
+	struct voters voters;
+	size_t n = 0;
+
+	state_voters(truth->state, &voters);
+	for (size_t i = 0; i < voters.n; i++)
+		n += disk_of(truth, voters.nodes[i])->applied >= voters.index;
+	return n >= voters_majority(&voters);
+}
+
 void truth_check_disks(struct truth *truth)
 {
 	if (truth->n > 1 && !truth->world->hopeless && !truth_survives(truth))

@@ -145,13 +145,15 @@ static void say_who_is_missing(struct world *world)
 	world_fail(world, "never together again: the nodes differ");
 }
 
-/* As many as there should be, and none that is not wanted. */
+/* As many as there should be, and none that is not wanted; a node may have been added since. */
 static bool voters_follow(struct world *world)
 {
 	const struct state *state = truth_state(world->truth);
 	struct voters voters;
 	size_t able = 0;
 
+	if (!together(world))
+		return false;
 	for (size_t i = 0; i < state_count(state, WIRE__TABLE__TABLE_NODE); i++) {
 		const Wire__Node *node = state_at(state, WIRE__TABLE__TABLE_NODE, i);
 
