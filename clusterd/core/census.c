@@ -157,14 +157,15 @@ static bool differ(const struct census *census, uint64_t own)
 	return others_than(census, one) != 0;
 }
 
-/* Voters whose digests count: copies of another node's only where nobody can object. */
-static uint64_t counted(const struct core *core, uint64_t own)
+/* Voters whose digests count: copies of another node's only where no voter can object. */
+static uint64_t counted(const struct core *core)
 {
 	const struct census *census = &core->census;
-	uint64_t voters = voters_of(core);
-	uint64_t missing = (core->standing.epoch_nodes | census->disputed) & voters & ~census->told;
+	uint64_t voters = voters_of(core), told = voters & census->told;
+	uint64_t missing = (core->standing.epoch_nodes | census->disputed) & voters & ~told;
+	bool same = told && !(told & others_than(census, census->digests[lowest(told)]));
 
-	return voters & (missing || differ(census, own) ? census->independent : census->told);
+	return voters & (missing || !same ? census->independent : census->told);
 }
 
 /* How many voters have to say the same: more than half of all, or one of two that is alone. */
@@ -174,10 +175,10 @@ static int enough(const struct core *core)
 }
 
 /* What so many of the voters have told; false if there is no such thing. */
-static bool find_majority(const struct core *core, uint64_t own, uint64_t *ret_digest)
+static bool find_majority(const struct core *core, uint64_t *ret_digest)
 {
 	const struct census *census = &core->census;
-	uint64_t nodes = counted(core, own);
+	uint64_t nodes = counted(core);
 
 	for (uint64_t left = nodes; left; left &= left - 1) {
 		uint64_t digest = census->digests[lowest(left)];
@@ -381,7 +382,7 @@ static void run(struct core *core, struct update *update)
 	if (!core->standing.open || census->index == 0 ||
 	    census->index_epoch != core->standing.epoch)
 		return;
-	if (find_majority(core, own, &majority))
+	if (find_majority(core, &majority))
 		judge(core, own, majority, update);
 	else
 		look_for_dispute(core, own, update);
