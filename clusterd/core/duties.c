@@ -375,7 +375,19 @@ void duties_run(struct core *core, struct update *update)
 
 /* ------------------------------------------------------------------ the hook's question */
 
-static bool has_right(const struct core *core, const Wire__Vm *vm, enum core_right right)
+/*
+ * A record alone may be old: on the disk of a node that was away, or where it lags. Who was asked
+ * to start the guest was so by this daemon, in an open epoch, and is asked still.
+ */
+static bool is_asked(const struct duty *duty, const Wire__Vm *vm, enum duty_ask kind)
+{
+	const struct duty_slot *slot = duty ? &duty->slots[SLOT_MAIN] : NULL;
+
+	return slot && slot->id && slot->kind == kind && slot->generation == vm->generation;
+}
+
+static bool has_right(const struct core *core, const Wire__Vm *vm, const struct duty *duty,
+		      enum core_right right)
 {
 	bool owner = vm->owner == core->node;
 
@@ -384,9 +396,11 @@ static bool has_right(const struct core *core, const Wire__Vm *vm, enum core_rig
 	switch (right) {
 	case RIGHT_START:
 		/* With a look, that right is from before it was managed=no. */
-		return owner && vm->phase == WIRE__VM__PHASE__STARTING && !vm->look;
+		return owner && vm->phase == WIRE__VM__PHASE__STARTING && !vm->look &&
+		       is_asked(duty, vm, ASK_START);
 	case RIGHT_RESTORE:
-		return owner && vm->phase == WIRE__VM__PHASE__RESTORING;
+		return owner && vm->phase == WIRE__VM__PHASE__RESTORING &&
+		       is_asked(duty, vm, ASK_RESTORE);
 	case RIGHT_INCOMING:
 		return vm->to == core->node && vm->phase == WIRE__VM__PHASE__COPYING;
 	}
@@ -418,7 +432,7 @@ int duties_may_run(const struct core *core, const char *uuid, enum core_right ri
 	if (!vm || vm->unmanaged || strcmp(vm->uuid, uuid) != 0)
 		return -ENOENT;
 	duty = idmap_get(&core->duties->vms, vm->id);
-	if (has_right(core, vm, right) && !(duty && duty->dropped == vm->generation))
+	if (has_right(core, vm, duty, right) && !(duty && duty->dropped == vm->generation))
 		return 1;
 	say_why_not(core, vm, ret_why, size);
 	return 0;

@@ -109,5 +109,39 @@ static void test_nobody_looks(void)
 	world_free(world);
 }
 
+/*
+ * A node died while it was to start a guest, and another one runs that since. By what is on its
+ * disk it has the right to start it still: that counts for nothing before it is asked to anew.
+ */
+static void test_right_of_before(void)
+{
+	struct world *world = world_new(3);
+	const Wire__Vm *vm;
+	unsigned owner;
+
+	CU_ASSERT_STRING_EQUAL(world_add_vm(world, "web1", 64), "");
+	for (int i = 0; i < 2000 && (vm = world_vm(world, "web1"))->phase !=
+				    WIRE__VM__PHASE__STARTING; i++)
+		world_tick(world);
+	owner = vm->owner;
+	world_stop_agent(world, owner);
+	for (uint64_t until = world_now(world) + 500; world_now(world) < until;)
+		world_tick(world);
+	CU_ASSERT_EQUAL(world_vm(world, "web1")->phase, WIRE__VM__PHASE__STARTING);
+	world_kill_node(world, owner);
+	world_settle(world, 60000);
+	CU_ASSERT_TRUE(world_runs(world, "web1") != 0);
+	CU_ASSERT_TRUE(world_runs(world, "web1") != owner);
+	world_split(world, 1u << (owner - 1));
+	world_start_node(world, owner);
+	world_settle(world, 5000);
+	CU_ASSERT_FALSE(may_run(world, owner, "web1", true));
+	world_split(world, 0);
+	world_settle(world, 60000);
+	CU_ASSERT_FALSE(may_run(world, owner, "web1", true));
+	world_free(world);
+}
+
 UNIT_MAIN("clusterd/shell/hook", { "a guest that is managed=no", test_unmanaged },
-	  { "a node that lags", test_lagging }, { "where nobody looks", test_nobody_looks })
+	  { "a node that lags", test_lagging }, { "where nobody looks", test_nobody_looks },
+	  { "a right of before", test_right_of_before })
