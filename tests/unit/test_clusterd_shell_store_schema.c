@@ -211,6 +211,21 @@ static void test_tables_damaged(void)
 	}
 }
 
+/* Somebody looked into it with sqlite3, and SQLite has noted what helps it there. */
+static void test_tables_of_sqlite(void)
+{
+	struct store *store = NULL;
+	char why[400] = "";
+
+	make_dir();
+	CU_ASSERT_EQUAL_FATAL(store_open(dir, &store, why, sizeof(why)), 0);
+	store_close(store);
+	expect_sql("ANALYZE; SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'", "1 ");
+	CU_ASSERT_EQUAL_FATAL(store_open(dir, &store, why, sizeof(why)), 0);
+	store_close(store);
+	remove_dir();
+}
+
 /* ---------------------------------------------------------------- versions to come */
 
 static const char step_4[] = "CREATE TABLE third (id INTEGER PRIMARY KEY); "
@@ -277,4 +292,5 @@ static void test_step_fails(void)
 
 UNIT_MAIN("clusterd/shell/store_schema", { "every version", test_every_version },
 	  { "old and damaged", test_old_and_damaged }, { "tables damaged", test_tables_damaged },
+	  { "tables of SQLite's", test_tables_of_sqlite },
 	  { "steps in order", test_steps_in_order }, { "step fails", test_step_fails })
