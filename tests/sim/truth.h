@@ -69,8 +69,8 @@ bool truth_is_settled(const struct truth *truth, const struct disk *disk);
 /* Does it know who votes? One from before may think that it is enough alone. */
 bool truth_knows_voters(const struct truth *truth, const struct disk *disk);
 /*
- * Has a majority of the voters on disk that they are the voters? Until then those before are needed,
- * though the change is committed: nobody who is left might know that it is.
+ * Has a majority of the voters on disk that they are the voters? Until then those before are
+ * needed, though the change is committed: nobody who is left might know that it is.
  */
 bool truth_voters_stand(const struct truth *truth);
 /* Everything that is looked at only now and then. */
