@@ -7,10 +7,12 @@
 char *place_uri(const char *pattern, const char *address)
 {
 	const char *hole = strchr(pattern, '%');
-	bool is_ipv6 = strchr(address, ':') && address[0] != '[';
+	bool is_ipv6;
 
 	if (!hole || hole[1] != 's' || strchr(hole + 1, '%') || !*address)
 		return NULL;
+	is_ipv6 = strchr(address, ':') && address[0] != '[' &&
+		  (hole == pattern || hole[-1] != '[');
 	return mem_printf("%.*s%s%s%s%s", (int)(hole - pattern), pattern, is_ipv6 ? "[" : "",
 			  address, is_ipv6 ? "]" : "", hole + 2);
 }

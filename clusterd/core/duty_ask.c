@@ -139,11 +139,12 @@ void duty_ask_simple(struct turn *turn, unsigned slot, enum duty_ask kind)
 static char *fill_in(const char *pattern, const char *address)
 {
 	const char *hole = strstr(pattern, "%s");
-	bool is_ipv6 = strchr(address, ':');
+	bool is_ipv6;
 
 	if (!hole)
 		return mem_strdup(pattern);
-	/* In a URI its colons would be taken for that of a port (RFC 3986). */
+	/* In a URI its colons would be taken for that of a port (RFC 3986); brackets may be there. */
+	is_ipv6 = strchr(address, ':') && (hole == pattern || hole[-1] != '[');
 	return mem_printf("%.*s%s%s%s%s", (int)(hole - pattern), pattern, is_ipv6 ? "[" : "",
 			  address, is_ipv6 ? "]" : "", hole + 2);
 }

@@ -117,6 +117,7 @@ static void test_uri(void)
 		{ "qemu+tcp://%s/system", "192.0.2.1", "qemu+tcp://192.0.2.1/system" },
 		{ "qemu+tls://%s/system", "fd00::1", "qemu+tls://[fd00::1]/system" },
 		{ "qemu+tls://%s/system", "[fd00::1]", "qemu+tls://[fd00::1]/system" },
+		{ "qemu+ssh://[%s]/system", "fd00::1", "qemu+ssh://[fd00::1]/system" },
 		{ "qemu+ssh://root@%s/system", "n1.example", "qemu+ssh://root@n1.example/system" },
 		{ "qemu:///system", "192.0.2.1", NULL },
 		{ "qemu+tcp://%s/%s", "192.0.2.1", NULL },
