@@ -143,7 +143,7 @@ static char *fill_in(const char *pattern, const char *address)
 
 	if (!hole)
 		return mem_strdup(pattern);
-	/* In a URI its colons would be taken for that of a port (RFC 3986); brackets may be there. */
+	/* In a URI its colons would be taken for that of a port (RFC 3986). */
 	is_ipv6 = strchr(address, ':') && (hole == pattern || hole[-1] != '[');
 	return mem_printf("%.*s%s%s%s%s", (int)(hole - pattern), pattern, is_ipv6 ? "[" : "",
 			  address, is_ipv6 ? "]" : "", hole + 2);
