@@ -199,6 +199,12 @@ static bool node_is_silent(const struct judging *judging, const char *name)
 	return false;
 }
 
+/* The nodes have yet to say whether it runs somewhere already, and no node has it by the record. */
+static bool is_asked_for(const json_t *vm)
+{
+	return field_is(vm, "state", "unknown") && field_is(vm, "phase", "off");
+}
+
 /*
  * How bad it is that a VM that should run is not seen running. One that has just been asked for,
  * or whose node has just died, is stopped or starting while its operation is under way, and that
@@ -215,7 +221,8 @@ static enum status_exit level_of_down(const struct judging *judging, const json_
 		return STATUS_WARNING;
 	if (field_is(vm, "state", "starting") && !has_failed)
 		return STATUS_WARNING;
-	if (field_is(vm, "state", "stopped") && has_op && !has_failed && !*field_text(vm, "detail"))
+	if ((field_is(vm, "state", "stopped") || is_asked_for(vm)) && has_op && !has_failed &&
+	    !*field_text(vm, "detail"))
 		return STATUS_WARNING;
 	return STATUS_CRITICAL;
 }

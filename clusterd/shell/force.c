@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "clusterd/core/look.h"
 #include "clusterd/core/record.h"
 #include "clusterd/shell/shell.h"
 #include "clusterd/shell/store_load.h"
@@ -165,6 +166,8 @@ static const char *say_vm(const struct state *state, const Wire__Vm *vm, char *t
 	else if (vm->n_maybe)
 		snprintf(text, size, "was on %s%s", node_name(state, vm->maybe[0]->node),
 			 vm->n_maybe > 1 ? ", or on another one" : "");
+	else if (look_sought(vm))
+		snprintf(text, size, "not known: not all nodes have looked for it");
 	else
 		snprintf(text, size, "was not running");
 	return text;

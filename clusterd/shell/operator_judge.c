@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "clusterd/core/conductor.h"
+#include "clusterd/core/look.h"
 #include "clusterd/core/record.h"
 
 /* Longer than any epoch takes to give way to the next one. */
@@ -347,16 +348,28 @@ static const char *recorded_state(const Wire__Vm *vm)
 	return words[phase];
 }
 
+bool judge_vm_sought(const struct view_source *source, const Wire__Vm *vm)
+{
+	if (vm->phase != WIRE__VM__PHASE__OFF || !look_awaited(vm))
+		return false;
+	return source->standing.open ? look_missing_now(source->state, source->sight, vm)
+				     : look_missing(source->state, vm);
+}
+
 const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)
 {
 	bool is_silent = !judge_vm_at_rest(vm) && silent_owner(source, vm);
 
-	return is_silent || !judge_knows(source) ? "unknown" : recorded_state(vm);
+	if (is_silent || judge_vm_sought(source, vm) || !judge_knows(source))
+		return "unknown";
+	return recorded_state(vm);
 }
 
 const char *judge_vm_last_known(const struct view_source *source, const Wire__Vm *vm)
 {
-	return judge_knows(source) ? "" : recorded_state(vm);
+	if (judge_knows(source))
+		return "";
+	return judge_vm_sought(source, vm) ? "unknown" : recorded_state(vm);
 }
 
 static void why_lost(const struct view_source *source, const Wire__Node *owner, char *ret_why,
@@ -390,6 +403,12 @@ static void why_silent(const struct view_source *source, const Wire__Node *owner
 		snprintf(ret_why, size, "%s is %s", owner->name, judge_node_state(source, owner));
 }
 
+/* Nodes that can look do so in a moment; one that waits for more has that said as its detail. */
+static bool waits_long(const struct view_source *source, const Wire__Vm *vm)
+{
+	return look_is_why(vm->detail) || look_hangs(source->state, source->sight, vm);
+}
+
 void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *ret_why, size_t size)
 {
 	const Wire__Node *silent = judge_vm_at_rest(vm) ? NULL : silent_owner(source, vm);
@@ -404,6 +423,8 @@ void judge_vm_why(const struct view_source *source, const Wire__Vm *vm, char *re
 	len = strlen(ret_why);
 	if (silent)
 		why_silent(source, silent, ret_why + len, size - len);
+	else if (source->standing.open && judge_vm_sought(source, vm) && !waits_long(source, vm))
+		snprintf(ret_why, size, "the nodes are being asked whether it runs there already");
 }
 
 void judge_vm_detail(const struct view_source *source, const Wire__Vm *vm, char *ret_detail,
@@ -415,7 +436,7 @@ void judge_vm_detail(const struct view_source *source, const Wire__Vm *vm, char 
 	if (!source->standing.open)
 		return;
 	if (look_awaited(vm) && look_missing_now(source->state, source->sight, vm) &&
-	    (on_record || look_hangs(source->state, source->sight, vm)))
+	    waits_long(source, vm))
 		look_why(source->state, source->sight, vm, ret_detail, size);
 	else if (on_record)
 		ret_detail[0] = '\0';

@@ -72,6 +72,8 @@ bool judge_vm_at_rest(const Wire__Vm *vm);
  */
 bool judge_knows(const struct view_source *source);
 
+/* It is on record nowhere, but may run: nodes have yet to look for it. */
+bool judge_vm_sought(const struct view_source *source, const Wire__Vm *vm);
 /* "running", "unknown", … */
 const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm);
 /* The state it had when that was known last; "": it is known, or its node alone is silent. */

@@ -30,6 +30,8 @@ static const char *not_running(const struct view_source *source, const Wire__Vm 
 		return "it does not run: given up";
 	if (vm->phase == WIRE__VM__PHASE__SAVED)
 		return "it does not run: saved";
+	if (judge_vm_sought(source, vm))
+		return "whether it runs is not known";
 	if (vm->phase == WIRE__VM__PHASE__OFF || !state_node(source->state, vm->owner))
 		return "it does not run";
 	return source->standing.open ? NULL : "no quorum";

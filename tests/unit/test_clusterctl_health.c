@@ -84,7 +84,8 @@ static const struct {
 	[RETRIED] = { STATUS_CRITICAL,
 	  "A VM should run and its start has failed, also while it is tried again." },
 	[UNKNOWN] = { STATUS_CRITICAL,
-	  "A VM should run and is unknown because its node is lost." },
+	  "A VM should run and is unknown because its node is lost, or because a node that "
+	  "has yet to look for it cannot." },
 };
 
 struct judge_case {
@@ -191,13 +192,16 @@ static void test_cases(void)
 		  "known: running on n1; no quorum\", \"protected\": {\"ok\": false}}",
 		  STATUS_CRITICAL, "CRITICAL: VM web1 should run and is unknown: last known: "
 		  "running on n1; no quorum" },
-		{ "waits for a look", DOWN, NULL, NULL,
-		  "{\"state\": \"stopped\", \"detail\": \"waits until n2 (and 1 more) has looked "
-		  "whether it runs there already: it was off, and no fence device says that it "
-		  "still is, repair its device or start it; or vouch that it runs nowhere: "
+		{ "is being looked for", PASSING, NULL, NULL,
+		  "{\"state\": \"unknown\", \"phase\": \"off\", \"op\": 7, \"why\": \"asked\"}",
+		  STATUS_WARNING, "WARNING: VM web1 should run and is unknown: asked" },
+		{ "waits for a look", UNKNOWN, NULL, NULL,
+		  "{\"state\": \"unknown\", \"phase\": \"off\", \"op\": 7, \"detail\": "
+		  "\"waits until n2 (and 1 more) has looked whether it runs there already: it "
+		  "was off, and no fence device says that it still is, repair its device or start it; or vouch that it runs nowhere: "
 		  "clusterctl vm accept --not-running web1\"}",
 		  STATUS_CRITICAL,
-		  "CRITICAL: VM web1 should run and is stopped: waits until n2 (and 1 more) has "
+		  "CRITICAL: VM web1 should run and is unknown: waits until n2 (and 1 more) has "
 		  "looked whether it runs there already: it was off, and no fence device says that "
 		  "it still is, repair its device or start it; or vouch that it runs nowhere: "
 		  "clusterctl vm accept --not-running web1" },

@@ -237,6 +237,43 @@ static void test_vm_waits(void)
 	}
 }
 
+/* Stopped is only what nobody runs; where nobody has looked, that is not known. */
+static void test_vm_sought(void)
+{
+	static const struct {
+		uint64_t looked;
+		Wire__Vm__Wanted wanted;
+		bool hangs;
+		const char *state, *why;
+	} cases[] = {
+		{ 1, WIRE__VM__WANTED__RUNNING, false, "unknown", "nodes are being asked" },
+		{ 1, WIRE__VM__WANTED__RUNNING, true, "unknown", "" },
+		{ 3, WIRE__VM__WANTED__RUNNING, false, "stopped", "" },
+		{ 1, WIRE__VM__WANTED__STOPPED, false, "stopped", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core *core = small_core(0, 0);
+		struct view_source source = small_source(core);
+		char why[JUDGE_WHY_SIZE];
+		Wire__Vm vm = WIRE__VM__INIT;
+
+		small_host(core, 1, WIRE__NODE__STATE__UP, false);
+		small_host(core, 2, WIRE__NODE__STATE__UP, false);
+		source.sight = (struct look_sight){ .ready = cases[i].hangs ? 1 : 7, .said = 15,
+						    .ring = 7 };
+		vm.name = (char *)"web";
+		vm.phase = WIRE__VM__PHASE__OFF;
+		vm.wanted = cases[i].wanted;
+		vm.look = 1;
+		vm.looked = cases[i].looked | 4;
+		judge_vm_why(&source, &vm, why, sizeof(why));
+		CU_ASSERT_STRING_EQUAL(judge_vm_state(&source, &vm), cases[i].state);
+		CU_ASSERT(*cases[i].why ? strstr(why, cases[i].why) != NULL : !*why);
+		core_free(core);
+	}
+}
+
 /* A witness, too, does not come back by itself after another node was forced. */
 static void test_node_unheard(void)
 {
@@ -491,6 +528,7 @@ static void test_size(void)
 
 UNIT_MAIN("clusterd/shell/operator_judge", { "vm last known", test_vm_last_known },
 	  { "vm waits", test_vm_waits },
+	  { "vm sought", test_vm_sought },
 	  { "node unseen", test_node_unseen },
 	  { "node unheard", test_node_unheard }, { "vm state", test_vm_state },
 	  { "vm unknown", test_vm_unknown }, { "vm retry", test_vm_retry },
