@@ -16,7 +16,9 @@ static const struct cause {
 	bool anywhere; /* it is not this node's fault more than another's */
 } causes[] = {
 	{ "Is another process using the image", "is in use by another process",
-	  "find what has it open, on any node (fuser -v), and end that", true },
+	  "that may be this very VM, which runs elsewhere without the cluster knowing: look with "
+	  "virsh list on every node first, and end nothing before that; if it is not, find what "
+	  "has it open, on any node (fuser -v)", true },
 	{ "No such file or directory", "is not there", "mount its storage, or correct its path" },
 	{ "Permission denied", "may not be opened",
 	  "check its owner and mode, those of the directories above it, and what AppArmor or "

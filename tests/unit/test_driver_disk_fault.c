@@ -35,8 +35,10 @@ static void test_explained(void)
 		  "its path (Cannot access storage file '/s/a.raw': No such file or directory)" },
 		{ QEMU "-device {\"drive\":\"x\"}: " IN_USE "\nIs another process using the image "
 		       "[/s/a.raw.2]?",
-		  "disk vdb (/s/a.raw.2) is in use by another process: find what has it open, on "
-		  "any node (fuser -v), and end that (" QEMU "-device {\"drive\":\"x\"}: " IN_USE
+		  "disk vdb (/s/a.raw.2) is in use by another process: that may be this very VM, "
+		  "which runs elsewhere without the cluster knowing: look with virsh list on every "
+		  "node first, and end nothing before that; if it is not, find what has it open, "
+		  "on any node (fuser -v) (" QEMU "-device {\"drive\":\"x\"}: " IN_USE
 		  " Is another process using the image [/s/a.raw.2]?)" },
 		{ QEMU "-blockdev {\"filename\":\"/s/a.raw\"}: Could not open '/s/a.raw': "
 		       "Permission denied",

@@ -23,7 +23,7 @@ for node in n2 n3; do lab exec $node umount $disks; done
 note "a domain that is not the cluster's has it"
 lab guest $name-other | sed "s,$disks/.*\.raw,$disks/$name.raw," >"$scratch/other.xml"
 done_ lab exec n1 virsh create --paused /dev/stdin <"$scratch/other.xml"
-explained "n2, n3: $disk is in use by another process: find what has it open, on any node (fuser -v), and end that" \
+explained "n2, n3: $disk is in use by another process: that may be this very VM" \
 	ctl vm start $name
 done_ lab exec n1 virsh destroy $name-other
 done_ ctl vm stop $name
