@@ -199,7 +199,15 @@ void protect_voters(const struct view_source *source, char *ret_why, size_t size
 		snprintf(ret_why, size, "only %s votes, so nothing is decided without it: let "
 			 "another node vote, too (clusterctl node set NODE vote=yes), or add one "
 			 "(clusterctl node add)", node_name(state, cluster->voters[0]));
-	else if (is_unprovable(state, why, sizeof(why)))
+	else if (!is_unprovable(state, why, sizeof(why)))
+		return;
+	else if (voters == 1)
+		snprintf(ret_why, size, "only %s goes on when the other node dies, as it alone "
+			 "votes: the other one stands still without it (%s): give each a fence "
+			 "device whose test goes well (clusterctl fence add), or add a third node "
+			 "that votes (clusterctl node add)", node_name(state, cluster->voters[0]),
+			 why);
+	else
 		snprintf(ret_why, size, "neither of the two nodes goes on alone when the other "
 			 "dies (%s): give each a fence device whose test goes well (clusterctl "
 			 "fence add), or add a third node that votes (clusterctl node add)", why);

@@ -419,6 +419,9 @@ static void test_two_nodes(void)
 		const char *why;
 	} cases[] = {
 		{ { NO_TARGET, NO_TARGET }, 1, 0, 0, 0,
+		  "only n1 goes on when the other node dies, as it alone votes: the other one "
+		  "stands still without it (no proof possible for n1: no fence device)" },
+		{ { NO_TARGET, NO_TARGET }, 2, 0, 0, 0,
 		  "neither of the two nodes goes on alone when the other dies (no proof possible "
 		  "for n1: no fence device): give each a fence device whose test goes well "
 		  "(clusterctl fence add), or add a third node that votes (clusterctl node add)" },
