@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vm list and vm show, and the requests for what a VM should do. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "base/text.h"
 #include "clusterctl/change.h"
@@ -7,6 +11,8 @@
 #include "clusterctl/field.h"
 #include "clusterctl/params.h"
 #include "clusterctl/show.h"
+
+enum { ANSWER_MAX = 256 };
 
 /* ---- vm list ---- */
 
@@ -385,6 +391,43 @@ int cmd_vm_cancel(struct ctl *ctl, const struct cli_call *call)
 	return change_command(ctl, "vm_cancel", json_pack("{s:s}", "name", change.name), &change);
 }
 
+/* Vouching wrongly makes two guests of one VM, so somebody has to mean it. */
+static bool is_vouched_for(const struct cli_call *call, const char *nodes)
+{
+	const char *name = cli_word(call, 0);
+	char answer[ANSWER_MAX] = "";
+
+	ctl_say("No word about %s was heard of %s. If it runs there it will run twice, and two "
+		"guests write to its disks: look there first (virsh list).", name, nodes);
+	if (cli_has(call, "yes"))
+		return true;
+	if (!isatty(STDIN_FILENO)) {
+		ctl_say("Nothing was changed: --yes does it without a question");
+		return false;
+	}
+	fprintf(stderr, "It does not run there: type the name of the VM to vouch for that: ");
+	if (fgets(answer, sizeof(answer), stdin))
+		answer[strcspn(answer, "\n")] = '\0';
+	if (strcmp(answer, name) == 0)
+		return true;
+	ctl_say("Nothing was changed");
+	return false;
+}
+
+/* Whether it is clear what is vouched for. A VM that waits for no node needs no question. */
+static bool may_accept(struct ctl *ctl, const struct cli_call *call, struct ctl_error *ret_error)
+{
+	_cleanup_(freep) char *nodes = NULL;
+	json_t *vm = NULL;
+
+	if (!ctl_ask_object(ctl, json_pack("{s:s,s:s}", "do", "vm", "name", cli_word(call, 0)),
+			    &vm, ret_error))
+		return false;
+	nodes = show_texts(json_object_get(vm, "not_looked"));
+	json_decref(vm);
+	return !*nodes || is_vouched_for(call, nodes);
+}
+
 int cmd_vm_accept(struct ctl *ctl, const struct cli_call *call)
 {
 	struct change change = { .name = cli_word(call, 0), .done = "%s: accepted" };
@@ -396,6 +439,8 @@ int cmd_vm_accept(struct ctl *ctl, const struct cli_call *call)
 				       "--changed and --not-running exclude each other");
 		return ctl_fail(ctl, &error);
 	}
+	if (!changed && !may_accept(ctl, call, &error))
+		return error.text ? ctl_fail(ctl, &error) : EXIT_FAILED;
 	return change_command(ctl, "vm_accept",
 			      json_pack("{s:s,s:s}", "name", change.name, "what",
 					changed       ? "changed"

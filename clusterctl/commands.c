@@ -296,6 +296,7 @@ static const struct cli_command commands[] = {
 		.options = {
 			{ "changed", NULL, "definition and disks are right as they are now" },
 			{ "not-running", NULL, "it does not run where nobody has looked" },
+			{ "yes", NULL, "do not ask whether it is meant" },
 		},
 		.flags = CLI_CHANGES,
 		.run = cmd_vm_accept,
@@ -304,8 +305,9 @@ static const struct cli_command commands[] = {
 			"that is. --changed: a change that was made outside of the cluster is "
 			"right, in the definition by virsh, or in the backing chain of its disks. "
 			"--not-running: it does not run on the nodes that have not looked for it; "
-			"if it does, two guests write to its disks. The option may be left out "
-			"when one of the two waits.",
+			"if it does, two guests write to its disks; so it names them and asks for "
+			"the VM's name, or wants --yes where there is no terminal. The option may "
+			"be left out when one of the two waits.",
 		.example = "  clusterctl vm accept --changed web1",
 	},
 	{

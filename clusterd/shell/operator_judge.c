@@ -348,12 +348,17 @@ static const char *recorded_state(const Wire__Vm *vm)
 	return words[phase];
 }
 
-bool judge_vm_sought(const struct view_source *source, const Wire__Vm *vm)
+uint64_t judge_vm_not_looked(const struct view_source *source, const Wire__Vm *vm)
 {
 	if (vm->phase != WIRE__VM__PHASE__OFF || !look_awaited(vm))
-		return false;
+		return 0;
 	return source->standing.open ? look_missing_now(source->state, source->sight, vm)
 				     : look_missing(source->state, vm);
+}
+
+bool judge_vm_sought(const struct view_source *source, const Wire__Vm *vm)
+{
+	return judge_vm_not_looked(source, vm) != 0;
 }
 
 const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm)

@@ -72,7 +72,9 @@ bool judge_vm_at_rest(const Wire__Vm *vm);
  */
 bool judge_knows(const struct view_source *source);
 
-/* It is on record nowhere, but may run: nodes have yet to look for it. */
+/* Nodes, bit n-1 each, that may run a VM which no node has by the record: they have yet to look. */
+uint64_t judge_vm_not_looked(const struct view_source *source, const Wire__Vm *vm);
+/* Are there any? */
 bool judge_vm_sought(const struct view_source *source, const Wire__Vm *vm);
 /* "running", "unknown", … */
 const char *judge_vm_state(const struct view_source *source, const Wire__Vm *vm);

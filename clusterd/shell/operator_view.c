@@ -167,6 +167,18 @@ static void add_pending(json_t *json, const Wire__Vm *vm)
 	json_object_set_new(json, "at_next_start", size_of(vm->essence));
 }
 
+/* Nodes that may run it for all that is known, and have yet to look. */
+static json_t *not_looked(const struct view_source *source, const Wire__Vm *vm)
+{
+	uint64_t missing = judge_vm_not_looked(source, vm);
+	json_t *names = json_array();
+
+	for (uint32_t node = 1; node <= 64; node++)
+		if (has_bit(missing, node))
+			json_array_append_new(names, json_string(judge_name(source->state, node)));
+	return names;
+}
+
 json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 {
 	const struct state *state = source->state;
@@ -184,6 +196,7 @@ json_t *view_vm(const struct view_source *source, const Wire__Vm *vm, bool xml)
 	set_text(json, "why", why);
 	judge_vm_detail(source, vm, why, sizeof(why));
 	set_text(json, "detail", why);
+	json_object_set_new(json, "not_looked", not_looked(source, vm));
 	add_as_of(json, source);
 	json_object_set_new(json, "retry", retry_of(source, vm));
 	json_object_set_new(json, "protected", protection_of(source, vm));

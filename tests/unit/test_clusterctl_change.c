@@ -296,6 +296,47 @@ static void test_fence_tests(void)
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
 }
 
+#define VOUCHES(what)                                                                              \
+	{ "{\"do\":\"command\",\"command\":{\"vm_accept\":{\"name\":\"web1\",\"what\":\"" what     \
+	  "\"}}}",                                                                                 \
+	  { OK("{\"text\":\"accepted\"}") } }
+#define NOT_LOOKED(nodes)                                                                          \
+	{ "{\"do\":\"vm\"}", { OK("{\"name\":\"web1\",\"not_looked\":[" nodes "]}") } }
+
+/* Who vouches is told of which nodes nobody knows, and has to mean it. */
+static void test_vm_accept(void)
+{
+	static const struct scene scenes[] = {
+		{ .line = "vm accept --not-running web1",
+		  .input = "web1\n",
+		  .script = { NOT_LOOKED("\"n2\",\"n3\"") },
+		  .exit = 1,
+		  .err = "about web1 was heard of n2, n3. If it runs there it will run twice, and "
+			 "two guests write to its disks: look there first (virsh list).\nNothing "
+			 "was changed: --yes" },
+		{ .line = "vm accept web1",
+		  .script = { NOT_LOOKED("\"n2\"") },
+		  .exit = 1,
+		  .err = "Nothing was changed: --yes" },
+		{ .line = "vm accept --not-running --yes web1",
+		  .script = { NOT_LOOKED("\"n2\""), VOUCHES("not-running") },
+		  .err = "accepted\n" },
+		{ .line = "vm accept web1",
+		  .script = { NOT_LOOKED(""), VOUCHES("waiting") },
+		  .err = "accepted\n" },
+		{ .line = "vm accept --changed web1",
+		  .script = { VOUCHES("changed") },
+		  .err = "accepted\n" },
+		{ .line = "vm accept web2",
+		  .script = { { "{\"do\":\"vm\"}", { NO("no-such", "there is no VM 'web2'") } },
+			      { "{\"do\":\"vms\"}", { OK("[]") } } },
+		  .exit = 3,
+		  .err = "there is no VM 'web2'" },
+	};
+
+	stage_play_all(scenes, ARRAY_SIZE(scenes));
+}
+
 #define ASKS_NODES { "{\"do\":\"nodes\"}", { OK(NODES) } }
 #define LEVELS(possible, n2)                                                                       \
 	"{\"cluster\":{\"feature_level\":1,\"feature_possible\":" possible "},"                    \
@@ -647,6 +688,7 @@ static void test_timeout(void)
 UNIT_MAIN("clusterctl/change", { "changes", test_changes }, { "restart", test_restart },
 	  { "same-number", test_same_number }, { "timeout", test_timeout },
 	  { "fence-tests", test_fence_tests }, { "fence-add", test_fence_add },
-	  { "already", test_already }, { "cluster-upgrade", test_cluster_upgrade },
+	  { "already", test_already }, { "vm-accept", test_vm_accept },
+	  { "cluster-upgrade", test_cluster_upgrade },
 	  { "start-failed", test_start_failed }, { "warnings", test_warnings },
 	  { "volume-add", test_volume_add }, { "node-add and remove", test_node_member })

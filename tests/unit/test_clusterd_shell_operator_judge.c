@@ -269,6 +269,8 @@ static void test_vm_sought(void)
 		vm.looked = cases[i].looked | 4;
 		judge_vm_why(&source, &vm, why, sizeof(why));
 		CU_ASSERT_STRING_EQUAL(judge_vm_state(&source, &vm), cases[i].state);
+		CU_ASSERT_EQUAL(judge_vm_not_looked(&source, &vm),
+				strcmp(cases[i].state, "unknown") == 0 ? 2 : 0);
 		CU_ASSERT(*cases[i].why ? strstr(why, cases[i].why) != NULL : !*why);
 		core_free(core);
 	}
