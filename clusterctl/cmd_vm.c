@@ -45,12 +45,30 @@ static void cell_protected(struct table *table, const json_t *vm)
 		table_cell_toned(table, ok ? TABLE_GOOD : TABLE_WARN, ok ? "yes" : "no");
 }
 
+/*
+ * Of a VM that is not managed the cluster learns nothing: only what it knew last. NULL: it is
+ * managed.
+ */
+static char *known_before(const json_t *vm)
+{
+	const char *last = field_text(vm, "last_known"), *owner = field_text(vm, "owner_name");
+	const char *state = *last ? last : field_text(vm, "state");
+	char time[SHOW_TIME_SIZE];
+
+	if (!field_true(vm, "unmanaged"))
+		return NULL;
+	return mem_printf("not managed; known last: %s%s%s since %s", state, *owner ? " on " : "",
+			  owner, show_time(time, field_number(vm, "since_ms")));
+}
+
 static void row_of_vm(struct table *table, const json_t *vm, void *context)
 {
-	_cleanup_(freep) char *detail = show_vm_detail(vm, field_text(vm, "name"));
+	_cleanup_(freep) char *before = known_before(vm);
+	_cleanup_(freep) char *detail = before ? mem_strdup(before)
+					       : show_vm_detail(vm, field_text(vm, "name"));
 	const json_t *size = json_object_get(vm, "in_force");
 	json_int_t memory_mib = field_number(size, "memory_mib");
-	const char *state = field_text(vm, "state");
+	const char *state = before ? "unmanaged" : field_text(vm, "state");
 	char text[TEXT_QUANTITY_SIZE];
 
 	table_cell(table, field_text(vm, "name"));
@@ -193,6 +211,7 @@ static void line_of_pending(struct table *table, const json_t *vm)
 
 static void lines_of_state(struct table *table, const json_t *vm)
 {
+	_cleanup_(freep) char *before = known_before(vm);
 	_cleanup_(freep) char *retry = show_vm_retry(vm);
 	_cleanup_(freep) char *given_up = show_vm_given_up(vm, field_text(vm, "name"));
 	_cleanup_(freep) char *paused = show_vm_paused(vm, field_text(vm, "name"));
@@ -200,7 +219,9 @@ static void lines_of_state(struct table *table, const json_t *vm)
 
 	show_line(table, "name", field_text(vm, "name"));
 	show_line(table, "uuid", field_text(vm, "uuid"));
-	if (*field_text(vm, "last_known"))
+	if (before)
+		show_line(table, "state", before);
+	else if (*field_text(vm, "last_known"))
 		show_line(table, "state", "unknown");
 	else
 		show_linef(table, "state", "%s%s%s since %s", field_text(vm, "state"),

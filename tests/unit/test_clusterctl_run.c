@@ -18,6 +18,9 @@
 	"\"in_force\":{\"memory_mib\":512,\"vcpus\":2},"                                           \
 	"\"at_next_start\":{\"memory_mib\":1024,\"vcpus\":4}"
 
+#define UNMANAGED                                                                                  \
+	"{\"name\":\"a\",\"unmanaged\":true,\"state\":\"running\",\"owner_name\":\"n3\"}"
+
 static void test_lists(void)
 {
 	static const struct scene scenes[] = {
@@ -28,6 +31,14 @@ static void test_lists(void)
 			 "web1  running  n1    running   2 GiB      2  high      yes        -\n"
 			 "db1   failed   -     running       -      0  -         no         "
 			 "evil ?[2J (given up; clusterctl vm start to try again)\n" },
+		{ .line = "vm list",
+		  .script = { { "{\"do\":\"vms\"}", { OK("[" UNMANAGED "]") } } },
+		  .out = "not managed; known last: running on n3 since -",
+		  .not_out = "running  n3" },
+		{ .line = "vm show a",
+		  .script = { { "{\"do\":\"vm\"}", { OK(UNMANAGED) } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .out = "state                    not managed; known last: running on n3 since" },
 		{ .line = "vm list",
 		  .script = { { "{\"do\":\"vms\"}", { OK("[]") } } },
 		  .err = "There are no VMs yet" },
