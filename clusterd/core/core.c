@@ -350,7 +350,8 @@ static void note_outside(struct core *core)
 	else
 		snprintf(core->outside, sizeof(core->outside),
 			 "this node is none of the cluster's: it does nothing. Add it with "
-			 "clusterctl node add NAME --id %u on another one", (unsigned)core->node);
+			 "clusterctl node add NAME --id %u --address IP on another one",
+			 (unsigned)core->node);
 }
 
 void core_step(struct core *core, const struct event *event, struct update *update)

@@ -198,7 +198,8 @@ static void test_cases(void)
 		{ "waits for a look", UNKNOWN, NULL, NULL,
 		  "{\"state\": \"unknown\", \"phase\": \"off\", \"op\": 7, \"detail\": "
 		  "\"waits until n2 (and 1 more) has looked whether it runs there already: it "
-		  "was off, and no fence device says that it still is, repair its device or start it; or vouch that it runs nowhere: "
+		  "was off, and no fence device says that it still is, repair its device or start "
+		  "it; or vouch that it runs nowhere: "
 		  "clusterctl vm accept --not-running web1\"}",
 		  STATUS_CRITICAL,
 		  "CRITICAL: VM web1 should run and is unknown: waits until n2 (and 1 more) has "

@@ -406,6 +406,11 @@ static void test_replace_voter(void)
 
 	world_kill_daemon(world, 1);
 	world_new_disk(world, 1);
+	world_start_daemon(world, 1);
+	world_settle(world, 5000);
+	CU_ASSERT_PTR_NOT_NULL(strstr(outside(world, 1), "clusterctl node add NAME --id 1 "
+							 "--address IP"));
+	world_kill_daemon(world, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(world_ask(world, 3, adding("new", "10.0.0.9", 1)),
 				      "new is added with id 1"));
 	world_start_daemon(world, 1);
