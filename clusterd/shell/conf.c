@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clusterd/shell/conf.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,13 +15,14 @@
 #include "clusterd/shell/log.h"
 #include "wire/check.h"
 
-enum { CONF_LINE_MAX = 180, CONF_PATH_MAX = 90 };
+enum { CONF_LINE_MAX = 180, CONF_PATH_MAX = 90, CONF_KEYS_MAX = 8 };
 
 struct reading {
 	struct conf *conf;
 	FILE *file;
 	const char *path;
 	int line;
+	int given[CONF_KEYS_MAX];	/* the line of each key; 0: not yet */
 	bool bad;
 	char *why;
 	size_t size;
@@ -134,6 +136,8 @@ static const struct {
 	{ "log_level", take_log_level },     { "read_access", take_read_access },
 };
 
+_Static_assert(ARRAY_SIZE(keys) <= CONF_KEYS_MAX, "a place for the line of each key");
+
 /* ---------------------------------------------------------------- file */
 
 /* The first complaint counts. */
@@ -167,26 +171,67 @@ static void complain_about_key(struct reading *reading, const char *name)
 	complain(reading, "there is no key '%s': remove the line or use one of %s", name, known);
 }
 
+/* "/var/lib/x # mine" would be a directory of that name, with an empty store in it. */
+static bool has_comment(const char *value)
+{
+	for (const char *at = value; *at; at++)
+		if ((*at == '#' || *at == ';') && (at == value || isspace((unsigned char)at[-1])))
+			return true;
+	return false;
+}
+
+static int take_key(struct reading *reading, size_t key, const char *value)
+{
+	const char *remedy;
+
+	if (reading->given[key]) {
+		complain(reading, "%s was given in line %d already: remove one of the two lines",
+			 keys[key].name, reading->given[key]);
+		return 0;
+	}
+	reading->given[key] = reading->line;
+	if (has_comment(value)) {
+		complain(reading, "%s = %s is not possible: a comment may not follow a value, give "
+			 "it a line of its own", keys[key].name, value);
+		return 0;
+	}
+	remedy = keys[key].take(reading->conf, value);
+	if (remedy)
+		complain(reading, "%s = %s is not possible: %s", keys[key].name, value, remedy);
+	return !remedy;
+}
+
 static int take(void *user, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = user;
-	const char *remedy;
 
 	if (strcmp(section, "clusterd") != 0) {
-		complain(reading, "'%s' stands in section [%s]: write [clusterd] above it", name,
-			 section);
+		complain(reading, "'%s' stands in no section: write [clusterd] above it", name);
 		return 0;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (strcmp(keys[i].name, name) != 0)
-			continue;
-		remedy = keys[i].take(reading->conf, value);
-		if (remedy)
-			complain(reading, "%s = %s is not possible: %s", name, value, remedy);
-		return !remedy;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return take_key(reading, i, value);
 	complain_about_key(reading, name);
 	return 0;
+}
+
+/* inih tells of a section only by the keys in it, and one without any counts, too. */
+static bool check_section(struct reading *reading, const char *line)
+{
+	static const char mark[] = "\xef\xbb\xbf";	/* editors begin files with it */
+	const char *end;
+
+	if (reading->line == 1 && strncmp(line, mark, strlen(mark)) == 0)
+		line += strlen(mark);
+	while (isspace((unsigned char)*line))
+		line++;
+	end = *line == '[' ? strchr(line, ']') : NULL;
+	if (!end || (end - line == 9 && memcmp(line, "[clusterd", 9) == 0))
+		return true;
+	complain(reading, "there is no section %.*s: the only one is [clusterd]",
+		 (int)(end + 1 - line), line);
+	return false;
 }
 
 /* inih does not tell lines to its callers, so they are counted where it reads them. */
@@ -203,7 +248,7 @@ static char *read_line(char *line, int size, void *user)
 		complain(reading, "the line is too long: at most %d characters", CONF_LINE_MAX);
 		return NULL;
 	}
-	return line;
+	return check_section(reading, line) ? line : NULL;
 }
 
 static void close_file(FILE **file)
@@ -215,7 +260,8 @@ static void close_file(FILE **file)
 int conf_read(struct conf *conf, const char *path, char *ret_why, size_t size)
 {
 	_cleanup_(close_file) FILE *file = fopen(path, "re");
-	struct reading reading = { conf, file, path, 0, false, ret_why, size };
+	struct reading reading = { .conf = conf, .file = file, .path = path, .why = ret_why,
+				   .size = size };
 	int result;
 
 	if (!file)

@@ -64,7 +64,7 @@ static void test_all_keys(void)
 	char why[300];
 	int result = read_text("# a comment\n"
 			       "[clusterd]\n"
-			       "state_dir = /a/state\n"
+			       "state_dir = /a#1/state\n"
 			       "run_dir=/a/run\n"
 			       "  agent_dir =  /a/agents \n"
 			       "libvirt_uri = qemu+unix:///system?socket=/x;y\n"
@@ -78,7 +78,7 @@ static void test_all_keys(void)
 
 	CU_ASSERT_EQUAL(result, 0);
 	CU_ASSERT_STRING_EQUAL(why, "");
-	CU_ASSERT_STRING_EQUAL(conf.state_dir, "/a/state");
+	CU_ASSERT_STRING_EQUAL(conf.state_dir, "/a#1/state");
 	CU_ASSERT_STRING_EQUAL(conf.run_dir, "/a/run");
 	CU_ASSERT_STRING_EQUAL(conf.agent_dir, "/a/agents");
 	CU_ASSERT_STRING_EQUAL(conf.libvirt_uri, "qemu+unix:///system?socket=/x;y");
@@ -94,8 +94,19 @@ static void test_refusals(void)
 		const char *text, *why;
 	} cases[] = {
 		{ "[clusterd]\n\nstate_dirr = /a\n", ":3: there is no key 'state_dirr': " },
-		{ "state_dir = /a\n", ":1: 'state_dir' stands in section []: " },
-		{ "[cluster]\nstate_dir = /a\n", ":2: 'state_dir' stands in section [cluster]: " },
+		{ "state_dir = /a\n", ":1: 'state_dir' stands in no section: " },
+		{ "[cluster]\nstate_dir = /a\n", ":1: there is no section [cluster]: " },
+		{ "[clusterd]\n\n [other] # x\n", ":3: there is no section [other]: " },
+		{ "[]\n", ":1: there is no section []: " },
+		{ "\xef\xbb\xbf[other]\n", ":1: there is no section [other]: " },
+		{ "[clusterd]\nstate_dir = /a # x\n",
+		  ":2: state_dir = /a # x is not possible: a comment may not follow a value" },
+		{ "[clusterd]\nrun_dir = /a\t;x\n", ":2: run_dir = /a ;x is not possible: a comment" },
+		{ "[clusterd]\nlibvirt_uri = # a://b\n", ":2: libvirt_uri = # a://b is not possible" },
+		{ "[clusterd]\nrun_dir = /a\nlog_level = info\nrun_dir = /b\n",
+		  ":4: run_dir was given in line 2 already: " },
+		{ "[clusterd]\nrun_dir = /a\n[clusterd]\nrun_dir = /a\n",
+		  ":4: run_dir was given in line 2 already: " },
 		{ "[clusterd]\nstate_dir = a\n", ":2: state_dir = a is not possible: " },
 		{ "[clusterd]\nmemory_mib = 4G\n", ":2: memory_mib = 4G is not possible: " },
 		{ "[clusterd]\nmemory_mib = -1\n", ":2: memory_mib = -1 is not possible: " },
@@ -104,7 +115,7 @@ static void test_refusals(void)
 		{ "[clusterd]\nlibvirt_uri = x\n", ":2: libvirt_uri = x is not possible: " },
 		{ "[clusterd]\nmemory_mib = 1\n  2\n", ":3: not understood: " },
 		{ "[clusterd]\nlog_level = \x1b[2J\xff\n", ":2: log_level =  [2J  is not " },
-		{ "[a\tb]\nstate_dir = /a\n", ":2: 'state_dir' stands in section [a b]: " },
+		{ "[a\tb]\nstate_dir = /a\n", ":1: there is no section [a b]: " },
 		{ "[clusterd\n", ":1: not understood: " },
 	};
 	char why[300];
