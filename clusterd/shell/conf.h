@@ -7,7 +7,8 @@
  * the cluster's is a replicated setting and not here.
  *
  * File: [clusterd] and lines key = value; '#' and ';' begin a comment line. A file that is
- * not there means the defaults; anything in it that is not understood, or given twice, is an error.
+ * not there means the defaults; anything in it that is not understood, or given twice, is an
+ * error.
  */
 
 #include <stdbool.h>

@@ -74,6 +74,7 @@ unit_tests += \
 	tests/unit/test_clusterd_shell_force \
 	tests/unit/test_clusterd_shell_genesis \
 	tests/unit/test_clusterd_shell_hook \
+	tests/unit/test_clusterd_shell_local_socket \
 	tests/unit/test_clusterd_shell_loop \
 	tests/unit/test_clusterd_shell_loop_store \
 	tests/unit/test_clusterd_shell_operator_judge \

@@ -63,6 +63,23 @@ static int bind_and_listen(int fd, const struct sockaddr_un *address, mode_t mod
 	return 0;
 }
 
+/*
+ * A socket that somebody listens on cannot be told from one that was left behind but by knocking.
+ * A full backlog and another kind of socket are somebody, too.
+ */
+static bool is_served(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool served;
+
+	if (fd < 0)
+		return false;
+	served = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		 errno == EAGAIN || errno == EPROTOTYPE;
+	close(fd);
+	return served;
+}
+
 int local_listen(const char *path, mode_t mode, long group, int *ret_fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -74,6 +91,8 @@ int local_listen(const char *path, mode_t mode, long group, int *ret_fd)
 		return error;
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return -EEXIST;
+	if (is_served(&address))
+		return -EADDRINUSE;
 	if (unlink(path) < 0 && errno != ENOENT)
 		return -errno;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

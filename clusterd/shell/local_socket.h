@@ -23,7 +23,7 @@ long local_group(const char *name);
 
 /*
  * Listens at path, after removing a socket that a daemon before left there. group: who
- * shall own it, or LOCAL_GROUP_NONE.
+ * shall own it, or LOCAL_GROUP_NONE. -EADDRINUSE: somebody listens there, and goes on to.
  */
 int local_listen(const char *path, mode_t mode, long group, int *ret_fd);
 

@@ -553,6 +553,12 @@ static int start(struct loop *loop, char *why, size_t size)
 		error = operator_new(&loop->shell, &config, &loop->operator);
 	if (!error)
 		error = hook_new(&loop->shell, loop->conf->run_dir, &loop->hook);
+	if (error == -EADDRINUSE) {
+		snprintf(why, size, "Another clusterd serves in %s, with another state_dir than "
+			 "this one: stop it first, or give this one a run_dir of its own",
+			 loop->conf->run_dir);
+		return error;
+	}
 	if (error) {
 		snprintf(why, size, "The sockets in %s cannot be made: %s", loop->conf->run_dir,
 			 strerror(-error));
