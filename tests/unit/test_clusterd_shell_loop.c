@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -19,6 +20,7 @@
 #include "clusterd/core/feature.h"
 #include "clusterd/shell/genesis.h"
 #include "clusterd/shell/group.h"
+#include "clusterd/shell/local_socket.h"
 #include "tests/unit/unit.h"
 #include "wire/frame.h"
 #include "wire/message.h"
@@ -312,5 +314,68 @@ static void test_disk_fails(void)
 	house_close(&house);
 }
 
+/* With another state_dir, no lock keeps two daemons apart: the one that serves goes on to. */
+static void test_served(void)
+{
+	struct house house;
+	struct stat before, after;
+	char path[100], hook[100];
+	int fd = -1;
+
+	house_open(&house);
+	snprintf(path, sizeof(path), "%s/operator.sock", house.dir);
+	snprintf(hook, sizeof(hook), "%s/hook.sock", house.dir);
+	CU_ASSERT_EQUAL_FATAL(local_listen(path, 0600, LOCAL_GROUP_NONE, &fd), 0);
+	CU_ASSERT_EQUAL(lstat(path, &before), 0);
+	begin_cluster(&house, 1, WIRE__VM__PHASE__OFF);
+	CU_ASSERT_EQUAL(loop_run(&house.conf, open_store(&house)), LOOP_EXIT_FAILED);
+	CU_ASSERT_EQUAL(lstat(path, &after), 0);
+	CU_ASSERT_EQUAL(before.st_ino, after.st_ino);
+	CU_ASSERT_EQUAL(access(hook, F_OK), -1);
+	close(fd);
+	house_close(&house);
+}
+
+static mode_t mode_of(const char *dir, const char *name)
+{
+	struct stat st = { 0 };
+	char path[100];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	CU_ASSERT_EQUAL(lstat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+/*
+ * Everybody may enter run_dir, so each socket keeps out by itself whom it is not for. Whoever comes
+ * to the operator's is judged there, by the kernel's word.
+ */
+static void test_modes(void)
+{
+	static const char entry[] = "d " CLUSTERD_RUN_DIR " 0755 root ";
+	FILE *file = fopen("clusterd/tmpfiles.d/clusterd.conf", "re");
+	struct house house;
+	char line[300];
+	bool found = false;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	while (fgets(line, sizeof(line), file))
+		found = found || strncmp(line, entry, strlen(entry)) == 0;
+	fclose(file);
+	CU_ASSERT_TRUE(found);
+	house_open(&house);
+	begin_cluster(&house, 1, WIRE__VM__PHASE__OFF);
+	for (int all = 0; all <= 1; all++) {
+		house.conf.read_all = all;
+		when_open = leave;
+		CU_ASSERT_EQUAL(loop_run(&house.conf, open_store(&house)), LOOP_EXIT_CLEAN);
+		CU_ASSERT_EQUAL(mode_of(house.dir, "hook.sock"), 0600);
+		CU_ASSERT_EQUAL(mode_of(house.dir, "operator.sock"),
+				all ? 0666 : local_group("clusterd") < 0 ? 0600 : 0660);
+	}
+	house_close(&house);
+}
+
 UNIT_MAIN("clusterd/shell/loop", { "good", test_good }, { "newer", test_newer },
-	  { "damaged", test_damaged }, { "disk fails", test_disk_fails })
+	  { "damaged", test_damaged }, { "disk fails", test_disk_fails },
+	  { "served", test_served }, { "modes", test_modes })
