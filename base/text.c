@@ -4,10 +4,12 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct unit {
 	const char *suffix;
@@ -143,6 +145,67 @@ bool text_valid_address(const char *s)
 	if (s[strspn(s, "0123456789.")] == '\0')
 		return is_ipv4(s);
 	return is_host_name(s);
+}
+
+enum { IPV6_BYTES = 16, IPV4_AT = 12 };
+
+static const uint8_t mapped[IPV4_AT] = { [10] = 0xff, [11] = 0xff };
+
+/* IPv4 as it is mapped into IPv6. false: a host name. */
+static bool address_bytes(const char *s, uint8_t bytes[IPV6_BYTES])
+{
+	memcpy(bytes, mapped, sizeof(mapped));
+	return inet_pton(AF_INET, s, bytes + IPV4_AT) == 1 || inet_pton(AF_INET6, s, bytes) == 1;
+}
+
+static const char *ipv4_flaw(const uint8_t ip[4])
+{
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+
+	if (ip[0] == 0)
+		return "the address of no machine";
+	if (ip[0] == 127)
+		return "a loopback address";
+	if (ip[0] >= 224 && ip[0] < 240)
+		return "a multicast address";
+	return memcmp(ip, broadcast, 4) == 0 ? "the broadcast address" : NULL;
+}
+
+/* RFC 6761, and what distributions write into /etc/hosts. */
+static const char *name_flaw(const char *s)
+{
+	static const char end[] = ".localhost";
+	size_t len = strlen(s), end_len = strlen(end);
+
+	if (strcasecmp(s, "localhost") == 0 || strcasecmp(s, "localhost.localdomain") == 0 ||
+	    (len > end_len && strcasecmp(s + len - end_len, end) == 0))
+		return "a loopback address";
+	return NULL;
+}
+
+const char *text_address_flaw(const char *s)
+{
+	static const uint8_t none[IPV6_BYTES] = { 0 };
+	uint8_t ip[IPV6_BYTES];
+
+	if (!address_bytes(s, ip))
+		return name_flaw(s);
+	if (memcmp(ip, mapped, sizeof(mapped)) == 0)
+		return ipv4_flaw(ip + IPV4_AT);
+	if (ip[0] == 0xff)
+		return "a multicast address";
+	if (memcmp(ip, none, IPV6_BYTES - 1) != 0 || ip[IPV6_BYTES - 1] > 1)
+		return NULL;
+	return ip[IPV6_BYTES - 1] ? "a loopback address" : "the address of no machine";
+}
+
+bool text_same_address(const char *a, const char *b)
+{
+	uint8_t a_ip[IPV6_BYTES], b_ip[IPV6_BYTES];
+
+	if (address_bytes(a, a_ip) && address_bytes(b, b_ip))
+		return memcmp(a_ip, b_ip, IPV6_BYTES) == 0;
+	return strcasecmp(a, b) == 0;
 }
 
 /* The number a string starts with, and where the rest begins. */

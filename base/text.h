@@ -23,6 +23,16 @@ bool text_valid_name(const char *s, size_t max);
  */
 bool text_valid_address(const char *s);
 
+/*
+ * Of a valid address, what keeps other machines from reaching one machine by it: "a loopback
+ * address", "a multicast address", …; NULL if nothing does. An IPv4 address may be written as
+ * IPv6 (::ffff:10.0.0.1).
+ */
+const char *text_address_flaw(const char *s);
+
+/* Whether two valid addresses are one, however they are written. */
+bool text_same_address(const char *a, const char *b);
+
 /* Digits only; min and max included. */
 int text_parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *ret);
 

@@ -288,18 +288,28 @@ void apply_node_freeze(struct apply *apply)
 
 bool apply_address_ok(struct apply *apply, uint32_t id, const char *value)
 {
+	const char *flaw;
+
 	if (!text_valid_address(value)) {
 		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
 			     "'%s' is no address: give a host name or an IP address", value);
 		return false;
 	}
+	flaw = text_address_flaw(value);
+	if (flaw) {
+		apply_refuse(apply, WIRE__VERDICT__CODE__INVALID,
+			     "'%s' is %s: give one by which the other nodes reach this one", value,
+			     flaw);
+		return false;
+	}
 	for (size_t i = 0; i < state_count(apply->state, WIRE__TABLE__TABLE_NODE); i++) {
 		const Wire__Node *node = state_at(apply->state, WIRE__TABLE__TABLE_NODE, i);
 
-		if (node->id == id || strcmp(node->address, value) != 0)
+		if (node->id == id || !text_same_address(node->address, value))
 			continue;
 		apply_refuse(apply, WIRE__VERDICT__CODE__EXISTS,
-			     "%s has the address %s: each node needs its own", node->name, value);
+			     "%s has the address %s: each node needs its own", node->name,
+			     node->address);
 		return false;
 	}
 	return true;

@@ -73,6 +73,7 @@ static bool parse(const char *text, struct genesis_node *node)
 int genesis_add_node(struct genesis *genesis, const char *text, char *ret_why, size_t size)
 {
 	struct genesis_node node = { 0 };
+	const char *flaw;
 
 	if (!parse(text, &node)) {
 		snprintf(ret_why, size, "'%.100s' is no node: write ID=NAME,ADDRESS[,domain=X]"
@@ -80,10 +81,17 @@ int genesis_add_node(struct genesis *genesis, const char *text, char *ret_why, s
 			 GENESIS_NODES_MAX);
 		return -EINVAL;
 	}
+	flaw = text_address_flaw(node.address);
+	if (flaw) {
+		snprintf(ret_why, size, "The address %s of node %" PRIu32 " (%s) is %s: give one "
+			 "by which the other nodes reach it", node.address, node.id, node.name,
+			 flaw);
+		return -EINVAL;
+	}
 	for (size_t i = 0; i < genesis->nodes_n; i++)
 		if (genesis->nodes[i].id == node.id ||
 		    strcmp(genesis->nodes[i].name, node.name) == 0 ||
-		    strcmp(genesis->nodes[i].address, node.address) == 0) {
+		    text_same_address(genesis->nodes[i].address, node.address)) {
 			snprintf(ret_why, size, "Node %" PRIu32 " (%s) has its id, name or address "
 				 "in common with node %" PRIu32 " (%s): each must be different",
 				 node.id, node.name, genesis->nodes[i].id, genesis->nodes[i].name);

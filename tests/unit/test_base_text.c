@@ -69,6 +69,50 @@ static void test_valid_address(void)
 	CU_ASSERT_FALSE(text_valid_address(name));
 }
 
+static void test_address_flaw(void)
+{
+	static const struct {
+		const char *address, *flaw;
+	} cases[] = {
+		{ "10.77.0.1", NULL }, { "126.255.255.255", NULL }, { "128.0.0.1", NULL },
+		{ "223.1.1.1", NULL }, { "240.0.0.1", NULL }, { "255.255.255.254", NULL },
+		{ "::2", NULL }, { "fe80::1", NULL }, { "1::", NULL },
+		{ "::ffff:10.0.0.1", NULL }, { "n1", NULL }, { "localhost2", NULL },
+		{ "notlocalhost", NULL }, { "0.0.0.0", "no machine" },
+		{ "0.1.2.3", "no machine" }, { "::", "no machine" },
+		{ "0:0:0:0:0:0:0:0", "no machine" }, { "::ffff:0.0.0.0", "no machine" },
+		{ "127.0.0.1", "loopback" }, { "127.9.9.9", "loopback" }, { "::1", "loopback" },
+		{ "0::01", "loopback" }, { "::ffff:127.0.0.1", "loopback" },
+		{ "localhost", "loopback" }, { "LocalHost", "loopback" },
+		{ "n1.localhost", "loopback" }, { "localhost.localdomain", "loopback" },
+		{ "224.0.0.1", "multicast" }, { "239.255.255.255", "multicast" },
+		{ "ff02::1", "multicast" }, { "::ffff:224.0.0.1", "multicast" },
+		{ "255.255.255.255", "broadcast" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *flaw = text_address_flaw(cases[i].address);
+
+		if (!flaw != !cases[i].flaw || (flaw && !strstr(flaw, cases[i].flaw))) {
+			printf("%s: %s\n", cases[i].address, flaw ? flaw : "good");
+			CU_FAIL("flaw");
+		}
+	}
+}
+
+static void test_same_address(void)
+{
+	CU_ASSERT_TRUE(text_same_address("10.0.0.1", "10.0.0.1"));
+	CU_ASSERT_TRUE(text_same_address("10.0.0.1", "::ffff:10.0.0.1"));
+	CU_ASSERT_TRUE(text_same_address("::ffff:a00:1", "10.0.0.1"));
+	CU_ASSERT_TRUE(text_same_address("fd00::1", "FD00:0::0001"));
+	CU_ASSERT_TRUE(text_same_address("n1.example", "N1.example"));
+	CU_ASSERT_FALSE(text_same_address("10.0.0.1", "10.0.0.2"));
+	CU_ASSERT_FALSE(text_same_address("10.0.0.1", "::10.0.0.1"));
+	CU_ASSERT_FALSE(text_same_address("n1", "n2"));
+	CU_ASSERT_FALSE(text_same_address("n1", "10.0.0.1"));
+}
+
 struct quantity_case {
 	const char *text;
 	int r;
@@ -237,7 +281,9 @@ static void test_format(void)
 }
 
 UNIT_MAIN("base/text", { "valid name", test_valid_name },
-	  { "valid address", test_valid_address }, { "parse uint", test_parse_uint },
+	  { "valid address", test_valid_address },
+	  { "address flaw", test_address_flaw }, { "same address", test_same_address },
+	  { "parse uint", test_parse_uint },
 	  { "parse size", test_parse_size }, { "parse duration", test_parse_duration },
 	  { "parse bool", test_parse_bool }, { "join", test_join }, { "copy", test_copy },
 	  { "format", test_format })

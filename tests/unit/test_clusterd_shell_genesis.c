@@ -32,6 +32,9 @@ static void test_node_texts(void)
 		{ "1=other,10.0.0.11", -EINVAL },
 		{ "5=n1,10.0.0.11", -EINVAL },
 		{ "5=n5,10.0.0.1", -EINVAL },
+		{ "5=n5,::ffff:10.0.0.1", -EINVAL },
+		{ "5=n5,localhost", -EINVAL },
+		{ "5=n5,0.0.0.0", -EINVAL },
 	};
 	struct genesis genesis = { 0 };
 	char why[400];

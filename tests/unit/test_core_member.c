@@ -122,6 +122,12 @@ static void test_add(void)
 	CU_ASSERT_EQUAL(state_node(bench->state, 9)->state, WIRE__NODE__STATE__NEW);
 	CU_ASSERT_STRING_EQUAL(state_node(bench->state, 5)->address, "10.0.0.5");
 	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "10.0.0.400"), "no address"), INVALID);
+	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "127.0.0.1"), "is a loopback"),
+			INVALID);
+	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "::"), "of no machine"), INVALID);
+	CU_ASSERT_EQUAL(try(bench, adding("n6", "255.255.255.255", 0), "broadcast"), INVALID);
+	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "::ffff:10.0.0.4"),
+			    "n4 has the address 10.0.0.4"), EXISTS);
 	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "10.0.0.4"), "n4 has the address"),
 			EXISTS);
 	CU_ASSERT_EQUAL(try(bench, setting("n5", "address", "10.0.0.5"), ""), 0);
