@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-enum { NAMES_MAX = 1024, KEY_MAX = 64 };
+#define DIGITS "0123456789"
+
+enum { NAMES_MAX = 1024, KEY_MAX = 64, HINT_MIN = 4 };
 
 struct hint {
 	struct ctl *ctl;
@@ -20,11 +22,36 @@ static bool is_quoted(const char *sentence, const char *name)
 	return *name && strstr(sentence, quoted);
 }
 
+/*
+ * Names of a row differ in a number: n9 is no misspelt n1, and who takes the hint may remove the
+ * wrong one. Of a name as short as that, any letter may be what it is told by.
+ */
+static bool may_be_meant(const char *typed, const char *near)
+{
+	size_t typed_n, near_n, i = 0, j = 0;
+
+	if (strlen(typed) < HINT_MIN || strlen(near) < HINT_MIN)
+		return false;
+	/* Numbers have to be the same. */
+	do {
+		i += strcspn(typed + i, DIGITS);
+		j += strcspn(near + j, DIGITS);
+		typed_n = strspn(typed + i, DIGITS);
+		near_n = strspn(near + j, DIGITS);
+		if (typed_n != near_n || memcmp(typed + i, near + j, typed_n) != 0)
+			return false;
+		i += typed_n;
+		j += near_n;
+	} while (typed_n > 0);
+	return true;
+}
+
 /* The near one among the names of a kind; NULL if there is none or the name itself is there. */
 static const char *near_name(const json_t *list, const char *name)
 {
 	const char *names[NAMES_MAX];
 	const json_t *item;
+	const char *near;
 	size_t i, n = 0;
 
 	json_array_foreach(list, i, item) {
@@ -33,7 +60,8 @@ static const char *near_name(const json_t *list, const char *name)
 		if (n < ARRAY_SIZE(names))
 			names[n++] = json_string_value(item);
 	}
-	return nearest_word(name, names, n);
+	near = nearest_word(name, names, n);
+	return near && may_be_meant(name, near) ? near : NULL;
 }
 
 /* Returns whether it was said. Operations have numbers, and no number is nearer than another. */

@@ -265,12 +265,12 @@ static void test_order(void)
 static void test_errors(void)
 {
 	static const struct scene scenes[] = {
-		{ .line = "vm show web2",
-		  .script = { { "{\"do\":\"vm\",\"name\":\"web2\"}",
-				{ NO("no-such", "no VM 'web2'") } },
+		{ .line = "vm show wbe1",
+		  .script = { { "{\"do\":\"vm\",\"name\":\"wbe1\"}",
+				{ NO("no-such", "no VM 'wbe1'") } },
 			      { "{\"do\":\"vms\"}", { OK("[" VM1 "," VM2 "]") } } },
 		  .exit = 3,
-		  .err = "clusterctl: no VM 'web2'\nDid you mean 'web1'?\n" },
+		  .err = "clusterctl: no VM 'wbe1'\nDid you mean 'web1'?\n" },
 		{ .line = "vm show web2 --json",
 		  .script = { { "{\"do\":\"vm\"}", { NO("no-such", "no VM 'web2'") } },
 			      { "{\"do\":\"vms\"}", { OK("[]") } } },
@@ -314,8 +314,8 @@ static void test_errors(void)
 		  .script = { { "{\"do\":\"nodes\"}", { OK(NODES) } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .exit = 3,
-		  .err = "there is no node 'n3'; clusterctl node list shows all\nDid you mean "
-			 "'n1'?" },
+		  .err = "there is no node 'n3'; clusterctl node list shows all\n",
+		  .not_err = "mean" },
 	};
 
 	stage_play_all(scenes, ARRAY_SIZE(scenes));
@@ -329,12 +329,13 @@ static void test_hints(void)
 		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no node 'n9'; see") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .exit = 3,
-		  .err = "no node 'n9'; see\nDid you mean 'n1'?\n" },
-		{ .line = "vm set web2 owners=n1",
-		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no VM 'web2'") } },
+		  .err = "no node 'n9'; see\n",
+		  .not_err = "mean" },
+		{ .line = "vm set wbe1 owners=n1",
+		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no VM 'wbe1'") } },
 			      { "{\"do\":\"vms\"}", { OK("[" VM1 "]") } } },
 		  .exit = 3,
-		  .err = "no VM 'web2'\nDid you mean 'web1'?\n" },
+		  .err = "no VM 'wbe1'\nDid you mean 'web1'?\n" },
 		/* web1 would be near, but it is a VM. */
 		{ .line = "vm set web1 owners=web2",
 		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no node 'web2'") } },
@@ -353,7 +354,22 @@ static void test_hints(void)
 		  .script = { { "{\"do\":\"fence-add\"}", { NO("no-such", "no node 'n9'") } },
 			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
 		  .exit = 3,
-		  .err = "no node 'n9'\nDid you mean 'n1'?\n" },
+		  .err = "no node 'n9'\n",
+		  .not_err = "mean" },
+		/* Of a short name, any letter may be what it is told by. */
+		{ .line = "vm set web1 owners=nx",
+		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no node 'nx'") } },
+			      { "{\"do\":\"nodes\"}", { OK(NODES) } } },
+		  .exit = 3,
+		  .err = "no node 'nx'\n",
+		  .not_err = "mean" },
+		/* Only the number is another. */
+		{ .line = "vm set web2 owners=n2",
+		  .script = { { "{\"do\":\"command\"}", { NO("no-such", "no VM 'web2'") } },
+			      { "{\"do\":\"vms\"}", { OK("[" VM1 "]") } } },
+		  .exit = 3,
+		  .err = "no VM 'web2'\n",
+		  .not_err = "mean" },
 		/* The daemon knows best, and said it. */
 		{ .line = "settings set fence.buget 3",
 		  .script = { { "{\"do\":\"command\"}",
