@@ -107,7 +107,14 @@ command_up() {
 	trap stop_world EXIT
 	bring_up
 	trap - EXIT
-	say "$name is up: $nodes nodes in $SECONDS s; talk to it with $dir/clusterctl and $dir/lab"
+	if product_is_built; then
+		say "$name is up: $nodes nodes in $SECONDS s; talk to it with $dir/clusterctl and $dir/lab"
+	elif [[ $bare == yes ]]; then
+		say "$name is up: $nodes bare nodes in $SECONDS s; talk to it with $dir/lab"
+	else
+		say "$name is up: $nodes nodes in $SECONDS s, with Corosync and libvirt only: no clusterd is" \
+			"built in $LAB_BUILD; LAB_BUILD names the build. Talk to it with $dir/lab"
+	fi
 }
 
 bring_up() {
