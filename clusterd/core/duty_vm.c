@@ -226,7 +226,9 @@ static void run_paused(struct turn *turn)
 	const Wire__Vm *vm = turn->vm;
 	const char *reason = turn->duty->reason ? turn->duty->reason : "";
 
-	if (vm->wanted == WIRE__VM__WANTED__RUNNING && (vm->unpause || paused_by_move(turn))) {
+	/* What comes back after this node has called it gone is not what it had a right to. */
+	if (turn->duty->dropped != vm->generation && vm->wanted == WIRE__VM__WANTED__RUNNING &&
+	    (vm->unpause || paused_by_move(turn))) {
 		ask_once(turn, SLOT_MAIN, ASK_RESUME);
 		return;
 	}
